@@ -1,0 +1,191 @@
+//! A real etcd and kube-apiserver.
+
+use crate::leash::OwnGroup;
+use crate::operator::operator_binary;
+use crate::{access, repository, wait};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ListParams, ObjectMeta, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+/// A real etcd and kube-apiserver, which end with this value and with this process, however it ends.
+///
+/// Holds nothing of a runtime, as every test has its own: clients are made anew for each.
+pub struct ControlPlane {
+    process: Child,
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    crd: OnceCell<()>,
+}
+
+impl ControlPlane {
+    /// The one that all tests of this process share.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// One of its own, for a test that breaks it or needs it empty.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One of its own whose requests are written to a file: a line of JSON each (`user.username`, `verb`, `objectRef`,
+    /// `responseStatus`).
+    pub async fn start_audited(log: &Path) -> Self {
+        Self::start_with(&[("CONTROL_PLANE_AUDIT", log.to_path_buf())]).await
+    }
+
+    async fn start_with(environment: &[(&'static str, PathBuf)]) -> Self {
+        let environment = environment.to_vec();
+        spawn_blocking(move || Self::launch(environment)).await.expect("the control plane starts")
+    }
+
+    fn launch(environment: Vec<(&'static str, PathBuf)>) -> Self {
+        let mut process = Command::new(repository("tests/control-plane/run"))
+            .envs(environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .own_group()
+            .spawn()
+            .expect("tests/control-plane/run starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("its output is text");
+        let kubeconfig = PathBuf::from(line.trim_end());
+        assert!(kubeconfig.is_file(), "the control plane did not start; it says why above");
+        let kubectl = kubeconfig.with_file_name("kubectl");
+        Self { process, kubeconfig, kubectl, crd: OnceCell::new() }
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// An administrator's client.
+    pub async fn client(&self) -> Client {
+        client(&self.kubeconfig).await
+    }
+
+    /// Makes a namespace that is nobody else's, and tells its name.
+    pub async fn namespace(&self) -> String {
+        let metadata = ObjectMeta { generate_name: Some("test-".to_owned()), ..ObjectMeta::default() };
+        let namespace = Namespace { metadata, ..Namespace::default() };
+        let made = Api::all(self.client().await).create(&PostParams::default(), &namespace).await;
+        made.expect("a namespace can be made").metadata.name.expect("it has a name")
+    }
+
+    /// Installs the CRD that the operator's `crd` prints, and returns when the API server serves it.
+    pub async fn install_crd(&self) {
+        self.crd.get_or_init(|| self.apply_crd()).await;
+    }
+
+    async fn apply_crd(&self) {
+        let printed = spawn_blocking(|| Command::new(operator_binary()).arg("crd").output()).await;
+        let printed = printed.expect("no panic").expect("the operator's binary runs");
+        assert!(printed.status.success(), "`crd` failed: {}", String::from_utf8_lossy(&printed.stderr));
+        let crd = String::from_utf8(printed.stdout).expect("the CRD is text");
+        self.kubectl(&["apply", "--server-side", "--filename", "-"], &crd).await.text();
+        let connections = crate::resource::api(self.client().await, None);
+        wait::until(wait::SOON, "the API server to serve the CRD", async || {
+            connections.list(&ListParams::default()).await
+        })
+        .await;
+    }
+
+    /// A kubeconfig of the service account that these manifests bind their roles to, in this namespace.
+    ///
+    /// The roles are the namespace's own copies, so namespaces share no rights; see [`crate::shipped_rbac`].
+    pub async fn service_account_kubeconfig(&self, namespace: &str, manifests: &str) -> PathBuf {
+        let token = access::grant(&self.client().await, namespace, manifests).await;
+        let path = self.write_kubeconfig(namespace, &token);
+        access::wait_until_granted(client(&path).await, namespace, manifests).await;
+        path
+    }
+
+    /// The administrator's kubeconfig with another's token, and with the namespace as its default.
+    fn write_kubeconfig(&self, namespace: &str, token: &str) -> PathBuf {
+        let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig can be read");
+        for user in &mut kubeconfig.auth_infos {
+            user.auth_info.get_or_insert_default().token = Some(token.to_owned().into());
+        }
+        for context in &mut kubeconfig.contexts {
+            context.context.get_or_insert_default().namespace = Some(namespace.to_owned());
+        }
+        let path = self.kubeconfig.with_file_name(format!("kubeconfig-{namespace}"));
+        // JSON is YAML.
+        fs::write(&path, serde_json::to_vec(&kubeconfig).expect("it is plain data")).expect("the folder is writable");
+        path
+    }
+
+    /// Runs kubectl as administrator.
+    pub async fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut command = Command::new(&self.kubectl);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .arg("--cache-dir")
+            .arg(self.kubeconfig.with_file_name("kubectl-cache"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let stdin = stdin.to_owned();
+        let run = move || {
+            let mut process = command.spawn()?;
+            // Kubectl may end without reading it.
+            let _ = process.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
+            process.wait_with_output()
+        };
+        let output = spawn_blocking(run).await.expect("no panic").expect("kubectl runs");
+        Output {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Ends it, and returns when its folder is gone.
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// What a program said.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Its standard output.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[track_caller]
+    pub fn text(self) -> String {
+        assert!(self.status.success(), "{}: {}{}", self.status, self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.expect("the kubeconfig is whole")).expect("a client can be made")
+}

@@ -1,0 +1,26 @@
+//! What the tests and the demo stand on, none of it a stand-in where the real thing is to be had: a real Kubernetes
+//! API server, the operator's real binary with the rights of the shipped manifests, and Direct Connect on loopback.
+//!
+//! Resources are plain JSON here, never the operator's own types: a field that the operator misspells on both ways
+//! would pass its own types, and not these.
+#![expect(clippy::missing_panics_doc, reason = "a fixture tells a test that it failed by panicking")]
+
+mod access;
+mod control_plane;
+mod leash;
+mod operator;
+mod resource;
+pub mod wait;
+
+pub use access::shipped_rbac;
+pub use control_plane::{ControlPlane, Output};
+pub use operator::{Operator, OperatorBuilder, Response, operator_binary};
+pub use resource::{Condition, Manifest, Resource, connection};
+pub use rustix::process::Signal;
+
+use std::path::PathBuf;
+
+/// A file of the repository, by its path from the root.
+pub fn repository(path: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+}
