@@ -1,0 +1,198 @@
+//! AWS Direct Connect on loopback, for tests and demonstrations.
+//!
+//! It speaks the wire format that the AWS SDK parses and keeps AWS's rules where other stand-ins are lenient: ids,
+//! states, encryption modes, pages. Around them it has AWS's habits (MACsec that takes time, reads that are late,
+//! throttling) and every way in which a call can go wrong.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
+//!
+//! let aws = Simulator::start().await;
+//! aws.add("eu-central-1", Connection::new("dxcon-fg1234ab", "frankfurt-a"));
+//! aws.inject(Fault::new(FaultKind::ResetAfter).on("UpdateConnection").times(1));
+//! // Point an AWS client at aws.endpoint(), then look at aws.connection(..) and aws.calls().
+//! # }
+//! ```
+#![allow(clippy::doc_markdown, reason = "MACsec and SigV4 are names, not code")]
+
+mod auth;
+mod aws;
+mod calls;
+mod connection;
+mod control;
+mod faults;
+mod link;
+mod paging;
+mod rules;
+mod seed;
+mod server;
+mod settings;
+mod state;
+mod throttle;
+mod wire;
+mod world;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+pub use calls::{Call, Moment, Outcome};
+pub use connection::{Connection, DEFAULT_ACCOUNT, ENCRYPTION_DOWN, ENCRYPTION_UP, MacSecKey, RateLimiterStatus, Tag};
+pub use faults::{Fault, FaultKind};
+pub use seed::Seed;
+pub use settings::{LARGEST_PAGE, Settings, Throttle};
+
+use crate::link::Line;
+use crate::state::{Shared, State};
+
+/// A running Direct Connect; it stops when it is dropped, and what hangs on it is cut off.
+///
+/// Its methods are what AWS, the far end of the line or another person does. They panic on what the test cannot
+/// mean, such as a malformed id or a connection that does not exist, and say what is wrong.
+#[derive(Debug)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    server: AbortHandle,
+}
+
+impl Simulator {
+    /// Starts one on a free port of 127.0.0.1, as a task of the current runtime.
+    ///
+    /// # Panics
+    ///
+    /// If loopback has no port left.
+    pub async fn start() -> Self {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(anywhere).await.expect("loopback has a free port")
+    }
+
+    /// Starts one at an address.
+    pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let shared = Shared::new();
+        let server = tokio::spawn(server::run(listener, Arc::clone(&shared))).abort_handle();
+        Ok(Self { shared, address, server })
+    }
+
+    /// Where it listens: the URL for `AWS_ENDPOINT_URL_DIRECT_CONNECT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Adds a connection to a region, in the place of one with the same id. Its account is its `owner_account`, else
+    /// the default one. All stands as given, except that `must_encrypt` without `Encryption Up` is `down`.
+    #[track_caller]
+    pub fn add(&self, region: &str, connection: Connection) {
+        or_panic(self.shared.lock().world.add(region, connection));
+    }
+
+    /// Makes as if a connection had never been.
+    pub fn remove(&self, region: &str, id: &str) {
+        self.shared.lock().world.remove(region, id);
+    }
+
+    /// A connection as it truly is, which is not what late reads show.
+    pub fn connection(&self, region: &str, id: &str) -> Option<Connection> {
+        let State { world, settings, .. } = &mut *self.shared.lock();
+        world.line(region, id, Instant::now(), settings).ok().map(|line| line.connection.clone())
+    }
+
+    /// A change by AWS or by someone else, with what follows from it: a session that nothing holds any more goes
+    /// down, one that can come up does so after `macsec_up_after`, a last key gone turns `must_encrypt` into
+    /// `should_encrypt`, and `must_encrypt` without a session is `down` until the session is up or the mode lower. A
+    /// `port_encryption_status` that the change itself sets stands until something else changes it.
+    #[track_caller]
+    pub fn edit(&self, region: &str, id: &str, change: impl FnOnce(&mut Connection)) {
+        or_panic(self.with_line(region, id, |line, now, settings| {
+            line.change(now, settings, change);
+            Ok(())
+        }));
+    }
+
+    /// Associates a key: `associating`, after `key_change_after` `associated`, and after `macsec_up_after` more
+    /// `Encryption Up`.
+    #[track_caller]
+    pub fn associate_key(&self, region: &str, id: &str, ckn: &str) {
+        or_panic(self.with_line(region, id, |line, now, settings| line.associate(ckn, now, settings)));
+    }
+
+    /// Disassociates a key: `disassociating`, after `key_change_after` `disassociated`, and later no more listed.
+    /// The key works until it is `disassociated`; if it was the last, the session then goes down, and
+    /// `must_encrypt` becomes `should_encrypt`.
+    #[track_caller]
+    pub fn disassociate_key(&self, region: &str, id: &str, ckn: &str) {
+        or_panic(self.with_line(region, id, |line, now, settings| line.disassociate(ckn, now, settings)));
+    }
+
+    /// Changes settings.
+    #[track_caller]
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        let mut state = self.shared.lock();
+        let mut settings = state.settings.clone();
+        change(&mut settings);
+        or_panic(state.set(settings));
+    }
+
+    /// Makes calls fail.
+    #[track_caller]
+    pub fn inject(&self, fault: Fault) {
+        or_panic(fault.check());
+        self.shared.lock().faults.add(fault);
+    }
+
+    /// Takes all faults back, and lets calls that hang go on.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// All calls in the order of their arrival, those in flight too.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.lock().log.all()
+    }
+
+    /// Forgets the calls so far.
+    pub fn clear_calls(&self) {
+        self.shared.lock().log.clear();
+    }
+
+    /// Sets up everything that a seed file says.
+    pub fn plant(&self, seed: Seed) -> Result<(), String> {
+        seed.plant(&mut self.shared.lock())
+    }
+
+    /// Has each call shown to this function when it ends.
+    pub fn watch(&self, watcher: impl Fn(&Call) + Send + Sync + 'static) {
+        self.shared.lock().watcher = Some(Arc::new(watcher));
+    }
+
+    fn with_line(
+        &self,
+        region: &str,
+        id: &str,
+        act: impl FnOnce(&mut Line, Instant, &Settings) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let State { world, settings, .. } = &mut *self.shared.lock();
+        let now = Instant::now();
+        act(world.line(region, id, now, settings)?, now, settings)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[track_caller]
+fn or_panic(result: Result<(), String>) {
+    if let Err(problem) = result {
+        panic!("{problem}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Sockets. Hyper serves each connection directly, because a reset needs the socket back.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::state::Shared;
+use crate::{aws, control};
+
+/// Asks for a connection to end without an answer, and abruptly.
+#[derive(Debug)]
+pub(crate) struct Reset;
+
+impl fmt::Display for Reset {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("the connection is reset on request")
+    }
+}
+
+impl std::error::Error for Reset {}
+
+/// Serves until it is dropped, and its connections with it.
+pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // An accept fails when a client has already gone, or when files run out, which passes.
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                connections.spawn(serve(stream, Arc::clone(&shared)));
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(move |request| Box::pin(handle(Arc::clone(&shared), request)));
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let stream = connection.into_parts().io.into_inner();
+    if ended.is_err() {
+        // Closing with no linger sends RST instead of FIN. If this fails, the client sees an early end: as good.
+        let _ = stream.set_zero_linger();
+    }
+}
+
+async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
+    let (head, body) = request.into_parts();
+    // A body that breaks off is a client that has gone.
+    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    if head.uri.path().starts_with("/_sim") {
+        Ok(control::answer(&shared, &head, &body))
+    } else {
+        aws::answer(&shared, &head, &body).await
+    }
+}

@@ -1,0 +1,148 @@
+//! Everything that the server shares, behind one lock that is never held across an await.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::calls::{Call, Clock, Log, Outcome};
+use crate::faults::Faults;
+use crate::settings::Settings;
+use crate::throttle::Buckets;
+use crate::wire::{AwsError, Request};
+use crate::world::{Caller, World};
+
+/// Told of each call when it ends.
+pub(crate) type Watcher = Arc<dyn Fn(&Call) + Send + Sync>;
+
+/// What there is, what shall go wrong, and what has happened.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
+    pub(crate) faults: Faults,
+    pub(crate) buckets: Buckets,
+    pub(crate) log: Log,
+    pub(crate) watcher: Option<Watcher>,
+}
+
+/// The state, shared.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) clock: Clock,
+}
+
+/// What came of a call: the answer, and whether a connection changed.
+pub(crate) struct Done {
+    pub(crate) answer: Result<Value, AwsError>,
+    pub(crate) effect: bool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), clock: Clock::start() })
+    }
+
+    /// The state. A test's closure that panicked has changed it at most halfway, which the test knows.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Carries a call out, as far as the bucket and the rules let it.
+    pub(crate) fn carry_out(&mut self, account: &str, region: &str, request: &Request) -> Done {
+        let now = Instant::now();
+        if let Some(throttle) = self.settings.throttle
+            && !self.buckets.take(account, region, throttle, now)
+        {
+            return Done { answer: Err(AwsError::throttled()), effect: false };
+        }
+        let caller = Caller { account, region, now };
+        match request {
+            Request::Describe(wish) => {
+                Done { answer: self.world.describe(caller, &self.settings, wish), effect: false }
+            }
+            Request::Update(wish) => match self.world.update(caller, &self.settings, wish) {
+                Ok((answer, effect)) => Done { answer: Ok(answer), effect },
+                Err(error) => Done { answer: Err(error), effect: false },
+            },
+        }
+    }
+
+    /// Replaces the settings, if they make sense. Buckets start full under new ones.
+    pub(crate) fn set(&mut self, settings: Settings) -> Result<(), String> {
+        settings.check()?;
+        if settings.throttle != self.settings.throttle {
+            self.buckets.refill();
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Forgets everything but who watches.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { watcher: self.watcher.take(), ..Self::default() };
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// A call in the log, closed when it ends; dropped before that, its client has gone away.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    shared: Arc<Shared>,
+    number: u64,
+    closed: bool,
+}
+
+impl Entry {
+    pub(crate) fn open(shared: &Arc<Shared>, state: &mut State, call: Call) -> Self {
+        Self { shared: Arc::clone(shared), number: state.log.open(call), closed: false }
+    }
+
+    /// Notes what a call that goes on has done by now.
+    pub(crate) fn note(&self, outcome: Outcome, effect: bool) {
+        if let Some(call) = self.shared.lock().log.get_mut(self.number) {
+            call.outcome = outcome;
+            call.effect = effect;
+        }
+    }
+
+    pub(crate) fn close(mut self, outcome: Outcome, effect: bool) {
+        self.note(outcome, effect);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.closed = true;
+        let finished = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        let watcher = state.watcher.clone();
+        let Some(call) = state.log.get_mut(self.number) else {
+            return;
+        };
+        call.finished = Some(finished);
+        if call.outcome == Outcome::Pending {
+            call.outcome = Outcome::ClientGone;
+        }
+        let call = call.clone();
+        drop(state);
+        if let Some(watcher) = watcher {
+            watcher(&call);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.end();
+        }
+    }
+}

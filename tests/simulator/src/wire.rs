@@ -1,0 +1,115 @@
+//! AWS JSON 1.1: requests as typed values, answers and errors in the shapes that AWS sends.
+
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What every answer of this API calls itself.
+pub(crate) const CONTENT: &str = "application/x-amz-json-1.1";
+
+/// The calls that exist here.
+#[derive(Debug, Clone)]
+pub(crate) enum Request {
+    /// `OvertureService.DescribeConnections`.
+    Describe(Describe),
+    /// `OvertureService.UpdateConnection`.
+    Update(Update),
+}
+
+/// The parameters of `DescribeConnections`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Describe {
+    pub(crate) connection_id: Option<String>,
+    pub(crate) next_token: Option<String>,
+    pub(crate) max_results: Option<i32>,
+}
+
+/// The parameters of `UpdateConnection`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Update {
+    pub(crate) connection_id: Option<String>,
+    pub(crate) connection_name: Option<String>,
+    pub(crate) encryption_mode: Option<String>,
+}
+
+impl Request {
+    /// Reads a call from its target and its parameters. Fields that AWS does not know are ignored, as it does.
+    pub(crate) fn parse(target: &str, parameters: &Value) -> Result<Self, AwsError> {
+        match target {
+            "OvertureService.DescribeConnections" => read(parameters).map(Self::Describe),
+            "OvertureService.UpdateConnection" => read(parameters).map(Self::Update),
+            _ => Err(AwsError::new(400, "UnknownOperationException", format!("Unknown operation {target:?}"))),
+        }
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(parameters: &'a Value) -> Result<T, AwsError> {
+    if !parameters.is_object() {
+        return Err(AwsError::new(400, "SerializationException", "Expected a JSON object"));
+    }
+    T::deserialize(parameters).map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))
+}
+
+/// An error as AWS answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AwsError {
+    pub(crate) status: u16,
+    /// `None` is an answer without a body, as load balancers send.
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+}
+
+impl AwsError {
+    pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
+        Self { status, code: Some(code.to_owned()), message: message.into() }
+    }
+
+    pub(crate) fn client(message: impl Into<String>) -> Self {
+        Self::new(400, "DirectConnectClientException", message)
+    }
+
+    pub(crate) fn server(message: impl Into<String>) -> Self {
+        // A fault of the server's, yet documented and sent as 400.
+        Self::new(400, "DirectConnectServerException", message)
+    }
+
+    pub(crate) fn throttled() -> Self {
+        Self::new(400, "ThrottlingException", "Rate exceeded")
+    }
+
+    fn body(&self) -> String {
+        match self.code.as_deref() {
+            None => String::new(),
+            // The framework in front of the service qualifies its own errors, and capitalises this one's message.
+            Some("AccessDeniedException") => {
+                json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": self.message}).to_string()
+            }
+            Some(code @ ("UnknownOperationException" | "SerializationException")) => {
+                json!({"__type": format!("com.amazon.coral.service#{code}"), "message": self.message}).to_string()
+            }
+            Some(code @ ("DirectConnectClientException" | "DirectConnectServerException")) => {
+                json!({"__type": format!("com.amazonaws.directconnect#{code}"), "message": self.message}).to_string()
+            }
+            Some(code) => json!({"__type": code, "message": self.message}).to_string(),
+        }
+    }
+
+    pub(crate) fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
+        response(self.status, self.body(), request_id)
+    }
+}
+
+/// An answer with a request id, as every answer of AWS has.
+pub(crate) fn response(status: u16, body: String, request_id: &str) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(status)
+        .header("x-amzn-requestid", request_id)
+        .header(CONTENT_TYPE, CONTENT)
+        .body(Full::new(Bytes::from(body)))
+        .expect("a checked status and plain headers make a response")
+}

@@ -1,0 +1,168 @@
+//! Every connection of every account and region, and the two calls on them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::connection::Connection;
+use crate::link::Line;
+use crate::paging::Tokens;
+use crate::rules;
+use crate::settings::{LARGEST_PAGE, Settings};
+use crate::wire::{AwsError, Describe, Update};
+
+/// What there is.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    regions: BTreeMap<String, BTreeMap<String, Line>>,
+    tokens: Tokens,
+}
+
+/// Who calls, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) account: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) now: Instant,
+}
+
+impl World {
+    /// Adds a connection, in the place of one with the same id.
+    pub(crate) fn add(&mut self, region: &str, mut connection: Connection) -> Result<(), String> {
+        let id = connection.connection_id.clone();
+        if rules::check_id(&id).is_err() {
+            return Err(format!("connectionId is {id:?}, but must be dxcon- and 8 to 58 lower-case letters or digits"));
+        }
+        if region.is_empty() {
+            return Err("region is empty, but must be one such as eu-central-1".to_owned());
+        }
+        connection.region = Some(region.to_owned());
+        self.regions.entry(region.to_owned()).or_default().insert(id, Line::new(connection));
+        Ok(())
+    }
+
+    /// Makes as if a connection had never been; says whether it was.
+    pub(crate) fn remove(&mut self, region: &str, id: &str) -> bool {
+        self.regions.get_mut(region).is_some_and(|lines| lines.remove(id).is_some())
+    }
+
+    /// A connection as it is by now.
+    pub(crate) fn line(
+        &mut self,
+        region: &str,
+        id: &str,
+        now: Instant,
+        settings: &Settings,
+    ) -> Result<&mut Line, String> {
+        let line = self.regions.get_mut(region).and_then(|lines| lines.get_mut(id));
+        let line = line.ok_or_else(|| format!("there is no connection {id:?} in region {region:?}"))?;
+        line.advance(now, settings);
+        Ok(line)
+    }
+
+    /// All connections as they are by now, by region.
+    pub(crate) fn all(&mut self, now: Instant, settings: &Settings) -> BTreeMap<String, Vec<Connection>> {
+        let mut all = BTreeMap::new();
+        for (region, lines) in &mut self.regions {
+            let mut shown = Vec::new();
+            for line in lines.values_mut() {
+                line.advance(now, settings);
+                shown.push(line.connection.clone());
+            }
+            all.insert(region.clone(), shown);
+        }
+        all
+    }
+
+    /// `DescribeConnections`.
+    pub(crate) fn describe(
+        &mut self,
+        caller: Caller<'_>,
+        settings: &Settings,
+        wish: &Describe,
+    ) -> Result<Value, AwsError> {
+        if let Some(count) = wish.max_results
+            && count < 1
+        {
+            return Err(AwsError::client(format!("maxResults {count} is invalid. It must be 1 or more.")));
+        }
+        if let Some(id) = &wish.connection_id {
+            rules::check_id(id)?;
+            return match self.visible(caller, settings, id) {
+                Some(line) => Ok(json!({"connections": [line.read(caller.now)]})),
+                None if settings.missing_is_empty => Ok(json!({"connections": []})),
+                None => Err(rules::not_found(id)),
+            };
+        }
+        let after = match &wish.next_token {
+            None => None,
+            Some(token) => {
+                let place = self.tokens.redeem(token, caller.account, caller.region);
+                Some(place.ok_or_else(|| AwsError::client("The pagination token is invalid."))?.to_owned())
+            }
+        };
+        // Above 100, AWS documents to answer 100 all the same.
+        let asked = wish.max_results.and_then(|count| usize::try_from(count).ok()).unwrap_or(LARGEST_PAGE);
+        Ok(self.page(caller, settings, after.as_deref(), asked.min(settings.page_size)))
+    }
+
+    fn page(&mut self, caller: Caller<'_>, settings: &Settings, after: Option<&str>, size: usize) -> Value {
+        let Some(lines) = self.regions.get_mut(caller.region) else {
+            return json!({"connections": []});
+        };
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = lines
+            .range_mut::<str, _>((start, Bound::Unbounded))
+            .map(|(_, line)| line)
+            .filter(|line| line.connection.account() == caller.account)
+            .peekable();
+
+        let mut shown = Vec::new();
+        while shown.len() < size
+            && let Some(line) = rest.next()
+        {
+            line.advance(caller.now, settings);
+            shown.push(line.read(caller.now));
+        }
+        let last = shown.last().filter(|_| rest.peek().is_some()).map(|last| last.connection_id.clone());
+        match last {
+            Some(last) => {
+                let token = self.tokens.issue(caller.account, caller.region, &last);
+                json!({"connections": shown, "nextToken": token})
+            }
+            None => json!({"connections": shown}),
+        }
+    }
+
+    /// `UpdateConnection`: the whole connection after the change, and whether there was one.
+    pub(crate) fn update(
+        &mut self,
+        caller: Caller<'_>,
+        settings: &Settings,
+        wish: &Update,
+    ) -> Result<(Value, bool), AwsError> {
+        let id = wish.connection_id.as_deref().ok_or_else(|| AwsError::client("Connection ID is required."))?;
+        rules::check_id(id)?;
+        let line = self.visible(caller, settings, id).ok_or_else(|| rules::not_found(id))?;
+        let (name, mode) = (wish.connection_name.as_deref(), wish.encryption_mode.as_deref());
+        rules::check_update(&line.connection, name, mode)?;
+
+        let before = line.connection.clone();
+        let changes = name.is_some_and(|name| name != before.name()) || mode.is_some_and(|mode| mode != before.mode());
+        if changes {
+            line.update(caller.now, settings, |connection| {
+                connection.connection_name = name.map(str::to_owned).or(connection.connection_name.take());
+                connection.encryption_mode = mode.map(str::to_owned).or(connection.encryption_mode.take());
+            });
+        }
+        Ok((json!(line.connection), changes))
+    }
+
+    /// A connection that the caller may see: somebody else's does not exist.
+    fn visible(&mut self, caller: Caller<'_>, settings: &Settings, id: &str) -> Option<&mut Line> {
+        let line = self.line(caller.region, id, caller.now, settings).ok()?;
+        (line.connection.account() == caller.account).then_some(line)
+    }
+}
