@@ -7,10 +7,12 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
@@ -26,9 +28,9 @@ pub struct ControlPlane {
 
 impl ControlPlane {
     /// The one that all tests of this process share.
-    pub async fn shared() -> &'static Self {
-        static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
-        SHARED.get_or_init(Self::start).await
+    pub async fn shared() -> Arc<Self> {
+        static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
+        Arc::clone(SHARED.get_or_init(async || Arc::new(Self::start().await)).await)
     }
 
     /// One of its own, for a test that breaks it or needs it empty.
@@ -123,6 +125,15 @@ impl ControlPlane {
         // JSON is YAML.
         fs::write(&path, serde_json::to_vec(&kubeconfig).expect("it is plain data")).expect("the folder is writable");
         path
+    }
+
+    /// Sends a signal to the API server: `STOP` makes it take connections and answer nothing, `CONT` ends that.
+    ///
+    /// For a control plane of a test's own.
+    pub fn signal_api_server(&self, signal: Signal) {
+        let listed = fs::read_to_string(self.kubeconfig.with_file_name("pids")).expect("the control plane runs");
+        let api_server = listed.lines().last().and_then(|line| line.parse().ok()).and_then(Pid::from_raw);
+        kill_process(api_server.expect("the API server is listed last"), signal).expect("the API server runs");
     }
 
     /// Runs kubectl as administrator.

@@ -3,6 +3,9 @@
 //!
 //! Resources are plain JSON here, never the operator's own types: a field that the operator misspells on both ways
 //! would pass its own types, and not these.
+//!
+//! Every test has a [`World`] of its own (namespace, operator, Direct Connect) on an API server that all tests of a
+//! process share, so tests run side by side and see nothing of each other.
 #![expect(clippy::missing_panics_doc, reason = "a fixture tells a test that it failed by panicking")]
 
 mod access;
@@ -11,12 +14,14 @@ mod leash;
 mod operator;
 mod resource;
 pub mod wait;
+mod world;
 
 pub use access::shipped_rbac;
 pub use control_plane::{ControlPlane, Output};
 pub use operator::{Operator, OperatorBuilder, Response, operator_binary};
 pub use resource::{Condition, Manifest, Resource, connection};
 pub use rustix::process::Signal;
+pub use world::{REGION, World, WorldBuilder};
 
 use std::path::PathBuf;
 

@@ -17,9 +17,11 @@ use tokio::net::TcpStream;
 /// How many of the last lines of the log a failed test prints.
 const TAIL: usize = 60;
 
-/// The operator's binary: what cargo names to the tests of its package, and else what is beside the running program.
+/// The operator's binary: what `OPERATOR_BINARY` names, else what cargo built for the tests of its package, else what is
+/// beside the running program.
 pub fn operator_binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("CARGO_BIN_EXE_directconnect-operator") {
+    let named = ["OPERATOR_BINARY", "CARGO_BIN_EXE_directconnect-operator"];
+    if let Some(path) = named.into_iter().find_map(std::env::var_os) {
         return path.into();
     }
     let this = std::env::current_exe().expect("this program has a path");
@@ -76,7 +78,7 @@ impl Operator {
 
     /// Waits until it has written a line that holds this text.
     pub async fn says(&self, text: &str) -> String {
-        wait::until(wait::SOON, &format!("the operator to say {text:?}"), async || {
+        wait::until(wait::SOON, format!("the operator to say {text:?}"), async || {
             self.logs().into_iter().find(|line| line.contains(text))
         })
         .await
@@ -88,7 +90,14 @@ impl Operator {
             self.logged("serving").and_then(|fields| fields["address"].as_str().map(str::to_owned))
         })
         .await;
-        wait::until(wait::SOON, &format!("an answer to GET {path}"), async || http_get(&address, path).await).await
+        wait::until(wait::SOON, format!("an answer to GET {path}"), async || http_get(&address, path).await).await
+    }
+
+    /// The value of a series of its `/metrics`, by its name and labels as they stand there.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let metrics = self.http_get("/metrics").await.body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        value.split(' ').next()?.parse().ok()
     }
 
     /// Sends it a signal.

@@ -52,7 +52,7 @@ impl Look for bool {
 #[track_caller]
 pub fn until<L: Look>(
     deadline: Duration,
-    what: &str,
+    what: impl Display,
     mut look: impl AsyncFnMut() -> L,
 ) -> impl Future<Output = L::Value> {
     let caller = Location::caller();

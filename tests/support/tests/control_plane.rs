@@ -40,10 +40,15 @@ async fn what_a_test_started_ends_with_it_however_it_ends() {
 }
 
 #[tokio::test]
-async fn a_control_plane_ends_with_its_value() {
+async fn a_control_plane_ends_with_its_value_even_when_stopped() {
     let control_plane = ControlPlane::start().await;
     let folder = control_plane.kubeconfig().parent().expect("a kubeconfig is in a folder").to_owned();
     let pids = pids_of(&folder);
+
+    control_plane.signal_api_server(Signal::STOP);
+    let asked = control_plane.kubectl(&["get", "namespaces", "--request-timeout", "500ms"], "").await;
+    assert!(!asked.status.success(), "a stopped API server answers nothing: {asked:?}");
+
     drop(control_plane);
     assert!(!folder.exists());
     assert!(!pids.into_iter().any(runs));
