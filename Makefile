@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 CARGO_DENY := 0.20.2
-CRD := crds/directconnect-operator.dev_directconnectconnections.yaml
+CRD := crds/directconnectconnections.directconnect-operator.dev.yaml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .PHONY: help
@@ -44,6 +44,7 @@ crds: ## write the CRD anew from the types
 	@mkdir -p $(dir $(CRD))
 	cargo run --quiet --locked -- crd >$(CRD).new
 	mv $(CRD).new $(CRD)
+	cp $(CRD) deploy/base/crd.yaml
 
 .PHONY: control-plane
 control-plane: ## run a real API server of your own until Ctrl-C; prints its kubeconfig

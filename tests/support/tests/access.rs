@@ -1,7 +1,7 @@
 //! The operator's kubeconfig in tests can do what the manifests grant, in its own namespace, and nothing else.
 
 use serde_json::Value;
-use test_support::ControlPlane;
+use test_support::{ControlPlane, shipped_rbac};
 
 const MANIFESTS: &str = "
 apiVersion: v1
@@ -87,4 +87,16 @@ async fn a_service_account_has_the_rights_of_the_manifests_and_no_more() {
     let user = format!("system:serviceaccount:{own}:reader");
     let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     assert!(records.filter(|record| record["user"]["username"] == user.as_str()).count() > 0, "it names {user}");
+}
+
+#[tokio::test]
+async fn the_shipped_manifests_are_granted_too() {
+    let control_plane = ControlPlane::shared().await;
+    let namespace = control_plane.namespace().await;
+    let kubeconfig = control_plane.service_account_kubeconfig(&namespace, &shipped_rbac()).await;
+    let kubeconfig = kubeconfig.to_str().expect("its path is text");
+    for (verb, resource, answer) in [("create", "events.events.k8s.io", "yes"), ("list", "secrets", "no")] {
+        let asked = ["--kubeconfig", kubeconfig, "auth", "can-i", verb, resource];
+        assert_eq!(control_plane.kubectl(&asked, "").await.stdout.trim(), answer, "{verb} {resource}");
+    }
 }
