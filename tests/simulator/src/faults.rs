@@ -86,7 +86,7 @@ pub enum FaultKind {
         /// The state to show.
         state: String,
     },
-    /// The true answer, late.
+    /// The true answer, late. The effect is late, too; if its client goes away first, it has none.
     Latency {
         /// How late.
         millis: u64,

@@ -87,7 +87,8 @@ impl Simulator {
     }
 
     /// Adds a connection to a region, in the place of one with the same id. Its account is its `owner_account`, else
-    /// the default one. All stands as given, except that `must_encrypt` without `Encryption Up` is `down`.
+    /// the default one. All stands as given, except that its `region` is this one and that `must_encrypt` without
+    /// `Encryption Up` is `down`.
     #[track_caller]
     pub fn add(&self, region: &str, connection: Connection) {
         or_panic(self.shared.lock().world.add(region, connection));
@@ -131,7 +132,7 @@ impl Simulator {
         or_panic(self.with_line(region, id, |line, now, settings| line.disassociate(ckn, now, settings)));
     }
 
-    /// Changes settings.
+    /// Changes settings. What is already on its way (a key, a session, late reads) keeps the delay it began with.
     #[track_caller]
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
         let mut state = self.shared.lock();

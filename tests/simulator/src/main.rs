@@ -1,6 +1,7 @@
 //! Direct Connect on loopback as a program: start it, point an AWS client at it, watch the calls.
 
 use std::error::Error;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -60,7 +61,8 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let mut terminate = signal(SignalKind::terminate())?;
     greet(&aws.endpoint());
-    aws.watch(|call| println!("{call}"));
+    // Whoever reads along may stop to, which is no reason to stop serving.
+    aws.watch(|call| drop(writeln!(io::stdout(), "{call}")));
 
     tokio::select! {
         interrupted = ctrl_c() => interrupted?,

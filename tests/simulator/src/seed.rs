@@ -9,6 +9,7 @@ use crate::connection::Connection;
 use crate::faults::Fault;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::world;
 
 /// What `--seed` reads and `POST /_sim/seed` takes: settings, connections by region, faults; each may be absent.
 #[derive(Debug, Default, Deserialize)]
@@ -25,12 +26,14 @@ impl Seed {
         serde_json::from_slice(json).map_err(|error| error.to_string())
     }
 
-    /// Sets it up in addition to what there is, all or nothing of what can be checked beforehand.
+    /// Sets it up in addition to what there is, all or nothing.
     pub(crate) fn plant(self, state: &mut State) -> Result<(), String> {
         let mut connections = Vec::new();
         for (region, described) in self.connections {
             for each in described {
-                connections.push((region.clone(), ordinary_but(&each)?));
+                let connection = ordinary_but(&each)?;
+                world::check(&region, &connection)?;
+                connections.push((region.clone(), connection));
             }
         }
         self.faults.iter().try_for_each(Fault::check)?;
@@ -51,7 +54,7 @@ pub(crate) fn ordinary_but(differences: &Value) -> Result<Connection, String> {
     merged(&json!(Connection::new(id, id)), differences)
 }
 
-/// A value with a merge patch on it (RFC 7396), read again as what it was.
+/// A value with some fields replaced, or removed by `null`, and read again as what it was.
 pub(crate) fn merged<T: serde::de::DeserializeOwned>(value: &Value, patch: &Value) -> Result<T, String> {
     let Some(patch) = patch.as_object() else {
         return Err("the body must be a JSON object".to_owned());

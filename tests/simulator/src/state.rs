@@ -1,8 +1,8 @@
 //! Everything that the server shares, behind one lock that is never held across an await.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use std::{fmt, mem};
 
 use serde_json::Value;
 
@@ -81,9 +81,10 @@ impl State {
         Ok(())
     }
 
-    /// Forgets everything but who watches.
+    /// Forgets everything but who watches, and how far the log has counted: a call in flight must not close another.
     pub(crate) fn reset(&mut self) {
-        *self = Self { watcher: self.watcher.take(), ..Self::default() };
+        self.log.clear();
+        *self = Self { watcher: self.watcher.take(), log: mem::take(&mut self.log), ..Self::default() };
     }
 }
 

@@ -20,6 +20,18 @@ pub(crate) struct World {
     tokens: Tokens,
 }
 
+/// What is wrong with a connection in a region, if anything.
+pub(crate) fn check(region: &str, connection: &Connection) -> Result<(), String> {
+    let id = &connection.connection_id;
+    if rules::check_id(id).is_err() {
+        return Err(format!("connectionId is {id:?}, but must be dxcon- and 8 to 58 lower-case letters or digits"));
+    }
+    if region.is_empty() {
+        return Err("region is empty, but must be one such as eu-central-1".to_owned());
+    }
+    Ok(())
+}
+
 /// Who calls, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
@@ -31,13 +43,8 @@ pub(crate) struct Caller<'a> {
 impl World {
     /// Adds a connection, in the place of one with the same id.
     pub(crate) fn add(&mut self, region: &str, mut connection: Connection) -> Result<(), String> {
+        check(region, &connection)?;
         let id = connection.connection_id.clone();
-        if rules::check_id(&id).is_err() {
-            return Err(format!("connectionId is {id:?}, but must be dxcon- and 8 to 58 lower-case letters or digits"));
-        }
-        if region.is_empty() {
-            return Err("region is empty, but must be one such as eu-central-1".to_owned());
-        }
         connection.region = Some(region.to_owned());
         self.regions.entry(region.to_owned()).or_default().insert(id, Line::new(connection));
         Ok(())
