@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::state::{Shared, State};
 
 /// What `GET /_sim` answers.
-const ROUTES: [&str; 17] = [
+const ROUTES: [&str; 19] = [
     "GET    /_sim                                    this list",
     "POST   /_sim/seed                               settings, connections by region and faults, added to what is",
     "POST   /_sim/reset                              forget connections, settings, faults and calls",
@@ -33,7 +33,9 @@ const ROUTES: [&str; 17] = [
     "DELETE /_sim/connections/REGION/ID/keys/CKN     disassociate it",
     "GET    /_sim/settings                           delays, late reads, throttling, page size, access keys",
     "PATCH  /_sim/settings                           change some of them; null restores a default",
-    "GET    /_sim/faults                             faults in force and spent; POST adds one, DELETE clears all",
+    "GET    /_sim/faults                             faults in force and spent",
+    "POST   /_sim/faults                             add one",
+    "DELETE /_sim/faults                             clear all, and let calls that hang go on",
     "GET    /_sim/calls                              every call in order of arrival, those in flight too",
     "DELETE /_sim/calls                              forget them",
 ];
