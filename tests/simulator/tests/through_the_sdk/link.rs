@@ -145,6 +145,16 @@ async fn a_cut_fibre_takes_the_session_along_and_no_session_mends_it() {
 }
 
 #[tokio::test]
+async fn a_link_that_the_mode_cut_and_the_fibre_after_it_is_not_given_back_by_the_mode() {
+    let (aws, _client) = with(line().with_mode("must_encrypt")).await;
+    for state in ["pending", "down"] {
+        aws.edit(REGION, ID, |connection| connection.connection_state = Some(state.into()));
+    }
+    aws.edit(REGION, ID, |connection| connection.encryption_mode = Some("no_encrypt".into()));
+    assert_eq!(look(&aws), ("down".into(), "no_encrypt".into(), false));
+}
+
+#[tokio::test]
 async fn joining_a_lag_drops_the_connections_own_keys_and_leaves_its_mode() {
     let (aws, _client) = with(line().with_key("abcd").with_mode("must_encrypt")).await;
     aws.edit(REGION, ID, |connection| connection.lag_id = Some("dxlag-fg1234ab".into()));
