@@ -1,0 +1,256 @@
+//! The custom resource: what people write and read.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, CustomResourceExt, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::core::desired::{EncryptionMode, EncryptionTransition, ManagementPolicy};
+use crate::core::observed::Connection;
+
+/// API group of the resource and prefix of its annotations.
+pub const GROUP: &str = "directconnect-operator.dev";
+
+/// Annotation: while `"true"`, nothing is sent to AWS for this resource.
+pub const PAUSED: &str = "directconnect-operator.dev/paused";
+
+/// Annotation: a change of its value reads AWS afresh and reconciles at once.
+pub const RECONCILE_REQUESTED_AT: &str = "directconnect-operator.dev/reconcile-requested-at";
+
+/// An existing AWS Direct Connect connection whose name and MACsec encryption mode are to be as the spec says.
+///
+/// Creating the resource creates no connection, and deleting it deletes none.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "directconnect-operator.dev",
+    version = "v1alpha1",
+    kind = "DirectConnectConnection",
+    plural = "directconnectconnections",
+    singular = "directconnectconnection",
+    shortname = "dxcon",
+    category = "aws",
+    namespaced,
+    status = "DirectConnectConnectionStatus",
+    derive = "PartialEq",
+    doc = "An existing AWS Direct Connect connection whose name and MACsec encryption mode are to be as the spec says. Creating the resource creates no connection, and deleting it deletes none.",
+    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionId", description = "Id of the connection"),
+    printcolumn(name = "Connection Name", type_ = "string", json_path = ".status.connectionName", description = "Name of the connection in AWS"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.connectionState", description = "State of the connection"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.encryptionMode", description = "MACsec encryption mode in AWS"),
+    printcolumn(name = "Encryption", type_ = "string", json_path = ".status.portEncryptionStatus", description = "Whether the MACsec session is up"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether AWS has what the spec asks for"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".status.region", priority = "1", description = "AWS region of the connection"),
+    printcolumn(name = "Location", type_ = "string", json_path = ".status.location", priority = "1", description = "Direct Connect location"),
+    printcolumn(name = "Bandwidth", type_ = "string", json_path = ".status.bandwidth", priority = "1", description = "Bandwidth of the connection"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = "1", description = "Why it is ready or not"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = "1", description = "Why it is ready or not, and what to do next"),
+)]
+#[x_kube(
+    validation = Rule::new("has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)")
+        .message("spec.region cannot be changed, added or removed: delete this resource (AWS is not touched) and create one with the region you mean")
+)]
+pub struct DirectConnectConnectionSpec {
+    /// Id of the connection in AWS, such as `dxcon-fg1234ab`. Cannot be changed.
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^dxcon-[a-z0-9]{8,}$')")
+            .message("spec.connectionId must be the id of a Direct Connect connection: dxcon- and eight or more lower-case letters or digits, such as dxcon-fg1234ab; `aws directconnect describe-connections` lists them"),
+        validation = Rule::new("self == oldSelf")
+            .message("spec.connectionId cannot be changed: delete this resource (AWS is not touched) and create one for the other connection")
+    )]
+    pub connection_id: String,
+
+    /// AWS region of the connection, such as `eu-central-1`. Default: the region of the operator. Cannot be changed, nor
+    /// added or removed later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$')")
+            .message("spec.region must be an AWS region, such as eu-central-1")
+    )]
+    pub region: Option<String>,
+
+    /// Name that the connection is to have in AWS, 1 to 200 characters. Unset: the name is not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 200))]
+    #[x_kube(
+        validation = Rule::new("size(self) >= 1")
+            .message("spec.connectionName must have 1 to 200 characters; leave it out to keep the name that the connection has"),
+        validation = Rule::new("!self.matches('[[:cntrl:]\\u0080-\\u009f]')")
+            .message("spec.connectionName must not contain control characters such as line breaks or tabs")
+    )]
+    pub connection_name: Option<String>,
+
+    /// MACsec encryption mode that the connection is to have in AWS. Unset: the mode is not managed.
+    ///
+    /// `must_encrypt` stops all traffic while MACsec is not up, so under `Guarded` it is sent only after MACsec has
+    /// been seen working. `no_encrypt` stops all traffic too if the far end insists on MACsec, which AWS cannot show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_mode: Option<EncryptionMode>,
+
+    /// How a change of the encryption mode is made on a live link. `Guarded`: `must_encrypt` only after MACsec has been
+    /// seen working for a while. `Immediate`: at once, whatever it does to the link.
+    #[serde(default)]
+    pub encryption_transition: EncryptionTransition,
+
+    /// `Manage`: make AWS match the spec. `Observe`: never change AWS, only report what differs.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+}
+
+/// What AWS says about the connection, and how the operator gets on with it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DirectConnectConnectionStatus {
+    /// Generation of the spec that this status is about; -1 until the operator has looked at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Newest generation whose wish AWS was seen to match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met_generation: Option<i64>,
+    /// Value of the annotation `directconnect-operator.dev/reconcile-requested-at` that was served last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// `Ready`, `LinkUp` and `Encrypted`; and, only while true, `Reconciling` or `Stalled`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// Id of the connection in AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    /// ARN of the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// What AWS shows.
+    #[serde(flatten)]
+    pub connection: Connection,
+    /// What differs between spec and AWS now. Absent when nothing does.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub drift: Vec<DriftStatus>,
+    /// The last `UpdateConnection` that this operator made for this resource and that had, or may have had, an effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update: Option<LastUpdate>,
+}
+
+/// A field that differs between spec and AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DriftStatus {
+    /// Field of the spec.
+    pub field: String,
+    /// What the spec says.
+    pub desired: String,
+    /// What AWS shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
+}
+
+/// An `UpdateConnection` call: what was sent, when and for whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastUpdate {
+    /// When it was sent, RFC 3339.
+    pub time: String,
+    /// Generation of the spec that asked for it.
+    pub generation: i64,
+    /// Request id of AWS. Absent when the answer was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// `connectionName` that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_name: Option<String>,
+    /// `encryptionMode` that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_mode: Option<EncryptionMode>,
+}
+
+fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "description": "One aspect of the current state.",
+            "type": "object",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {
+                    "description": "What it is about.",
+                    "type": "string",
+                    "maxLength": 316
+                },
+                "status": {
+                    "description": "Whether it is so.",
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"]
+                },
+                "observedGeneration": {
+                    "description": "Generation of the spec that it is about.",
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0
+                },
+                "lastTransitionTime": {
+                    "description": "When status last changed.",
+                    "type": "string",
+                    "format": "date-time"
+                },
+                "reason": {
+                    "description": "Why, in one word.",
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024
+                },
+                "message": {
+                    "description": "Why, and what to do next.",
+                    "type": "string",
+                    "maxLength": 32768
+                }
+            }
+        }
+    })
+}
+
+/// The definition of the resource, as `crds/` holds it.
+///
+/// Made from the types above, but for what their derive cannot say: the default of status as a whole, which keeps tools
+/// from taking an empty status for a healthy one, and that nothing in it is `null` or has a default of its own.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = DirectConnectConnection::crd();
+    for version in &mut crd.spec.versions {
+        let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
+            continue;
+        };
+        never_null(schema);
+        let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) else {
+            continue;
+        };
+        no_defaults(status);
+        status.default = serde_json::from_value(serde_json::json!({ "observedGeneration": -1 })).ok();
+    }
+    crd
+}
+
+fn never_null(schema: &mut JSONSchemaProps) {
+    schema.nullable = None;
+    for_each_child(schema, never_null);
+}
+
+fn no_defaults(schema: &mut JSONSchemaProps) {
+    schema.default = None;
+    for_each_child(schema, no_defaults);
+}
+
+fn for_each_child(schema: &mut JSONSchemaProps, apply: fn(&mut JSONSchemaProps)) {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaPropsOrArray as Items;
+
+    for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
+        apply(child);
+    }
+    if let Some(Items::Schema(items)) = &mut schema.items {
+        apply(items);
+    }
+}

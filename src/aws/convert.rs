@@ -1,0 +1,86 @@
+//! The SDK's types to the core's, at the door.
+
+use aws_sdk_directconnect::operation::update_connection::UpdateConnectionOutput;
+use aws_sdk_directconnect::types;
+use aws_smithy_types::date_time::Format;
+
+use super::Identified;
+use crate::core::observed::{Connection, MacSecKey, RateLimiterStatus, Tag};
+
+/// `DescribeConnections` and `UpdateConnection` answer with the same fields in two types.
+macro_rules! identified {
+    ($sdk:expr) => {{
+        let sdk = $sdk;
+        sdk.connection_id.map(|id| {
+            let connection = Connection {
+                connection_name: sdk.connection_name,
+                connection_state: sdk.connection_state.map(|state| state.as_str().to_owned().into()),
+                encryption_mode: sdk.encryption_mode.map(Into::into),
+                port_encryption_status: sdk.port_encryption_status.map(Into::into),
+                mac_sec_capable: sdk.mac_sec_capable,
+                mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().map(key).collect(),
+                owner_account: sdk.owner_account,
+                region: sdk.region,
+                location: sdk.location,
+                bandwidth: sdk.bandwidth,
+                // A plain integer in the SDK: absent reads as 0, which is no VLAN.
+                vlan: Some(sdk.vlan).filter(|&vlan| vlan != 0),
+                partner_name: sdk.partner_name,
+                provider_name: sdk.provider_name,
+                loa_issue_time: sdk.loa_issue_time.and_then(|time| time.fmt(Format::DateTime).ok()),
+                lag_id: sdk.lag_id,
+                aws_device: sdk.aws_device,
+                aws_device_v2: sdk.aws_device_v2,
+                aws_logical_device_id: sdk.aws_logical_device_id,
+                has_logical_redundancy: sdk.has_logical_redundancy.map(|word| word.as_str().to_owned()),
+                jumbo_frame_capable: sdk.jumbo_frame_capable,
+                tags: sdk.tags.unwrap_or_default().into_iter().map(tag).collect(),
+                rate_limiter_status: sdk.rate_limiter_status.map(rate_limiters),
+                partner_interconnect_mac_sec_capable: sdk.partner_interconnect_mac_sec_capable,
+                prefix_pool_size_ipv4: sdk.prefix_pool_size_ipv4,
+                prefix_pool_size_ipv6: sdk.prefix_pool_size_ipv6,
+                prefix_pool_unallocated_count_ipv4: sdk.prefix_pool_unallocated_count_ipv4,
+                prefix_pool_unallocated_count_ipv6: sdk.prefix_pool_unallocated_count_ipv6,
+                billing_mode: sdk.billing_mode.map(|mode| mode.as_str().to_owned()),
+            };
+            (id, connection.in_order())
+        })
+    }};
+}
+
+/// A connection as `DescribeConnections` lists it; `None` without an id.
+#[allow(deprecated, reason = "awsDevice is deprecated in AWS, and still what it answers with")]
+pub(super) fn connection(sdk: types::Connection) -> Option<Identified> {
+    identified!(sdk)
+}
+
+/// The connection that `UpdateConnection` answers with; `None` without an id.
+#[allow(deprecated, reason = "awsDevice is deprecated in AWS, and still what it answers with")]
+pub(super) fn answer(sdk: UpdateConnectionOutput) -> Option<Identified> {
+    identified!(sdk)
+}
+
+fn key(sdk: types::MacSecKey) -> MacSecKey {
+    MacSecKey {
+        ckn: sdk.ckn,
+        secret_arn: sdk.secret_arn,
+        state: sdk.state,
+        start_on: sdk.start_on,
+    }
+}
+
+fn tag(sdk: types::Tag) -> Tag {
+    Tag {
+        key: sdk.key,
+        value: sdk.value,
+    }
+}
+
+fn rate_limiters(sdk: types::RateLimiterStatus) -> RateLimiterStatus {
+    RateLimiterStatus {
+        max_allowed: sdk.max_allowed,
+        in_use: sdk.in_use,
+        remaining: sdk.remaining,
+        total_bandwidth: sdk.total_bandwidth,
+    }
+}

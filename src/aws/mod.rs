@@ -1,0 +1,199 @@
+//! Direct Connect through the AWS SDK: one client per region, and one poller that reads a whole account at a time.
+//!
+//! Must not know: Kubernetes. Knows the core's types and turns the SDK's into them at the door.
+
+mod convert;
+mod errors;
+mod gate;
+mod region;
+mod regions;
+
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region as AwsRegion, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_directconnect::config::retry::RetryConfig;
+use aws_sdk_directconnect::config::timeout::TimeoutConfig;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_types::request_id::RequestId;
+
+use crate::core::fault::{Class, Fault};
+use crate::core::history::Change;
+use crate::core::observed::Connection;
+use crate::metrics::Metrics;
+
+pub use gate::Urgency;
+pub use region::{Line, Region};
+pub use regions::{Regions, Woken};
+
+/// How long a TCP and TLS handshake with AWS may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long AWS may take to answer one call, handshake and credentials apart.
+const READ_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long one call may take with everything that belongs to it.
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
+/// Largest page that AWS gives (API reference, `DescribeConnections`). Always asked for: the default is not documented.
+const PAGE: i32 = 100;
+/// More pages than any account has; an endpoint that hands out tokens for ever is not read for ever.
+const MOST_PAGES: usize = 1000;
+
+const DESCRIBE: &str = "DescribeConnections";
+const UPDATE: &str = "UpdateConnection";
+
+/// A connection and its id.
+pub type Identified = (String, Connection);
+
+/// What all regions share: credentials, endpoint and proxy settings, time limits, the one HTTP client.
+#[derive(Clone)]
+pub struct Aws {
+    shared: SdkConfig,
+    metrics: Metrics,
+}
+
+impl Aws {
+    /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
+    pub async fn from_environment(metrics: Metrics) -> Self {
+        // The SDK reads proxy settings from the environment only when asked to, so the connector is put together here.
+        let limits = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .build();
+        let connector = SharedHttpConnector::new(
+            Connector::builder()
+                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                .proxy_config(ProxyConfig::from_env())
+                .connector_settings(limits)
+                .sleep_impl(TokioSleep::new())
+                .build(),
+        );
+        let http = http_client_fn(move |_, _| connector.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .operation_attempt_timeout(CALL_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT)
+            .build();
+        let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled())
+            .load()
+            .await;
+        Self { shared, metrics }
+    }
+
+    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does.
+    pub fn default_region(&self) -> Option<&str> {
+        self.shared.region().map(AwsRegion::as_ref)
+    }
+
+    /// Whether there are credentials, as the first call would find out.
+    pub async fn check_credentials(&self) -> Result<(), String> {
+        let Some(provider) = self.shared.credentials_provider() else {
+            return Err("no credentials provider is set up".into());
+        };
+        match tokio::time::timeout(CALL_TIMEOUT, provider.provide_credentials()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(errors::with_sources(&error)),
+            Err(_) => Err(format!("no provider answered within {} s", CALL_TIMEOUT.as_secs())),
+        }
+    }
+
+    /// A client for one region.
+    pub fn client(&self, region: &str) -> Client {
+        let config = aws_sdk_directconnect::config::Builder::from(&self.shared)
+            .region(AwsRegion::new(region.to_owned()))
+            .build();
+        Client {
+            sdk: aws_sdk_directconnect::Client::from_conf(config),
+            region: region.to_owned(),
+            metrics: self.metrics.clone(),
+        }
+    }
+}
+
+/// The two calls, in one region.
+#[derive(Clone)]
+pub struct Client {
+    sdk: aws_sdk_directconnect::Client,
+    region: String,
+    metrics: Metrics,
+}
+
+/// What an update was answered.
+#[derive(Debug)]
+pub struct Updated {
+    /// The connection after it.
+    pub connection: Connection,
+    /// Request id of AWS.
+    pub request_id: Option<String>,
+}
+
+impl Client {
+    /// One page of all connections, and the token of the next.
+    pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
+        let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
+        let page = self.timed(DESCRIBE, call).await?;
+        let next = page.next_token.filter(|token| !token.is_empty());
+        let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
+        Ok((connections.collect(), next))
+    }
+
+    /// One connection by its id; `None`: AWS knows none.
+    pub async fn connection(&self, id: &str) -> Result<Option<Connection>, Fault> {
+        let call = self.sdk.describe_connections().max_results(PAGE).connection_id(id).send();
+        let page = match self.timed(DESCRIBE, call).await {
+            Ok(page) => page,
+            Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let found = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
+        Ok(found.into_iter().find(|(found, _)| found == id).map(|(_, connection)| connection))
+    }
+
+    /// Sets the fields of `change`, and only those, within `limit`.
+    pub async fn update(&self, id: &str, change: &Change, limit: Duration) -> Result<Updated, Fault> {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(limit.min(CALL_TIMEOUT))
+            .operation_timeout(limit.min(CALL_TIMEOUT))
+            .build();
+        let call = self
+            .sdk
+            .update_connection()
+            .connection_id(id)
+            .set_connection_name(change.name.clone())
+            .set_encryption_mode(change.mode.map(|mode| mode.to_string()))
+            .customize()
+            .config_override(aws_sdk_directconnect::config::Config::builder().timeout_config(timeouts))
+            .send();
+        let answer = self.timed(UPDATE, call).await?;
+        let request_id = answer.request_id().map(str::to_owned);
+        match convert::answer(answer) {
+            Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
+            other => {
+                let words = format!("the answer is about {:?}", other.map(|(answered, _)| answered));
+                Err(Fault {
+                    request_id,
+                    in_doubt: true,
+                    ..Fault::new(Class::Unavailable, UPDATE, &words)
+                })
+            }
+        }
+    }
+
+    async fn timed<T, E: errors::Modelled>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, errors::CallError<E>>>,
+    ) -> Result<T, Fault> {
+        let started = Instant::now();
+        let result = call.await.map_err(|error| errors::fault(operation, &error));
+        let outcome = result.as_ref().map_or_else(|fault| fault.reason().as_str(), |_| "Ok");
+        self.metrics.aws_request(operation, &self.region, outcome, started.elapsed());
+        result
+    }
+}

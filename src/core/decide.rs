@@ -1,0 +1,521 @@
+//! The Plan: what to do about one resource now, what to say about it, and when to look again.
+
+use std::time::Duration;
+
+use super::clock::Moment;
+use super::conditions::{Reason, Stance, Verdict};
+use super::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use super::fault::{Class, Fault};
+use super::guard::{self, Evidence, Rung};
+use super::history::{Change, Failure, History};
+use super::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
+
+/// The times that people set on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How often each account and region is read.
+    pub poll_interval: Duration,
+    /// How long `Encryption Up` must be seen before `must_encrypt`.
+    pub encryption_soak: Duration,
+    /// How long AWS may still show old values after an update.
+    pub settle_window: Duration,
+    /// How long to wait for `Encryption Up` before a person is asked.
+    pub progress_deadline: Duration,
+}
+
+impl Settings {
+    /// How often a connection is read by itself while a soak runs: 15 s, or every poll if that is shorter.
+    pub fn soak_cadence(&self) -> Duration {
+        self.poll_interval.min(Duration::from_secs(15))
+    }
+
+    /// After how long without a read nothing is claimed any more: three poll intervals.
+    pub fn stale_after(&self) -> Duration {
+        self.poll_interval * 3
+    }
+}
+
+/// What surrounds one resource at the moment of the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The last poll of the region failed so.
+    pub poll_fault: Option<&'a Fault>,
+    /// An older resource, as `namespace/name`, claims the same connection.
+    pub elder: Option<&'a str>,
+    /// A resource of another connection of the account that is on its way to `must_encrypt`.
+    pub other: Option<&'a str>,
+    /// A look that began no earlier than this was asked for.
+    pub asked_at: Option<Moment>,
+    /// `status.metGeneration`: the newest generation whose wish AWS was seen to match.
+    pub met_generation: Option<i64>,
+    /// Generation of `status.lastUpdate`, where that sent `must_encrypt`.
+    pub must_sent_for: Option<i64>,
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing, for the reason that the verdict gives.
+    Rest,
+    /// Read this connection by itself.
+    Read,
+    /// Send these fields.
+    Update(Change),
+}
+
+/// A field that differs between spec and AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Field of the spec.
+    pub field: &'static str,
+    /// What the spec says.
+    pub desired: String,
+    /// What AWS shows; `None` where it shows nothing.
+    pub observed: Option<String>,
+}
+
+/// The decision about one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What to do now.
+    pub step: Step,
+    /// What to say; `None` while there is nothing to say yet, or nothing new.
+    pub verdict: Option<Verdict>,
+    /// When to decide again if nothing happens before; `None`: only when something happens.
+    pub look_again: Option<Moment>,
+    /// What differs now.
+    pub drift: Vec<Drift>,
+    /// Whether AWS has all that the spec asks for.
+    pub met: bool,
+}
+
+impl Plan {
+    fn rest(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            step: Step::Rest,
+            verdict: Some(Verdict::new(reason, message)),
+            look_again: None,
+            drift: Vec::new(),
+            met: false,
+        }
+    }
+
+    fn at(mut self, look_again: Option<Moment>) -> Self {
+        self.look_again = match (self.look_again, look_again) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self
+    }
+
+    fn read(mut self) -> Self {
+        self.step = Step::Read;
+        self
+    }
+}
+
+/// Decides about one resource. Pure: the same arguments give the same plan.
+pub fn decide(desired: &Desired, history: &History, around: &Circumstances<'_>, set: &Settings, now: Moment) -> Plan {
+    let Some(look) = history.look() else {
+        return unread(desired, history, around, set, now);
+    };
+    let plan = match &look.connection {
+        None => not_found(desired, history),
+        Some(connection) if connection.is_gone() => gone(desired, connection),
+        Some(connection) => compare(desired, connection, history, around, set, now),
+    };
+    let asked = around.asked_at.is_some_and(|at| look.began < at);
+    let plan = if asked && plan.step == Step::Rest { plan.read() } else { plan };
+    heed_read_faults(plan, desired, history, around, set, now)
+}
+
+/// Nothing is known yet: the first poll is on its way, or has failed.
+///
+/// A resource that an earlier process brought where its spec wants it keeps its status for a while, as it would have
+/// without a restart.
+fn unread(desired: &Desired, history: &History, around: &Circumstances<'_>, set: &Settings, now: Moment) -> Plan {
+    let failure = history.read_failure();
+    let fault = failure.map(|failure| &failure.fault).or(around.poll_fault);
+    let stale_at = Moment::START + set.stale_after();
+    let was_met = around.met_generation == Some(desired.generation);
+    let stale = was_met && now >= stale_at;
+    let silent = was_met && !stale;
+    let again = [failure.map(|failure| failure.retry_at), (fault.is_some() && silent).then_some(stale_at)];
+    Plan {
+        step: Step::Rest,
+        verdict: fault.filter(|_| !silent).map(|fault| Verdict {
+            stale,
+            ..told(fault, desired)
+        }),
+        look_again: again.into_iter().flatten().filter(|&at| at > now).min(),
+        drift: Vec::new(),
+        met: false,
+    }
+}
+
+fn told(fault: &Fault, desired: &Desired) -> Verdict {
+    Verdict::new(fault.reason(), fault.message(&desired.key.region, &desired.key.id))
+}
+
+/// A failed read is no news to a resource with nothing to do. With something to do it is shown at once, and without a
+/// read for three intervals nothing is claimed any more.
+fn heed_read_faults(
+    plan: Plan,
+    desired: &Desired,
+    history: &History,
+    around: &Circumstances<'_>,
+    set: &Settings,
+    now: Moment,
+) -> Plan {
+    let read_failure = history.read_failure();
+    let Some(fault) = read_failure.map(|failure| &failure.fault).or(around.poll_fault) else {
+        return plan;
+    };
+    if fault.class == Class::NotFound {
+        return plan;
+    }
+    let retry_at = read_failure.map(|failure| failure.retry_at);
+    let began = history.look().map_or(Moment::START, |look| look.began);
+    let stale_at = began + set.stale_after();
+    if now >= stale_at {
+        return Plan {
+            step: retry(plan.step, read_failure, now),
+            verdict: Some(Verdict {
+                stale: true,
+                ..told(fault, desired)
+            }),
+            look_again: retry_at.filter(|&at| at > now),
+            ..plan
+        };
+    }
+    if plan.step == Step::Rest {
+        return plan.at(Some(stale_at));
+    }
+    let step = retry(plan.step, read_failure, now);
+    let verdict = if step == Step::Rest { Some(told(fault, desired)) } else { plan.verdict };
+    Plan {
+        step,
+        verdict,
+        look_again: Some(stale_at).into_iter().chain(retry_at.filter(|&at| at > now)).min(),
+        ..plan
+    }
+}
+
+/// A read that failed by itself is tried again when its time has come. While polls fail nothing is tried: the poller
+/// finds out for all when AWS is back.
+fn retry(step: Step, read_failure: Option<&Failure>, now: Moment) -> Step {
+    match read_failure {
+        Some(failure) if now >= failure.retry_at => step,
+        _ => Step::Rest,
+    }
+}
+
+fn not_found(desired: &Desired, history: &History) -> Plan {
+    let key = &desired.key;
+    let plan = Plan::rest(
+        Reason::NotFound,
+        format!(
+            "{} was not found in {}: check spec.connectionId, spec.region and the AWS account of the operator; it is looked for at every poll and never created",
+            key.id, key.region
+        ),
+    );
+    // The connection may be younger than the last poll.
+    if history.is_news_to_last_look() { plan.read() } else { plan }
+}
+
+fn gone(desired: &Desired, connection: &Connection) -> Plan {
+    let state = connection.connection_state.as_ref().map_or("gone", ConnectionState::as_str);
+    Plan::rest(
+        Reason::ConnectionGone,
+        format!(
+            "connectionState of {} is {state}; nothing is sent to it: delete this resource, or create one for the connection that replaces it",
+            desired.key.id
+        ),
+    )
+}
+
+/// What one managed field needs.
+enum Need<T> {
+    /// Nothing: unmanaged, or as the spec asks.
+    Nothing,
+    /// To be sent now.
+    Send(T),
+    /// To be sent, but not yet.
+    Not(Reason, String),
+}
+
+fn compare(
+    desired: &Desired,
+    connection: &Connection,
+    history: &History,
+    around: &Circumstances<'_>,
+    set: &Settings,
+    now: Moment,
+) -> Plan {
+    let name = name_need(desired, connection, history, set, now);
+    let mode = mode_need(desired, connection, history, around, set, now);
+    let met = matches!((&name, &mode), (Need::Nothing, Need::Nothing));
+    let drift = drift(desired, connection);
+    let plan = if let Some(elder) = around.elder {
+        Plan {
+            verdict: Some(conflict(elder, desired)),
+            ..Plan::rest(Reason::Conflict, "")
+        }
+    } else if desired.policy == ManagementPolicy::Observe || desired.paused {
+        hands_off(desired, met, &drift, &mode)
+    } else if met {
+        Plan::rest(Reason::InSync, in_sync(desired, connection))
+    } else {
+        act(desired, history, set, now, name, mode)
+    };
+    let soaking = around.elder.is_none() && is_soaking(desired, connection, history, set);
+    let plan = if soaking { keep_looking(plan, history, set, now) } else { plan };
+    Plan { drift, met, ..plan }
+}
+
+fn name_need(desired: &Desired, connection: &Connection, history: &History, set: &Settings, now: Moment) -> Need<String> {
+    let Some(name) = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)) else {
+        return Need::Nothing;
+    };
+    let id = &desired.key.id;
+    let state = connection.connection_state.as_ref();
+    let takes_a_name = matches!(
+        state,
+        Some(ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down)
+    );
+    if history.name_is_settling(name, now, set.settle_window) {
+        Need::Not(
+            Reason::Settling,
+            format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while"),
+        )
+    } else if !takes_a_name {
+        let state = state.map_or("absent", ConnectionState::as_str);
+        Need::Not(
+            Reason::WaitingForAvailable,
+            format!("connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"),
+        )
+    } else if let Some(ObservedMode::Other(word)) = &connection.encryption_mode {
+        Need::Not(
+            Reason::AwsUnavailable,
+            format!("AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"),
+        )
+    } else if history.name_contended(now).is_some() {
+        Need::Not(
+            Reason::Contended,
+            contended("connectionName", name, id),
+        )
+    } else {
+        Need::Send(name.clone())
+    }
+}
+
+fn mode_need(
+    desired: &Desired,
+    connection: &Connection,
+    history: &History,
+    around: &Circumstances<'_>,
+    set: &Settings,
+    now: Moment,
+) -> Need<EncryptionMode> {
+    let Some(wanted) = desired.mode else { return Need::Nothing };
+    let id = &desired.key.id;
+    let evidence = Evidence {
+        soaked: history.is_soaked(set.encryption_soak),
+        overdue: history.down_since().is_some_and(|since| now >= since + set.progress_deadline),
+        immediate: may_skip_the_ladder(desired, around),
+        other: around.other,
+    };
+    match guard::climb(wanted, connection, evidence, id) {
+        Rung::Met => Need::Nothing,
+        Rung::Not(reason, message) => Need::Not(reason, message),
+        Rung::Go(mode) if history.mode_is_settling(mode, now, set.settle_window) => Need::Not(
+            Reason::Settling,
+            format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while"),
+        ),
+        Rung::Go(mode) if history.mode_contended(now).is_some() => {
+            Need::Not(Reason::Contended, contended("encryptionMode", &mode.to_string(), id))
+        }
+        Rung::Go(mode) => Need::Send(mode),
+    }
+}
+
+/// `Immediate` is for a wish that has not been met yet and was not sent before. What AWS or anyone took back goes by
+/// the ladder, and in doubt so does everything.
+fn may_skip_the_ladder(desired: &Desired, around: &Circumstances<'_>) -> bool {
+    let unmet = |generation| around.met_generation.is_none_or(|met| met < generation);
+    desired.transition == EncryptionTransition::Immediate
+        && unmet(desired.generation)
+        && around.must_sent_for.is_none_or(|sent| sent < desired.generation && unmet(sent))
+}
+
+fn contended(field: &str, value: &str, id: &str) -> String {
+    format!(
+        "someone else has put {field} of {id} back three times within an hour after this operator set it to {value:?}: find the other writer (CloudTrail names it), or unset spec.{field}; it is tried again ever more rarely"
+    )
+}
+
+fn hands_off(desired: &Desired, met: bool, drift: &[Drift], mode: &Need<EncryptionMode>) -> Plan {
+    let observing = desired.policy == ManagementPolicy::Observe;
+    let what = match (drift, mode) {
+        ([], Need::Not(_, message)) => message.clone(),
+        (drift, _) => differences(drift),
+    };
+    match (observing, met) {
+        (true, true) => Plan::rest(Reason::Observed, "AWS has what the spec says; managementPolicy is Observe"),
+        (true, false) => Plan::rest(
+            Reason::Drifted,
+            format!("managementPolicy is Observe, so nothing is sent: {what}; set managementPolicy to Manage to change AWS, or the spec to what AWS has"),
+        ),
+        (false, true) => Plan::rest(Reason::InSync, "AWS has what the spec asks for; paused by annotation"),
+        (false, false) => Plan::rest(
+            Reason::Paused,
+            format!("paused by annotation, so nothing is sent: {what}; remove the annotation to go on"),
+        ),
+    }
+}
+
+fn differences(drift: &[Drift]) -> String {
+    let each: Vec<String> = drift
+        .iter()
+        .map(|Drift { field, desired, observed }| match observed {
+            Some(observed) => format!("{field} is {observed:?} in AWS and {desired:?} in the spec"),
+            None => format!("{field} is absent in AWS and {desired:?} in the spec"),
+        })
+        .collect();
+    each.join(", ")
+}
+
+fn in_sync(desired: &Desired, connection: &Connection) -> String {
+    let down = desired.mode == Some(EncryptionMode::MustEncrypt)
+        && connection.mode() == Some(EncryptionMode::MustEncrypt)
+        && connection.port_encryption_status == Some(PortEncryptionStatus::Down);
+    if down {
+        "AWS has what the spec asks for; portEncryptionStatus is Encryption Down, so must_encrypt lets no traffic pass: bring MACsec up, or lower spec.encryptionMode".into()
+    } else if desired.name.is_none() && desired.mode.is_none() {
+        "the spec manages neither connectionName nor encryptionMode; AWS is shown as it is".into()
+    } else {
+        "AWS has what the spec asks for".into()
+    }
+}
+
+/// Sends what may be sent, decided on a fresh read; says why for the rest.
+fn act(
+    desired: &Desired,
+    history: &History,
+    set: &Settings,
+    now: Moment,
+    name: Need<String>,
+    mode: Need<EncryptionMode>,
+) -> Plan {
+    let mut change = Change::default();
+    let mut held: Option<(Reason, String)> = None;
+    let mut hold = |reason: Reason, message: String| {
+        if held.as_ref().is_none_or(|(other, _)| rank(reason) < rank(*other)) {
+            held = Some((reason, message));
+        }
+    };
+    match name {
+        Need::Nothing => {}
+        Need::Send(name) => change.name = Some(name),
+        Need::Not(reason, message) => hold(reason, message),
+    }
+    match mode {
+        Need::Nothing => {}
+        Need::Send(mode) => change.mode = Some(mode),
+        Need::Not(reason, message) => hold(reason, message),
+    }
+    if change.is_empty() {
+        let (reason, message) = held.unwrap_or((Reason::InSync, String::new()));
+        let again = match reason {
+            Reason::Settling => history.settled_at(set.settle_window),
+            Reason::Contended => history.name_contended(now).into_iter().chain(history.mode_contended(now)).min(),
+            Reason::WaitingForEncryptionUp => history.down_since().map(|since| since + set.progress_deadline),
+            Reason::WaitingForTurn => Some(now + set.soak_cadence()),
+            _ => None,
+        };
+        return Plan::rest(reason, message).at(again.filter(|&at| at > now));
+    }
+    if let Some(failure) = history.update_failure().filter(|failure| now < failure.retry_at) {
+        let plan = Plan::rest(failure.fault.reason(), "").at(Some(failure.retry_at));
+        return Plan {
+            verdict: Some(told(&failure.fault, desired)),
+            ..plan
+        };
+    }
+    let step = if history.is_fresh(now) { Step::Update(change.clone()) } else { Step::Read };
+    Plan {
+        step,
+        ..Plan::rest(Reason::Updating, updating(&change, &desired.key.id))
+    }
+}
+
+fn updating(change: &Change, id: &str) -> String {
+    let name = change.name.as_ref().map(|name| format!("connectionName to {name:?}"));
+    let mode = change.mode.map(|mode| format!("encryptionMode to {mode}"));
+    let what: Vec<String> = name.into_iter().chain(mode).collect();
+    format!("setting {} of {id}", what.join(" and "))
+}
+
+/// Which of two reasons to wait is told: contention first, then what needs a person, then what needs time.
+fn rank(reason: Reason) -> u8 {
+    match (reason, reason.stance()) {
+        (Reason::Contended, _) => 0,
+        (_, Stance::Stalled) => 1,
+        _ => 2,
+    }
+}
+
+/// Whether looks must now be close together: MACsec works, and either `must_encrypt` waits for that to have held, or it
+/// was sent and has not proven itself.
+fn is_soaking(desired: &Desired, connection: &Connection, history: &History, set: &Settings) -> bool {
+    desired.mode == Some(EncryptionMode::MustEncrypt)
+        && desired.policy == ManagementPolicy::Manage
+        && connection.lag_id.is_none()
+        && history.working_since().is_some()
+        && !history.is_soaked(set.encryption_soak)
+        && match connection.mode() {
+            Some(EncryptionMode::MustEncrypt) => history.is_unproven(set.encryption_soak),
+            Some(EncryptionMode::ShouldEncrypt) => !desired.paused,
+            Some(EncryptionMode::NoEncrypt) | None => false,
+        }
+}
+
+fn keep_looking(plan: Plan, history: &History, set: &Settings, now: Moment) -> Plan {
+    if plan.step != Step::Rest {
+        return plan;
+    }
+    let began = history.look().map_or(Moment::START, |look| look.began);
+    // The last look of a soak comes when the soak is over, not a whole interval later.
+    let over = history.working_since().map(|since| since + set.encryption_soak);
+    let due = over.into_iter().chain([began + set.soak_cadence()]).min().unwrap_or(now);
+    if now >= due { plan.read() } else { plan.at(Some(due)) }
+}
+
+fn drift(desired: &Desired, connection: &Connection) -> Vec<Drift> {
+    let name = desired
+        .name
+        .as_ref()
+        .filter(|&name| connection.connection_name.as_ref() != Some(name))
+        .map(|name| Drift {
+            field: "connectionName",
+            desired: name.clone(),
+            observed: connection.connection_name.clone(),
+        });
+    let mode = desired.mode.zip(connection.mode()).filter(|(wanted, mode)| connection.takes_a_mode() && wanted != mode);
+    let mode = mode.map(|(wanted, mode)| Drift {
+        field: "encryptionMode",
+        desired: wanted.to_string(),
+        observed: Some(mode.to_string()),
+    });
+    name.into_iter().chain(mode).collect()
+}
+
+fn conflict(elder: &str, desired: &Desired) -> Verdict {
+    Verdict::new(
+        Reason::Conflict,
+        format!(
+            "{} in {} is managed by the older resource {elder}: delete one of the two, or set spec.managementPolicy of this one to Observe",
+            desired.key.id, desired.key.region
+        ),
+    )
+}

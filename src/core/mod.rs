@@ -1,0 +1,17 @@
+//! Decisions. Everything that says whether a circuit may be touched is here, as plain values and pure functions.
+//!
+//! Must not know: Kubernetes, the AWS SDK, the runtime, the clock, dice, I/O. Time and chance come in as arguments, so
+//! that a table, a property test and a model checker can run the very code that runs in production.
+
+pub mod clock;
+pub mod conditions;
+pub mod contention;
+pub mod decide;
+pub mod desired;
+pub mod fault;
+pub mod guard;
+pub mod history;
+pub mod limiter;
+pub mod observed;
+pub mod text;
+pub mod turn;

@@ -1,0 +1,24 @@
+//! Words from outside, made fit for status, logs and events.
+
+/// Characters of a foreign message that go into status; the rest is cut.
+pub const MESSAGE_LIMIT: usize = 1024;
+
+/// What AWS said, without control characters and cut at [`MESSAGE_LIMIT`] characters.
+pub fn clean(words: &str) -> String {
+    let mut clean: String = words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MESSAGE_LIMIT)
+        .collect();
+    clean.truncate(clean.trim_end().len());
+    clean
+}
+
+/// The longest start of `words` that has at most `limit` bytes and ends between two characters.
+pub fn cut_bytes(words: &str, limit: usize) -> &str {
+    if words.len() <= limit {
+        return words;
+    }
+    let end = (0..=limit).rev().find(|&at| words.is_char_boundary(at)).unwrap_or(0);
+    words.get(..end).unwrap_or_default()
+}

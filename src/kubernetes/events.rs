@@ -1,0 +1,167 @@
+//! Events: one a transition, never one a poll.
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::reflector::Lookup;
+use tracing::debug;
+
+use super::Watched;
+use super::status::{condition, truth};
+use crate::api::DirectConnectConnectionStatus;
+use crate::core::conditions::{Kind, Reason};
+use crate::core::desired::EncryptionMode;
+use crate::core::history::Change;
+use crate::core::text;
+
+/// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
+const NOTE_LIMIT: usize = 1024;
+/// How long the API server may take for an event. Nobody waits for it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Something that people may want to know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    warning: bool,
+    reason: &'static str,
+    note: String,
+}
+
+impl News {
+    fn normal(reason: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            warning: false,
+            reason,
+            note: note.into(),
+        }
+    }
+
+    fn warning(reason: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            reason,
+            note: note.into(),
+        }
+    }
+}
+
+/// News of an update that AWS took: what was sent, and what was there before.
+pub fn updated(id: &str, sent: &Change, before: &Change, request_id: Option<&str>) -> Vec<News> {
+    let request = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();
+    let mut news = Vec::new();
+    if let Some(name) = &sent.name {
+        let old = before.name.as_deref().unwrap_or_default();
+        news.push(News::normal("Renamed", format!("{id}: connectionName {old:?} is now {name:?}{request}")));
+    }
+    if let Some(mode) = sent.mode {
+        let old = before.mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string());
+        let caution = if mode == EncryptionMode::NoEncrypt {
+            "; if the far end insists on MACsec the line stops until it does not, which AWS cannot show"
+        } else {
+            ""
+        };
+        news.push(News::normal(
+            "EncryptionModeChanged",
+            format!("{id}: encryptionMode {old} is now {mode}{request}{caution}"),
+        ));
+    }
+    news
+}
+
+/// News of a name or mode that was as the spec asked and is not any more.
+pub fn drifted(what: &str) -> News {
+    News::normal("DriftDetected", what)
+}
+
+/// What changed from one status to the next.
+pub fn transitions(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<News> {
+    let mut news = Vec::new();
+    for (kind, up, down) in [(Kind::LinkUp, "LinkUp", "LinkDown"), (Kind::Encrypted, "EncryptionUp", "EncryptionDown")] {
+        let message = condition(after, kind).map(|condition| condition.message.as_str()).unwrap_or_default();
+        match (truth(before, kind), truth(after, kind)) {
+            (Some("False"), Some("True")) => news.push(News::normal(up, message)),
+            (Some("True"), Some("False")) => news.push(News::warning(down, message)),
+            _ => {}
+        }
+    }
+    let reason = |status: &DirectConnectConnectionStatus| {
+        condition(status, Kind::Ready).map(|condition| (condition.reason.clone(), condition.message.clone()))
+    };
+    if let Some((now, message)) = reason(after)
+        && reason(before).is_none_or(|(earlier, _)| earlier != now)
+        && let Some(event) = event_of(&now, after)
+    {
+        news.push(News::warning(event, message));
+    }
+    news
+}
+
+/// The event that a reason of `Ready` makes when it is new.
+fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'static str> {
+    let is = |any: &[Reason]| any.iter().any(|one| one.as_str() == reason);
+    // With nothing that differs there was no update to fail; the fault is one of reading.
+    let with_update = !status.drift.is_empty();
+    if is(&[Reason::Conflict]) {
+        Some("Conflict")
+    } else if is(&[Reason::Contended]) {
+        Some("Contended")
+    } else if is(&[
+        Reason::NoMacSecKey,
+        Reason::MacSecNotSupported,
+        Reason::LagMember,
+        Reason::EncryptionNotUp,
+        Reason::NotFound,
+        Reason::ConnectionGone,
+        Reason::InvalidSpec,
+    ]) {
+        Some("Blocked")
+    } else if with_update && is(&[Reason::RequestRejected, Reason::AccessDenied, Reason::CredentialsInvalid, Reason::AwsUnavailable]) {
+        Some("UpdateFailed")
+    } else {
+        None
+    }
+}
+
+/// Writes events. Failing to write one never fails anything else.
+#[derive(Clone)]
+pub struct Teller {
+    recorder: Recorder,
+}
+
+impl Teller {
+    /// Writes as `controller`, from the process `instance`.
+    pub fn new(client: Client, controller: &str, instance: &str) -> Self {
+        let reporter = Reporter {
+            controller: controller.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Tells the news about an object, in order, without anyone waiting for it.
+    pub fn tell(&self, object: &Watched, news: Vec<News>) {
+        if news.is_empty() {
+            return;
+        }
+        let (recorder, about) = (self.recorder.clone(), object.to_object_ref(()).into());
+        tokio::spawn(async move {
+            for News { warning, reason, note } in news {
+                let event = Event {
+                    type_: if warning { EventType::Warning } else { EventType::Normal },
+                    reason: reason.to_owned(),
+                    note: Some(text::cut_bytes(&note, NOTE_LIMIT).to_owned()),
+                    action: "Reconcile".to_owned(),
+                    secondary: None,
+                };
+                match tokio::time::timeout(WRITE_TIMEOUT, recorder.publish(&event, &about)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => debug!(%error, reason, "an event was not written"),
+                    Err(_) => debug!(reason, "an event was not written in time"),
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,20 @@
+//! The API server: what people want comes in by a watch, what was decided goes out as status and events.
+//!
+//! Must not know: the AWS SDK. Knows the custom resource and the core's types.
+
+pub mod events;
+pub mod index;
+pub mod lease;
+pub mod status;
+pub mod watch;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::DirectConnectConnection;
+
+/// A resource as the watch brings it: whole, or what is wrong with it. A malformed one does not stop the others.
+pub type Watched = DeserializeGuard<DirectConnectConnection>;
+
+/// Reference to a resource.
+pub type Reference = ObjectRef<Watched>;

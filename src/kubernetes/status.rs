@@ -1,0 +1,146 @@
+//! Status: how a decision reads, and how it is written.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondition, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::PartialObjectMeta;
+use kube::{Api, Client};
+use serde_json::{Map, Value, json};
+
+use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, DriftStatus};
+use crate::core::conditions::{Condition, Kind};
+use crate::core::decide::Drift;
+use crate::core::observed::Connection;
+
+/// How long the API server may take to write a status.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Conditions as Kubernetes wants them. `lastTransitionTime` moves only when `status` changes.
+pub fn conditions(
+    wanted: Vec<Condition>,
+    before: &[MetaCondition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<MetaCondition> {
+    let as_meta = |condition: Condition| {
+        let (kind, truth) = (condition.kind.as_str(), condition.truth.as_str());
+        let same = before.iter().find(|earlier| earlier.type_ == kind && earlier.status == truth);
+        MetaCondition {
+            type_: kind.to_owned(),
+            status: truth.to_owned(),
+            reason: condition.reason.as_str().to_owned(),
+            message: condition.message,
+            observed_generation: generation,
+            // Whole seconds are all that a `metav1.Time` keeps.
+            last_transition_time: same.map_or_else(|| Time(whole_seconds(now)), |same| same.last_transition_time.clone()),
+        }
+    };
+    wanted.into_iter().map(as_meta).collect()
+}
+
+/// A time as status shows it.
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// `status` of one condition.
+pub fn truth(status: &DirectConnectConnectionStatus, kind: Kind) -> Option<&str> {
+    condition(status, kind).map(|condition| condition.status.as_str())
+}
+
+/// One condition.
+pub fn condition(status: &DirectConnectConnectionStatus, kind: Kind) -> Option<&MetaCondition> {
+    status.conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// What differs, as status shows it.
+pub fn drift(drift: &[Drift]) -> Vec<DriftStatus> {
+    let shown = |Drift { field, desired, observed }: &Drift| DriftStatus {
+        field: (*field).to_owned(),
+        desired: desired.clone(),
+        observed: observed.clone(),
+    };
+    drift.iter().map(shown).collect()
+}
+
+/// ARN of a connection, where AWS showed whose it is (service authorization reference of Direct Connect).
+pub fn arn(region: &str, id: &str, connection: &Connection) -> Option<String> {
+    let account = connection.owner_account.as_deref()?;
+    Some(format!("arn:{}:directconnect:{region}:{account}:dxcon/{id}", partition(region)))
+}
+
+/// Partition that a region belongs to.
+fn partition(region: &str) -> &'static str {
+    const BY_PREFIX: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ];
+    let found = BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix));
+    found.map_or("aws", |(_, partition)| partition)
+}
+
+/// Why a status was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The object has changed, or is gone: what was decided is about an older one.
+    #[error("the object has changed since it was read")]
+    Outdated,
+    /// The API server refused.
+    #[error("the API server refused the status")]
+    Refused(#[source] kube::Error),
+    /// The API server did not answer.
+    #[error("the API server did not answer within {} s", WRITE_TIMEOUT.as_secs())]
+    Silent,
+}
+
+/// Writes a whole status of the object that was read at `resource_version`, and nothing else of it.
+///
+/// The API server refuses it when the object has changed since: what was decided about an older spec is neither claimed
+/// nor acted on. Returns the resource version after it.
+pub async fn write(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    resource_version: &str,
+    status: &DirectConnectConnectionStatus,
+) -> Result<Option<String>, WriteError> {
+    // Only metadata of the answer is read: a malformed object can have a status too.
+    let api: Api<PartialObjectMeta<DirectConnectConnection>> = Api::namespaced(client.clone(), namespace);
+    let patch = json!({
+        "metadata": { "resourceVersion": resource_version },
+        "status": whole(status),
+    });
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    let request = api.patch_subresource("status", name, &params, &patch);
+    match tokio::time::timeout(WRITE_TIMEOUT, request).await {
+        Ok(Ok(written)) => Ok(written.metadata.resource_version),
+        Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 404 | 409) => Err(WriteError::Outdated),
+        Ok(Err(error)) => Err(WriteError::Refused(error)),
+        Err(_) => Err(WriteError::Silent),
+    }
+}
+
+/// Status as a merge patch that leaves nothing behind: what is absent is `null`.
+fn whole(status: &DirectConnectConnectionStatus) -> Value {
+    let mut fields: Map<String, Value> = FIELDS.iter().map(|field| (field.clone(), Value::Null)).collect();
+    if let Ok(Value::Object(present)) = serde_json::to_value(status) {
+        fields.extend(present);
+    }
+    Value::Object(fields)
+}
+
+/// Names of all fields of status, as the CRD has them.
+static FIELDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let schema = schemars::schema_for!(DirectConnectConnectionStatus);
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flat_map(|properties| properties.keys().cloned()).collect()
+});

@@ -1,0 +1,224 @@
+//! The watch on resources, in all namespaces or in some, as one stream into one store.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{BoxStream, select_all};
+use kube::runtime::reflector::Store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use tracing::{debug, error, info, warn};
+
+use super::index::Index;
+use super::{Reference, Watched};
+use crate::clock::dice;
+
+/// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
+const WATCH_SECONDS: u32 = 45;
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Whether the list of resources has been read.
+#[derive(Clone, Debug, Default)]
+pub struct Listed(Arc<AtomicBool>);
+
+impl Listed {
+    /// Whether every watched namespace has been listed.
+    pub fn is_done(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Watches for ever: keeps the store and the index as the API server has it.
+///
+/// `namespaces` empty: all of them.
+pub async fn run(client: Client, namespaces: Vec<String>, mut store: Writer<Watched>, index: Arc<Index>, listed: Listed) {
+    let apis: Vec<(String, Api<Watched>)> = if namespaces.is_empty() {
+        vec![(String::new(), Api::all(client))]
+    } else {
+        let namespaced = |name: String| (name.clone(), Api::namespaced(client.clone(), &name));
+        namespaces.into_iter().map(namespaced).collect()
+    };
+    let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()).collect());
+    let streams = apis.into_iter().map(|(namespace, api)| {
+        let events = events(api, namespace.clone());
+        events.map(move |event| (namespace.clone(), event)).boxed()
+    });
+    let mut events = select_all(streams);
+    let reader = store.as_reader();
+    while let Some((namespace, event)) = events.next().await {
+        for event in merge.take(&namespace, event, &reader) {
+            index.note(&event);
+            store.apply_watcher_event(&event);
+            if matches!(event, Event::InitDone) {
+                if !listed.0.swap(true, Ordering::AcqRel) {
+                    info!("resources are listed");
+                }
+            }
+        }
+    }
+}
+
+/// How a namespace is watched, and how that goes.
+struct Feed {
+    api: Api<Watched>,
+    namespace: String,
+    stream: Option<BoxStream<'static, watcher::Result<Event<Watched>>>>,
+    streaming: bool,
+    initial: bool,
+    failures: u32,
+}
+
+/// What one namespace's watch brings, for ever. Errors are told here, and waited out.
+fn events(api: Api<Watched>, namespace: String) -> BoxStream<'static, Event<Watched>> {
+    let feed = Feed {
+        api,
+        namespace,
+        stream: None,
+        streaming: true,
+        initial: true,
+        failures: 0,
+    };
+    futures::stream::unfold(feed, |mut feed| async {
+        let event = feed.next().await;
+        Some((event, feed))
+    })
+    .boxed()
+}
+
+impl Feed {
+    async fn next(&mut self) -> Event<Watched> {
+        loop {
+            let config = watcher::Config::default().timeout(WATCH_SECONDS);
+            let config = if self.streaming { config.streaming_lists() } else { config };
+            let api = self.api.clone();
+            let stream = self.stream.get_or_insert_with(|| watcher(api, config).boxed());
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    self.failures = 0;
+                    match event {
+                        Event::Init => self.initial = true,
+                        Event::InitDone => self.initial = false,
+                        Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) => {}
+                    }
+                    return event.modify(|object| object.managed_fields_mut().clear());
+                }
+                Some(Err(error)) => self.recover(&error).await,
+                None => self.stream = None,
+            }
+        }
+    }
+
+    async fn recover(&mut self, error: &watcher::Error) {
+        let code = status_of(error);
+        // An API server that cannot stream lists says so in many ways; a plain list it can always do.
+        if self.initial && self.streaming && !matches!(code, Some(401 | 403 | 404 | 410)) {
+            debug!(%error, "the API server does not stream the list; listing plainly");
+            self.streaming = false;
+        }
+        // Resuming from a version that is gone would fail for ever, and an initial list that broke off is no list.
+        if self.initial || code == Some(410) {
+            self.stream = None;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.tell(error, code);
+        let longest = Duration::from_millis(200)
+            .saturating_mul(2_u32.saturating_pow(self.failures.min(16)))
+            .min(LONGEST_PAUSE);
+        tokio::time::sleep(longest.mul_f64(0.5 + 0.5 * dice())).await;
+    }
+
+    /// One line when it begins, and now and then while it lasts.
+    fn tell(&self, error: &watcher::Error, code: Option<u16>) {
+        if !self.failures.is_power_of_two() {
+            return;
+        }
+        let place = match self.namespace.as_str() {
+            "" => "in all namespaces".to_owned(),
+            namespace => format!("in namespace {namespace}"),
+        };
+        let resource = "directconnectconnections.directconnect-operator.dev";
+        match code {
+            Some(404) => error!(
+                "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
+            ),
+            Some(403) => error!(
+                "the operator's service account may not list and watch {resource} {place}: grant it get, list and watch. It is tried again by itself: {error}"
+            ),
+            Some(401) => error!("the API server does not accept the operator's credentials: {error}. It is tried again by itself"),
+            _ => warn!("watching {resource} {place} was interrupted: {error}. It goes on by itself"),
+        }
+    }
+}
+
+fn status_of(error: &watcher::Error) -> Option<u16> {
+    let of = |error: &kube::Error| match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    };
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => of(error),
+        watcher::Error::WatchError(status) => Some(status.code),
+        watcher::Error::NoResourceVersion => None,
+    }
+}
+
+/// Several watches as one. A list of one namespace becomes a list of all: what the others have is in the store already.
+struct Merge {
+    /// Namespaces that have not been listed yet; until there are none, nothing goes out.
+    unlisted: HashSet<String>,
+    /// Lists that are coming in, by namespace.
+    incoming: HashMap<String, HashMap<Reference, Watched>>,
+}
+
+impl Merge {
+    fn new(namespaces: HashSet<String>) -> Self {
+        Self {
+            unlisted: namespaces,
+            incoming: HashMap::new(),
+        }
+    }
+
+    fn take(&mut self, namespace: &str, event: Event<Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
+        let waiting = !self.unlisted.is_empty();
+        let incoming = self.incoming.entry(namespace.to_owned()).or_default();
+        match event {
+            Event::Init => incoming.clear(),
+            Event::InitDone => {
+                self.unlisted.remove(namespace);
+                if self.unlisted.is_empty() {
+                    return self.whole(if waiting { None } else { Some(namespace) }, store);
+                }
+            }
+            Event::Apply(object) if !waiting => return vec![Event::Apply(object)],
+            Event::Delete(object) if !waiting => return vec![Event::Delete(object)],
+            Event::InitApply(object) | Event::Apply(object) => {
+                incoming.insert(Reference::from_obj(&object), object);
+            }
+            Event::Delete(object) => {
+                incoming.remove(&Reference::from_obj(&object));
+            }
+        }
+        Vec::new()
+    }
+
+    /// A list of everything: what has just come in, of one namespace or of all, and what is known of the others.
+    fn whole(&mut self, namespace: Option<&str>, store: &Store<Watched>) -> Vec<Event<Watched>> {
+        let (fresh, known) = match namespace {
+            None => (std::mem::take(&mut self.incoming).into_values().flatten().collect(), Vec::new()),
+            Some("") => (self.incoming.remove("").unwrap_or_default(), Vec::new()),
+            Some(namespace) => (
+                self.incoming.remove(namespace).unwrap_or_default(),
+                store.state_filter(|object| object.namespace().as_deref() != Some(namespace)),
+            ),
+        };
+        let known = known.into_iter().map(Arc::unwrap_or_clone);
+        let objects = fresh.into_values().chain(known).map(Event::InitApply);
+        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).collect()
+    }
+}

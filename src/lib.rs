@@ -1,0 +1,30 @@
+//! # directconnect-operator
+//!
+//! Keeps the name and the MACsec encryption mode of AWS Direct Connect connections as `DirectConnectConnection`
+//! resources say, and shows in their status what AWS says.
+//!
+//! ```text
+//!  Kubernetes watch ──> desired ─┐
+//!                                ├─> decide(desired, history, circumstances, now) ──> Plan ──> one AWS call
+//!  Direct Connect poller ─> look ┘                                                     └────> one status patch
+//! ```
+//!
+//! - [`core`] decides. It knows nothing of the rest: no Kubernetes, no AWS SDK, no runtime, no clock, no dice.
+//! - [`api`] is the custom resource. It knows the core's words.
+//! - [`aws`] reads and updates connections. It knows the core, and nothing of Kubernetes.
+//! - [`kubernetes`] watches resources and writes status, events and the Lease. It knows the core and the resource, and
+//!   nothing of AWS.
+//! - [`reconcile`] is the one pass that brings them together, and [`run`] what wires and watches it all.
+//! - [`config`], [`telemetry`], [`metrics`], [`server`] and [`clock`] each do the one thing that they are called after.
+
+pub mod api;
+pub mod aws;
+pub mod clock;
+pub mod config;
+pub mod core;
+pub mod kubernetes;
+pub mod metrics;
+pub mod reconcile;
+pub mod run;
+pub mod server;
+pub mod telemetry;

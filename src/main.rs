@@ -1,0 +1,42 @@
+//! Arguments to subcommand, nothing else.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use directconnect_operator::config::{Arguments, Command};
+use directconnect_operator::{api, run};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| exit_with_usage(&error));
+    let outcome = match arguments.command {
+        Command::Run(flags) => run::run(&flags),
+        Command::Crd => print_crd(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("directconnect-operator: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version as they are; a wrong flag or value as one line and exit 2.
+fn exit_with_usage(error: &clap::Error) -> ! {
+    if error.use_stderr() && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let text = error.to_string();
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let line = line.strip_prefix("error: ").unwrap_or(line);
+        let tip = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
+        let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
+        eprintln!("directconnect-operator: {line}{tip}; see directconnect-operator --help");
+        std::process::exit(2);
+    }
+    error.exit()
+}
+
+fn print_crd() -> Result<(), String> {
+    let yaml = serde_saphyr::to_string(&api::crd()).map_err(|error| error.to_string())?;
+    print!("{yaml}");
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The whole put together, and watched: if one long task ends, the process says which and ends too.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use kube::Client;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::Store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tracing::{debug, error, info, warn};
+
+use crate::aws::{Aws, Regions, Woken};
+use crate::clock::Clock;
+use crate::config::{NAME, Run};
+use crate::kubernetes::events::Teller;
+use crate::kubernetes::index::{Index, shown};
+use crate::kubernetes::lease::{Elector, Leadership};
+use crate::kubernetes::watch::{self, Listed};
+use crate::kubernetes::{Reference, Watched};
+use crate::metrics::Metrics;
+use crate::reconcile::{Operator, PassError, reconcile};
+use crate::{server, telemetry};
+
+/// How long what is under way may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(4);
+/// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
+const API_SILENCE: Duration = Duration::from_secs(60);
+
+/// Runs the controller until it is told to end. The error says why it ended by itself.
+pub fn run(flags: &Run) -> Result<(), String> {
+    telemetry::start(flags.log_format)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime does not start: {error}"))?
+        .block_on(start(flags))
+}
+
+async fn start(flags: &Run) -> Result<(), String> {
+    let told = told_to_end()?;
+    tokio::pin!(told);
+    let clock = Clock::start();
+    let metrics = Metrics::new();
+    let listener = server::listen(flags.http_address).await?;
+    let (client, own_namespace) = cluster().await?;
+    let aws = Aws::from_environment(metrics.clone()).await;
+    let region = aws.default_region().map(str::to_owned);
+    if region.is_none() {
+        warn!("the operator has no AWS region of its own: resources without spec.region are not served; set AWS_REGION");
+    }
+    let index = Arc::new(Index::new(region, metrics.clone()));
+    let (listed, standing) = (Listed::default(), Standing::default());
+    let writer = Writer::default();
+    let store = writer.as_reader();
+    let (woken, news) = mpsc::unbounded_channel();
+    let identity = identity();
+    let lease_namespace = flags.lease_namespace.clone().unwrap_or(own_namespace);
+    let elector = Elector::new(client.clone(), &lease_namespace, &flags.lease_name, &identity, clock);
+    let leadership = if flags.leader_elect { elector.leadership() } else { Leadership::without_lease(clock) };
+    let operator = Arc::new(Operator {
+        regions: Regions::new(aws.clone(), clock, flags.settings(), woken, metrics.clone()),
+        teller: Teller::new(client.clone(), NAME, &identity),
+        settings: flags.settings(),
+        memory: Mutex::default(),
+        index: Arc::clone(&index),
+        client: client.clone(),
+        metrics: metrics.clone(),
+        leadership,
+        clock,
+    });
+
+    let mut tasks = Tasks::default();
+    if let Ok(address) = listener.local_addr() {
+        info!(address = %address, version = env!("CARGO_PKG_VERSION"), "serving");
+    }
+    let readiness = readiness(Arc::clone(&operator), listed.clone(), standing.clone());
+    tasks.watch_over("the HTTP server", async { server::run(listener, metrics, readiness).await.to_string() });
+    let watching = watch::run(client, flags.namespaces(), writer, Arc::clone(&index), listed);
+    tasks.watch_over("the watch on resources", watching.map(|()| String::new()));
+
+    if flags.leader_elect {
+        let lease = tokio::select! {
+            lease = elector.acquire() => lease,
+            ended = tasks.first_to_end() => return Err(ended),
+            signal = &mut told => return ended_by(signal),
+        };
+        let elector = elector.clone();
+        tasks.watch_over("leading", async move { elector.keep(lease).await.to_string() });
+    }
+    operator.metrics.leads(true);
+    standing.lead();
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let regions = Arc::clone(&operator);
+    tasks.watch_over("polling AWS", async move { regions.regions.run(regions.index.regions()).await });
+    tasks.watch_over("news from AWS", hand_on(news, Arc::clone(&index)));
+    tasks.watch_over("the look for AWS credentials", look_for_credentials(aws, standing));
+    let controlling = tokio::spawn(control(operator, store, flags.concurrency, stopped));
+    tokio::pin!(controlling);
+    tokio::select! {
+        ended = tasks.first_to_end() => Err(ended),
+        ended = &mut controlling => Err(format!("the controller ended: {}", ended.err().map_or_else(String::new, |error| error.to_string()))),
+        signal = &mut told => {
+            // Passes that are under way end first, since they may be waiting for AWS's answer.
+            let _ = stop.send(());
+            if tokio::time::timeout(GRACE, controlling).await.is_err() {
+                warn!("some reconciles did not end in time; what AWS did about them is read at the next start");
+            }
+            if flags.leader_elect {
+                elector.release().await;
+            }
+            ended_by(signal)
+        }
+    }
+}
+
+fn ended_by(signal: &str) -> Result<(), String> {
+    info!(signal, "ended as told");
+    Ok(())
+}
+
+fn told_to_end() -> Result<impl Future<Output = &'static str>, String> {
+    let handler = |kind| signal(kind).map_err(|error| format!("signals cannot be handled: {error}"));
+    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+/// The API server, from the pod or `KUBECONFIG`, and the namespace that is the operator's own.
+async fn cluster() -> Result<(Client, String), String> {
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
+    })?;
+    // Without it, an API server that went silent would be waited for without end.
+    config.read_timeout = Some(API_SILENCE);
+    config.reset_reader_on_write = true;
+    // It would sleep as long as a server says. What is tried again here is tried by those who know why.
+    config.default_retry = false;
+    let namespace = config.default_namespace.clone();
+    let client = Client::try_from(config).map_err(|error| format!("the Kubernetes configuration does not work: {error}"))?;
+    Ok((client, namespace))
+}
+
+/// Name of this process among its replicas, different after every start.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| NAME.to_owned());
+    format!("{host}_{:08x}", fastrand::u32(..))
+}
+
+/// How far this process has come.
+#[derive(Clone, Default)]
+struct Standing(Arc<Mutex<Progress>>);
+
+#[derive(Default)]
+struct Progress {
+    leads: bool,
+    has_credentials: bool,
+}
+
+impl Standing {
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn lead(&self) {
+        self.change(|progress| progress.leads = true);
+    }
+}
+
+/// Ready: the resources are listed and, once this process leads, AWS has been read where there are resources.
+fn readiness(operator: Arc<Operator>, listed: Listed, standing: Standing) -> server::Readiness {
+    Arc::new(move || {
+        let progress = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !listed.is_done() {
+            Err("the resources have not been listed yet; is the CRD installed, and may the operator list it?".to_owned())
+        } else if !progress.leads {
+            Ok(())
+        } else if !progress.has_credentials {
+            Err("there are no AWS credentials".to_owned())
+        } else if !operator.regions.are_polled(&operator.index.regions().borrow()) {
+            Err("AWS has not been read yet".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+}
+
+/// Looks until there are credentials. Afterwards the SDK renews them, and conditions tell if it cannot.
+async fn look_for_credentials(aws: Aws, standing: Standing) -> String {
+    let mut tries: u32 = 0;
+    while let Err(reason) = aws.check_credentials().await {
+        tries = tries.saturating_add(1);
+        if tries.is_power_of_two() {
+            error!("no AWS credentials: {reason}. Give the operator a role (IRSA, Pod Identity) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. It is tried again by itself");
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    standing.change(|progress| progress.has_credentials = true);
+    std::future::pending().await
+}
+
+/// Hands what polls have news of to the resources it concerns.
+async fn hand_on(mut news: mpsc::UnboundedReceiver<Woken>, index: Arc<Index>) -> String {
+    while let Some(woken) = news.recv().await {
+        match woken {
+            Woken::Region(region) => index.wake_region(&region),
+            Woken::Connections(region, ids) => index.wake_connections(&region, &ids),
+        }
+    }
+    String::new()
+}
+
+/// Reconciles what the watch and the polls wake, until stopped.
+async fn control(
+    operator: Arc<Operator>,
+    store: Store<Watched>,
+    concurrency: u16,
+    stopped: tokio::sync::oneshot::Receiver<()>,
+) {
+    // The index says which changes of resources are worth a reconcile, so the watch comes in as a trigger as well.
+    let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
+    let woken = UnboundedReceiverStream::new(operator.index.attach());
+    let forgetful = Arc::clone(&operator);
+    Controller::for_stream(no_stream, store)
+        .with_config(kube::runtime::controller::Config::default().concurrency(concurrency))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stopped.map(|_| ()))
+        .run(pass, |object, error, operator| operator.retry(&object, error), operator)
+        .for_each(|outcome| {
+            if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = outcome {
+                forgetful.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
+            }
+            futures::future::ready(())
+        })
+        .await;
+}
+
+/// One pass, timed, and kept from taking others with it if it panics.
+async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, PassError> {
+    let started = std::time::Instant::now();
+    let name = shown(&Reference::from_obj(&*object));
+    let outcome = match AssertUnwindSafe(reconcile(&object, &operator)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let message = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(PassError::Panicked {
+                object: name.clone(),
+                message: message.unwrap_or_default(),
+            })
+        }
+    };
+    let word = match &outcome {
+        Ok(_) => "Ok",
+        Err(error) => error.as_str(),
+    };
+    operator.metrics.reconciled(word, started.elapsed());
+    match &outcome {
+        Ok(_) => debug!(object = %name, "reconciled"),
+        Err(PassError::Outdated { .. }) => debug!(object = %name, "the object has changed meanwhile; it is looked at again"),
+        Err(failed) => error!(object = %name, "{failed}. It is tried again by itself"),
+    }
+    outcome
+}
+
+/// Long tasks, none of which may end.
+#[derive(Default)]
+struct Tasks {
+    running: JoinSet<String>,
+}
+
+impl Tasks {
+    fn watch_over(&mut self, name: &'static str, task: impl Future<Output = String> + Send + 'static) {
+        self.running.spawn(async move {
+            let why = match AssertUnwindSafe(task).catch_unwind().await {
+                Ok(why) if why.is_empty() => "it stopped".to_owned(),
+                Ok(why) => why,
+                Err(_) => "it panicked".to_owned(),
+            };
+            format!("{name} ended: {why}")
+        });
+    }
+
+    async fn first_to_end(&mut self) -> String {
+        match self.running.join_next().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(error)) => error.to_string(),
+            None => std::future::pending().await,
+        }
+    }
+}
