@@ -12,9 +12,15 @@ use crate::core::decide::Settings;
 /// Name of the Lease, of the controller in events and of the field manager.
 pub const NAME: &str = "directconnect-operator";
 
-/// Keeps AWS Direct Connect connections as DirectConnectConnection resources say.
+/// Keeps AWS Direct Connect connections as git says.
 #[derive(Debug, Parser)]
-#[command(name = "directconnect-operator", version, about, disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(
+    name = "directconnect-operator",
+    version,
+    about,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -131,11 +137,7 @@ fn duration(typed: &str) -> Result<Duration, String> {
 fn positive(typed: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_millis(100);
     duration(typed).and_then(|duration| {
-        if duration < SHORTEST {
-            Err("it is shorter than 100ms".to_owned())
-        } else {
-            Ok(duration)
-        }
+        if duration < SHORTEST { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
     })
 }
 

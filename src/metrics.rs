@@ -51,6 +51,7 @@ pub struct Resource {
 }
 
 /// What the gauges of a resource say.
+#[allow(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// `Ready` is `True`.
@@ -156,15 +157,9 @@ impl Metrics {
     /// A call to AWS ended.
     pub fn aws_request(&self, operation: &'static str, region: &str, outcome: &'static str, took: Duration) {
         let region = region.to_owned();
-        let labels = AwsRequest {
-            operation,
-            region,
-            outcome,
-        };
+        let labels = AwsRequest { operation, region, outcome };
         self.aws_requests.get_or_create(&labels).inc();
-        self.aws_seconds
-            .get_or_create(&Operation { operation })
-            .observe(took.as_secs_f64());
+        self.aws_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
     }
 
     /// A whole account was read just now.
@@ -178,10 +173,7 @@ impl Metrics {
 
     /// A region is not read any more.
     pub fn forget_region(&self, region: &str) {
-        self.observed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(region);
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner).remove(region);
     }
 
     /// A reconcile ended.
@@ -202,12 +194,7 @@ impl Metrics {
 
     /// How a resource is.
     pub fn health(&self, resource: &Resource, health: Health) {
-        let Health {
-            ready,
-            link_up,
-            encrypted,
-            paused,
-        } = health;
+        let Health { ready, link_up, encrypted, paused } = health;
         self.ready.get_or_create(resource).set(i64::from(ready));
         self.link_up.get_or_create(resource).set(i64::from(link_up));
         self.encrypted.get_or_create(resource).set(i64::from(encrypted));

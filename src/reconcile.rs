@@ -219,10 +219,7 @@ impl<'a> Pass<'a> {
             (is_new, memory.asked.as_ref().map(|(_, at)| *at))
         });
         let earlier = self.before.last_update.as_ref().map(|last| {
-            let sent = Change {
-                name: last.connection_name.clone(),
-                mode: last.encryption_mode,
-            };
+            let sent = Change { name: last.connection_name.clone(), mode: last.encryption_mode };
             (sent, age_of(last))
         });
         region.with_history(&desired.key.id, |history| {
@@ -261,11 +258,7 @@ impl<'a> Pass<'a> {
 
     /// What a person asked for goes before what only repairs drift.
     fn urgency(&self, desired: &Desired) -> Urgency {
-        if self.current.met_generation == Some(desired.generation) {
-            Urgency::Low
-        } else {
-            Urgency::High
-        }
+        if self.current.met_generation == Some(desired.generation) { Urgency::Low } else { Urgency::High }
     }
 
     /// Sends an update, if it still holds when its turn has come. Whatever comes of it, the next decision knows.
@@ -286,10 +279,7 @@ impl<'a> Pass<'a> {
         }
         let before = region.with_history(id, |history| {
             let connection = history.look().and_then(|look| look.connection.clone()).unwrap_or_default();
-            Change {
-                mode: connection.mode(),
-                name: connection.connection_name,
-            }
+            Change { mode: connection.mode(), name: connection.connection_name }
         });
         if operator.leadership.time_left().is_none() {
             return Err(PassError::NotLeading { object: self.name() });
@@ -419,12 +409,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Puts a verdict into a status.
-    fn judge(
-        &self,
-        next: &mut DirectConnectConnectionStatus,
-        verdict: &Verdict,
-        look: Option<&Look>,
-    ) {
+    fn judge(&self, next: &mut DirectConnectConnectionStatus, verdict: &Verdict, look: Option<&Look>) {
         let generation = self.object.meta().generation;
         let wanted = conditions::conditions(verdict, look);
         next.observed_generation = generation;
@@ -459,10 +444,7 @@ impl<'a> Pass<'a> {
             return PassError::Outdated { object: self.name() };
         }
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        PassError::Status {
-            object: self.name(),
-            reason: format!("{error}{cause}"),
-        }
+        PassError::Status { object: self.name(), reason: format!("{error}{cause}") }
     }
 
     /// What was as the spec asked and is not any more is news once.
@@ -495,12 +477,8 @@ impl<'a> Pass<'a> {
             name: self.object.name_any(),
             connection_id: id,
         };
-        let health = Health {
-            ready: is(Kind::Ready),
-            link_up: is(Kind::LinkUp),
-            encrypted: is(Kind::Encrypted),
-            paused,
-        };
+        let health =
+            Health { ready: is(Kind::Ready), link_up: is(Kind::LinkUp), encrypted: is(Kind::Encrypted), paused };
         self.operator.metrics.health(&resource, health);
     }
 
@@ -542,10 +520,7 @@ impl Operator {
         let mut memories = self.memories();
         let memory = memories.entry(shown(&Reference::from_obj(object))).or_default();
         if memory.uid != uid {
-            *memory = Memory {
-                uid,
-                ..Memory::default()
-            };
+            *memory = Memory { uid, ..Memory::default() };
         }
         work(memory)
     }

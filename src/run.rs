@@ -31,7 +31,7 @@ use crate::{server, telemetry};
 /// How long what is under way may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(4);
 /// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
-const API_SILENCE: Duration = Duration::from_secs(60);
+const API_SILENCE: Duration = Duration::from_mins(1);
 
 /// Runs the controller until it is told to end. The error says why it ended by itself.
 pub fn run(flags: &Run) -> Result<(), String> {
@@ -54,7 +54,9 @@ async fn start(flags: &Run) -> Result<(), String> {
     let aws = Aws::from_environment(metrics.clone()).await;
     let region = aws.default_region().map(str::to_owned);
     if region.is_none() {
-        warn!("the operator has no AWS region of its own: resources without spec.region are not served; set AWS_REGION");
+        warn!(
+            "the operator has no AWS region of its own: resources without spec.region are not served; set AWS_REGION"
+        );
     }
     let index = Arc::new(Index::new(region, metrics.clone()));
     let (listed, standing) = (Listed::default(), Standing::default());
@@ -90,7 +92,10 @@ async fn start(flags: &Run) -> Result<(), String> {
         let lease = tokio::select! {
             lease = elector.acquire() => lease,
             ended = tasks.first_to_end() => return Err(ended),
-            signal = &mut told => return ended_by(signal),
+            signal = &mut told => {
+                info!(signal, "ended as told");
+                return Ok(());
+            }
         };
         let elector = elector.clone();
         tasks.watch_over("leading", async move { elector.keep(lease).await.to_string() });
@@ -117,14 +122,10 @@ async fn start(flags: &Run) -> Result<(), String> {
             if flags.leader_elect {
                 elector.release().await;
             }
-            ended_by(signal)
+            info!(signal, "ended as told");
+            Ok(())
         }
     }
-}
-
-fn ended_by(signal: &str) -> Result<(), String> {
-    info!(signal, "ended as told");
-    Ok(())
 }
 
 fn told_to_end() -> Result<impl Future<Output = &'static str>, String> {
@@ -149,7 +150,8 @@ async fn cluster() -> Result<(Client, String), String> {
     // It would sleep as long as a server says. What is tried again here is tried by those who know why.
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|error| format!("the Kubernetes configuration does not work: {error}"))?;
+    let client =
+        Client::try_from(config).map_err(|error| format!("the Kubernetes configuration does not work: {error}"))?;
     Ok((client, namespace))
 }
 
@@ -184,7 +186,8 @@ fn readiness(operator: Arc<Operator>, listed: Listed, standing: Standing) -> ser
     Arc::new(move || {
         let progress = standing.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !listed.is_done() {
-            Err("the resources have not been listed yet; is the CRD installed, and may the operator list it?".to_owned())
+            Err("the resources have not been listed yet; is the CRD installed, and may the operator list it?"
+                .to_owned())
         } else if !progress.leads {
             Ok(())
         } else if !progress.has_credentials {
@@ -203,7 +206,9 @@ async fn look_for_credentials(aws: Aws, standing: Standing) -> String {
     while let Err(reason) = aws.check_credentials().await {
         tries = tries.saturating_add(1);
         if tries.is_power_of_two() {
-            error!("no AWS credentials: {reason}. Give the operator a role (IRSA, Pod Identity) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. It is tried again by itself");
+            error!(
+                "no AWS credentials: {reason}. Give the operator a role (IRSA, Pod Identity) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. It is tried again by itself"
+            );
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
@@ -256,10 +261,7 @@ async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, P
         Err(panic) => {
             let message = panic.downcast_ref::<&str>().map(ToString::to_string);
             let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(PassError::Panicked {
-                object: name.clone(),
-                message: message.unwrap_or_default(),
-            })
+            Err(PassError::Panicked { object: name.clone(), message: message.unwrap_or_default() })
         }
     };
     let word = match &outcome {
@@ -269,7 +271,9 @@ async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, P
     operator.metrics.reconciled(word, started.elapsed());
     match &outcome {
         Ok(_) => debug!(object = %name, "reconciled"),
-        Err(PassError::Outdated { .. }) => debug!(object = %name, "the object has changed meanwhile; it is looked at again"),
+        Err(PassError::Outdated { .. }) => {
+            debug!(object = %name, "the object has changed meanwhile; it is looked at again");
+        }
         Err(failed) => error!(object = %name, "{failed}. It is tried again by itself"),
     }
     outcome

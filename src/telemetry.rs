@@ -13,9 +13,9 @@ const LEVELS: &str = "info,kube_client=warn,kube_runtime=warn,aws_config=warn,hy
 pub fn start(format: Option<LogFormat>) -> Result<(), String> {
     let directives = std::env::var("RUST_LOG").unwrap_or_default();
     let levels = if directives.is_empty() { LEVELS } else { &directives };
-    let filter = EnvFilter::builder()
-        .parse(levels)
-        .map_err(|error| format!("RUST_LOG: {directives:?} sets no levels: {error}; it reads such as info,directconnect_operator=debug"))?;
+    let filter = EnvFilter::builder().parse(levels).map_err(|error| {
+        format!("RUST_LOG: {directives:?} sets no levels: {error}; it reads such as info,directconnect_operator=debug")
+    })?;
     let terminal = std::io::stdout().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);

@@ -61,19 +61,11 @@ pub(super) fn answer(sdk: UpdateConnectionOutput) -> Option<Identified> {
 }
 
 fn key(sdk: types::MacSecKey) -> MacSecKey {
-    MacSecKey {
-        ckn: sdk.ckn,
-        secret_arn: sdk.secret_arn,
-        state: sdk.state,
-        start_on: sdk.start_on,
-    }
+    MacSecKey { ckn: sdk.ckn, secret_arn: sdk.secret_arn, state: sdk.state, start_on: sdk.start_on }
 }
 
 fn tag(sdk: types::Tag) -> Tag {
-    Tag {
-        key: sdk.key,
-        value: sdk.value,
-    }
+    Tag { key: sdk.key, value: sdk.value }
 }
 
 fn rate_limiters(sdk: types::RateLimiterStatus) -> RateLimiterStatus {

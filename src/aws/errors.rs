@@ -40,17 +40,19 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
         }
         SdkError::ResponseError(context) => {
             let status = context.raw().status().as_u16();
-            let words = format!("the answer (HTTP {status}) could not be understood: {}", error.source().map(with_sources).unwrap_or_default());
+            let words = format!(
+                "the answer (HTTP {status}) could not be understood: {}",
+                error.source().map(with_sources).unwrap_or_default()
+            );
             Fault {
                 request_id: error.request_id().map(str::to_owned),
                 in_doubt: true,
                 ..Fault::new(Class::Unavailable, operation, &words)
             }
         }
-        SdkError::TimeoutError(_) => Fault {
-            in_doubt: true,
-            ..Fault::new(Class::Unavailable, operation, "no answer in time")
-        },
+        SdkError::TimeoutError(_) => {
+            Fault { in_doubt: true, ..Fault::new(Class::Unavailable, operation, "no answer in time") }
+        }
         _ => unsent(operation, error),
     }
 }
@@ -66,10 +68,7 @@ fn unsent<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
         return Fault::new(class, operation, &with_sources(credentials));
     }
     let never_connected = source_of::<HttpError>(error).is_some_and(HttpError::is_connect);
-    Fault {
-        in_doubt: !never_connected,
-        ..Fault::new(Class::Unavailable, operation, &words)
-    }
+    Fault { in_doubt: !never_connected, ..Fault::new(Class::Unavailable, operation, &words) }
 }
 
 /// Codes of AWS's common errors and of Direct Connect.

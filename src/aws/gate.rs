@@ -38,11 +38,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(clock: Clock) -> Self {
-        Self {
-            queue: Mutex::default(),
-            arrived: Notify::new(),
-            clock,
-        }
+        Self { queue: Mutex::default(), arrived: Notify::new(), clock }
     }
 
     /// Waits for its turn to call.

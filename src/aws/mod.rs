@@ -58,10 +58,8 @@ impl Aws {
     /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
     pub async fn from_environment(metrics: Metrics) -> Self {
         // The SDK reads proxy settings from the environment only when asked to, so the connector is put together here.
-        let limits = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .build();
+        let limits =
+            HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
         let connector = SharedHttpConnector::new(
             Connector::builder()
                 .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
@@ -176,11 +174,7 @@ impl Client {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
             other => {
                 let words = format!("the answer is about {:?}", other.map(|(answered, _)| answered));
-                Err(Fault {
-                    request_id,
-                    in_doubt: true,
-                    ..Fault::new(Class::Unavailable, UPDATE, &words)
-                })
+                Err(Fault { request_id, in_doubt: true, ..Fault::new(Class::Unavailable, UPDATE, &words) })
             }
         }
     }

@@ -85,14 +85,7 @@ impl Region {
         let history = known.lines.entry(id.to_owned()).or_default();
         if let Some(began) = polled {
             // A whole poll without it is a look at it too.
-            history.saw(
-                Look {
-                    began,
-                    by_id: false,
-                    connection: None,
-                },
-                self.settings.settle_window,
-            );
+            history.saw(Look { began, by_id: false, connection: None }, self.settings.settle_window);
         }
         work(history)
     }
@@ -122,11 +115,7 @@ impl Region {
         self.gate.learn(&outcome, dice());
         match outcome {
             Ok(connection) => {
-                let look = Look {
-                    began,
-                    by_id: true,
-                    connection,
-                };
+                let look = Look { began, by_id: true, connection };
                 self.with_history(id, |history| history.saw(look, self.settings.settle_window));
                 Ok(())
             }
@@ -193,11 +182,7 @@ impl Region {
                 next => token = next,
             }
         }
-        Err(Fault::new(
-            Class::Unavailable,
-            super::DESCRIBE,
-            "AWS hands out pages without end",
-        ))
+        Err(Fault::new(Class::Unavailable, super::DESCRIBE, "AWS hands out pages without end"))
     }
 
     /// Takes in a whole round and wakes whom it concerns.
@@ -217,11 +202,7 @@ impl Region {
         let mut seen = HashSet::with_capacity(connections.len());
         let mut see = |history: &mut History, id: &str, connection: Option<Connection>| {
             let before = history.look().map(|look| look.connection.clone());
-            let look = Look {
-                began,
-                by_id: false,
-                connection,
-            };
+            let look = Look { began, by_id: false, connection };
             history.saw(look, window);
             if before != history.look().map(|look| look.connection.clone()) {
                 changed.push(id.to_owned());

@@ -40,14 +40,7 @@ impl Regions {
         woken: mpsc::UnboundedSender<Woken>,
         metrics: Metrics,
     ) -> Self {
-        Self {
-            aws,
-            clock,
-            settings,
-            woken,
-            metrics,
-            polled: Mutex::default(),
-        }
+        Self { aws, clock, settings, woken, metrics, polled: Mutex::default() }
     }
 
     /// A region that is polled.

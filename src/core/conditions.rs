@@ -170,11 +170,7 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict on what was seen lately.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-            stale: false,
-        }
+        Self { reason, message: message.into(), stale: false }
     }
 }
 
@@ -276,12 +272,7 @@ fn ready(verdict: &Verdict) -> Condition {
 }
 
 fn link_up(verdict: &Verdict, look: Option<&Look>) -> Condition {
-    let told = |truth, reason, message: String| Condition {
-        kind: Kind::LinkUp,
-        truth,
-        reason,
-        message,
-    };
+    let told = |truth, reason, message: String| Condition { kind: Kind::LinkUp, truth, reason, message };
     let Some(look) = look.filter(|_| !verdict.stale) else {
         return told(Truth::Unknown, Reason::ObservationStale, verdict.message.clone());
     };
@@ -289,50 +280,30 @@ fn link_up(verdict: &Verdict, look: Option<&Look>) -> Condition {
         Some(Some(ConnectionState::Available)) => {
             told(Truth::True, Reason::Available, "connectionState is available".into())
         }
-        Some(Some(state)) => told(
-            Truth::False,
-            Reason::NotAvailable,
-            format!("connectionState is {}", state.as_str()),
-        ),
+        Some(Some(state)) => told(Truth::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str())),
         Some(None) => told(Truth::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
         None => told(Truth::False, Reason::NotAvailable, "AWS shows no such connection".into()),
     }
 }
 
 fn encrypted(verdict: &Verdict, look: Option<&Look>) -> Condition {
-    let told = |truth, reason, message: String| Condition {
-        kind: Kind::Encrypted,
-        truth,
-        reason,
-        message,
-    };
+    let told = |truth, reason, message: String| Condition { kind: Kind::Encrypted, truth, reason, message };
     let Some(look) = look.filter(|_| !verdict.stale) else {
         return told(Truth::Unknown, Reason::ObservationStale, verdict.message.clone());
     };
-    let status = look
-        .connection
-        .as_ref()
-        .and_then(|connection| connection.port_encryption_status.as_ref());
+    let status = look.connection.as_ref().and_then(|connection| connection.port_encryption_status.as_ref());
     match status {
-        Some(up @ PortEncryptionStatus::Up) => told(
-            Truth::True,
-            Reason::EncryptionUp,
-            format!("portEncryptionStatus is {}", up.as_str()),
-        ),
-        Some(down @ PortEncryptionStatus::Down) => told(
-            Truth::False,
-            Reason::EncryptionDown,
-            format!("portEncryptionStatus is {}", down.as_str()),
-        ),
+        Some(up @ PortEncryptionStatus::Up) => {
+            told(Truth::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
+        }
+        Some(down @ PortEncryptionStatus::Down) => {
+            told(Truth::False, Reason::EncryptionDown, format!("portEncryptionStatus is {}", down.as_str()))
+        }
         Some(PortEncryptionStatus::Other(word)) => told(
             Truth::Unknown,
             Reason::NotReported,
             format!("portEncryptionStatus is {word:?}, which this operator does not know"),
         ),
-        None => told(
-            Truth::Unknown,
-            Reason::NotReported,
-            "AWS shows no portEncryptionStatus".into(),
-        ),
+        None => told(Truth::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
     }
 }

@@ -6,7 +6,7 @@ use super::clock::Moment;
 
 const WINDOW: Duration = Duration::from_hours(1);
 const FIRST_WAIT: Duration = Duration::from_mins(5);
-const LONGEST_WAIT: Duration = Duration::from_mins(60);
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// So many times within [`WINDOW`] and it is a dispute.
 const DISPUTE: usize = 3;
 

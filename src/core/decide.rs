@@ -143,10 +143,7 @@ fn unread(desired: &Desired, history: &History, around: &Circumstances<'_>, set:
     let again = [failure.map(|failure| failure.retry_at), (fault.is_some() && silent).then_some(stale_at)];
     Plan {
         step: Step::Rest,
-        verdict: fault.filter(|_| !silent).map(|fault| Verdict {
-            stale,
-            ..told(fault, desired)
-        }),
+        verdict: fault.filter(|_| !silent).map(|fault| Verdict { stale, ..told(fault, desired) }),
         look_again: again.into_iter().flatten().filter(|&at| at > now).min(),
         drift: Vec::new(),
         met: false,
@@ -180,10 +177,7 @@ fn heed_read_faults(
     if now >= stale_at {
         return Plan {
             step: retry(plan.step, read_failure, now),
-            verdict: Some(Verdict {
-                stale: true,
-                ..told(fault, desired)
-            }),
+            verdict: Some(Verdict { stale: true, ..told(fault, desired) }),
             look_again: retry_at.filter(|&at| at > now),
             ..plan
         };
@@ -193,12 +187,7 @@ fn heed_read_faults(
     }
     let step = retry(plan.step, read_failure, now);
     let verdict = if step == Step::Rest { Some(told(fault, desired)) } else { plan.verdict };
-    Plan {
-        step,
-        verdict,
-        look_again: Some(stale_at).into_iter().chain(retry_at.filter(|&at| at > now)).min(),
-        ..plan
-    }
+    Plan { step, verdict, look_again: Some(stale_at).into_iter().chain(retry_at.filter(|&at| at > now)).min(), ..plan }
 }
 
 /// A read that failed by itself is tried again when its time has come. While polls fail nothing is tried: the poller
@@ -257,10 +246,7 @@ fn compare(
     let met = matches!((&name, &mode), (Need::Nothing, Need::Nothing));
     let drift = drift(desired, connection);
     let plan = if let Some(elder) = around.elder {
-        Plan {
-            verdict: Some(conflict(elder, desired)),
-            ..Plan::rest(Reason::Conflict, "")
-        }
+        Plan { verdict: Some(conflict(elder, desired)), ..Plan::rest(Reason::Conflict, "") }
     } else if desired.policy == ManagementPolicy::Observe || desired.paused {
         hands_off(desired, met, &drift, &mode)
     } else if met {
@@ -273,7 +259,13 @@ fn compare(
     Plan { drift, met, ..plan }
 }
 
-fn name_need(desired: &Desired, connection: &Connection, history: &History, set: &Settings, now: Moment) -> Need<String> {
+fn name_need(
+    desired: &Desired,
+    connection: &Connection,
+    history: &History,
+    set: &Settings,
+    now: Moment,
+) -> Need<String> {
     let Some(name) = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)) else {
         return Need::Nothing;
     };
@@ -281,7 +273,9 @@ fn name_need(desired: &Desired, connection: &Connection, history: &History, set:
     let state = connection.connection_state.as_ref();
     let takes_a_name = matches!(
         state,
-        Some(ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down)
+        Some(
+            ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down
+        )
     );
     if history.name_is_settling(name, now, set.settle_window) {
         Need::Not(
@@ -292,18 +286,19 @@ fn name_need(desired: &Desired, connection: &Connection, history: &History, set:
         let state = state.map_or("absent", ConnectionState::as_str);
         Need::Not(
             Reason::WaitingForAvailable,
-            format!("connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"),
+            format!(
+                "connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"
+            ),
         )
     } else if let Some(ObservedMode::Other(word)) = &connection.encryption_mode {
         Need::Not(
             Reason::AwsUnavailable,
-            format!("AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"),
+            format!(
+                "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
+            ),
         )
     } else if history.name_contended(now).is_some() {
-        Need::Not(
-            Reason::Contended,
-            contended("connectionName", name, id),
-        )
+        Need::Not(Reason::Contended, contended("connectionName", name, id))
     } else {
         Need::Send(name.clone())
     }
@@ -364,7 +359,9 @@ fn hands_off(desired: &Desired, met: bool, drift: &[Drift], mode: &Need<Encrypti
         (true, true) => Plan::rest(Reason::Observed, "AWS has what the spec says; managementPolicy is Observe"),
         (true, false) => Plan::rest(
             Reason::Drifted,
-            format!("managementPolicy is Observe, so nothing is sent: {what}; set managementPolicy to Manage to change AWS, or the spec to what AWS has"),
+            format!(
+                "managementPolicy is Observe, so nothing is sent: {what}; set managementPolicy to Manage to change AWS, or the spec to what AWS has"
+            ),
         ),
         (false, true) => Plan::rest(Reason::InSync, "AWS has what the spec asks for; paused by annotation"),
         (false, false) => Plan::rest(
@@ -409,7 +406,7 @@ fn act(
 ) -> Plan {
     let mut change = Change::default();
     let mut held: Option<(Reason, String)> = None;
-    let mut hold = |reason: Reason, message: String| {
+    let mut keep_back = |reason: Reason, message: String| {
         if held.as_ref().is_none_or(|(other, _)| rank(reason) < rank(*other)) {
             held = Some((reason, message));
         }
@@ -417,12 +414,12 @@ fn act(
     match name {
         Need::Nothing => {}
         Need::Send(name) => change.name = Some(name),
-        Need::Not(reason, message) => hold(reason, message),
+        Need::Not(reason, message) => keep_back(reason, message),
     }
     match mode {
         Need::Nothing => {}
         Need::Send(mode) => change.mode = Some(mode),
-        Need::Not(reason, message) => hold(reason, message),
+        Need::Not(reason, message) => keep_back(reason, message),
     }
     if change.is_empty() {
         let (reason, message) = held.unwrap_or((Reason::InSync, String::new()));
@@ -437,16 +434,10 @@ fn act(
     }
     if let Some(failure) = history.update_failure().filter(|failure| now < failure.retry_at) {
         let plan = Plan::rest(failure.fault.reason(), "").at(Some(failure.retry_at));
-        return Plan {
-            verdict: Some(told(&failure.fault, desired)),
-            ..plan
-        };
+        return Plan { verdict: Some(told(&failure.fault, desired)), ..plan };
     }
     let step = if history.is_fresh(now) { Step::Update(change.clone()) } else { Step::Read };
-    Plan {
-        step,
-        ..Plan::rest(Reason::Updating, updating(&change, &desired.key.id))
-    }
+    Plan { step, ..Plan::rest(Reason::Updating, updating(&change, &desired.key.id)) }
 }
 
 fn updating(change: &Change, id: &str) -> String {
@@ -492,15 +483,9 @@ fn keep_looking(plan: Plan, history: &History, set: &Settings, now: Moment) -> P
 }
 
 fn drift(desired: &Desired, connection: &Connection) -> Vec<Drift> {
-    let name = desired
-        .name
-        .as_ref()
-        .filter(|&name| connection.connection_name.as_ref() != Some(name))
-        .map(|name| Drift {
-            field: "connectionName",
-            desired: name.clone(),
-            observed: connection.connection_name.clone(),
-        });
+    let name = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)).map(|name| {
+        Drift { field: "connectionName", desired: name.clone(), observed: connection.connection_name.clone() }
+    });
     let mode = desired.mode.zip(connection.mode()).filter(|(wanted, mode)| connection.takes_a_mode() && wanted != mode);
     let mode = mode.map(|(wanted, mode)| Drift {
         field: "encryptionMode",

@@ -140,10 +140,7 @@ impl Desired {
             return Err(InvalidSpec::Name(shown(name)));
         }
         Ok(Self {
-            key: ConnectionKey {
-                region: region.to_owned(),
-                id: wish.connection_id.to_owned(),
-            },
+            key: ConnectionKey { region: region.to_owned(), id: wish.connection_id.to_owned() },
             name: wish.name.map(str::to_owned),
             mode: wish.mode,
             transition: wish.transition,
@@ -162,9 +159,9 @@ fn shown(value: &str) -> String {
 /// `^dxcon-[a-z0-9]{8,}$`, at most 64 characters.
 fn is_connection_id(id: &str) -> bool {
     id.len() <= 64
-        && id.strip_prefix("dxcon-").is_some_and(|rest| {
-            rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
+        && id
+            .strip_prefix("dxcon-")
+            .is_some_and(|rest| rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }
 
 /// `^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`, at most 32 characters.

@@ -40,13 +40,7 @@ pub struct Fault {
 impl Fault {
     /// A fault of `class` in `operation`, with the words of whoever refused.
     pub fn new(class: Class, operation: &'static str, words: &str) -> Self {
-        Self {
-            class,
-            operation,
-            words: text::clean(words),
-            request_id: None,
-            in_doubt: false,
-        }
+        Self { class, operation, words: text::clean(words), request_id: None, in_doubt: false }
     }
 
     /// The reason that conditions carry for it.
@@ -78,13 +72,17 @@ impl Fault {
                 "directconnect:{operation} in {region} had no valid credentials: {words}. Check the operator's AWS credentials; the region may also not be enabled for the account, or the clock be wrong"
             ),
             Class::Throttled => {
-                format!("AWS throttled directconnect:{operation} in {region}: {words}. The operator slows down and tries again by itself")
+                format!(
+                    "AWS throttled directconnect:{operation} in {region}: {words}. The operator slows down and tries again by itself"
+                )
             }
             Class::Unavailable => {
                 format!("directconnect:{operation} in {region} failed: {words}. The operator tries again by itself")
             }
             Class::Rejected => {
-                format!("AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then")
+                format!(
+                    "AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then"
+                )
             }
         }
     }

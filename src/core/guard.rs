@@ -112,7 +112,9 @@ fn to_must(connection: &Connection, evidence: Evidence<'_>, id: &str) -> Rung {
     if !connection.has_key_at_all() {
         Rung::Not(
             Reason::NoMacSecKey,
-            format!("{id} has no MACsec key, and {held}: associate a MACsec key with {id}, then nothing else is needed"),
+            format!(
+                "{id} has no MACsec key, and {held}: associate a MACsec key with {id}, then nothing else is needed"
+            ),
         )
     } else if !connection.encryption_works() && evidence.overdue {
         Rung::Not(
@@ -129,7 +131,9 @@ fn to_must(connection: &Connection, evidence: Evidence<'_>, id: &str) -> Rung {
     } else if !evidence.soaked {
         Rung::Not(
             Reason::WaitingForEncryptionUp,
-            format!("portEncryptionStatus of {id} is Encryption Up; must_encrypt follows once that has held for the whole soak"),
+            format!(
+                "portEncryptionStatus of {id} is Encryption Up; must_encrypt follows once that has held for the whole soak"
+            ),
         )
     } else if let Some(other) = evidence.other {
         wait_for(other, id)

@@ -38,6 +38,17 @@ impl Change {
     }
 }
 
+/// How far a value that was sent has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Stage {
+    /// Nobody has seen it in AWS.
+    Sent,
+    /// The update's own answer showed it.
+    Answered,
+    /// A read has shown it: from then on, other values are no late reads.
+    Read,
+}
+
 /// An update that was sent and may have taken effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Sent {
@@ -45,13 +56,8 @@ struct Sent {
     ended: Moment,
     /// Name and mode before it; `None` after a restart.
     before: Option<Change>,
-    /// Whether AWS was seen to have the name that was sent, in the answer or in a read.
-    name_shown: bool,
-    /// The same of the mode.
-    mode_shown: bool,
-    /// Whether a read has shown it since: from then on, other values are no late reads.
-    name_confirmed: bool,
-    mode_confirmed: bool,
+    name: Stage,
+    mode: Stage,
 }
 
 /// An update, or the read before it, that failed.
@@ -114,13 +120,12 @@ impl History {
         if let Some(name) = &sent.change.name {
             let shows_before = sent.before.as_ref().is_some_and(|before| before.name == connection.connection_name);
             if connection.connection_name.as_ref() == Some(name) {
-                sent.name_shown = true;
-                sent.name_confirmed = true;
-            } else if settling && !sent.name_confirmed && (shows_before || sent.before.is_none()) {
-                if sent.name_shown {
+                sent.name = Stage::Read;
+            } else if settling && sent.name < Stage::Read && (shows_before || sent.before.is_none()) {
+                if sent.name > Stage::Sent {
                     connection.connection_name = Some(name.clone());
                 }
-            } else if sent.name_shown {
+            } else if sent.name > Stage::Sent {
                 self.name_contention.put_back(sent.ended, now);
                 sent.change.name = None;
             }
@@ -129,16 +134,15 @@ impl History {
             let shown = connection.mode();
             let shows_before = sent.before.as_ref().is_some_and(|before| before.mode == shown);
             if shown == Some(mode) {
-                sent.mode_shown = true;
-                sent.mode_confirmed = true;
-            } else if settling && !sent.mode_confirmed && (shows_before || sent.before.is_none()) {
-                if sent.mode_shown {
+                sent.mode = Stage::Read;
+            } else if settling && sent.mode < Stage::Read && (shows_before || sent.before.is_none()) {
+                if sent.mode > Stage::Sent {
                     connection.encryption_mode = Some(mode.into());
                 }
             } else {
                 // AWS itself lowers the mode when the last key goes; that is no other writer.
                 let lowered_by_aws = mode == EncryptionMode::MustEncrypt && !connection.has_associated_key();
-                if sent.mode_shown && !lowered_by_aws {
+                if sent.mode > Stage::Sent && !lowered_by_aws {
                     self.mode_contention.put_back(sent.ended, now);
                 }
                 sent.change.mode = None;
@@ -163,9 +167,10 @@ impl History {
 
     /// An update was answered at `now`. The answer counts as a read of name, mode and state.
     pub fn answered(&mut self, change: Change, answer: &Connection, now: Moment) {
-        let name_shown = change.name.is_some() && change.name == answer.connection_name;
-        let mode_shown = change.mode.is_some() && change.mode == answer.mode();
-        self.ended(change, now, name_shown, mode_shown);
+        let stage = |shown: bool| if shown { Stage::Answered } else { Stage::Sent };
+        let name = stage(change.name.is_some() && change.name == answer.connection_name);
+        let mode = stage(change.mode.is_some() && change.mode == answer.mode());
+        self.ended(change, now, name, mode);
         if let Some(connection) = self.look.as_mut().and_then(|look| look.connection.as_mut()) {
             connection.connection_name.clone_from(&answer.connection_name);
             connection.encryption_mode.clone_from(&answer.encryption_mode);
@@ -177,7 +182,7 @@ impl History {
     /// An update failed at `now`; the next try waits as its class says.
     pub fn refused(&mut self, change: Change, fault: Fault, now: Moment, poll_interval: Duration, dice: f64) {
         if fault.in_doubt {
-            self.ended(change, now, false, false);
+            self.ended(change, now, Stage::Sent, Stage::Sent);
             // Whether it took effect is for a read to say; a failure to wait for there is none.
             self.update_failure = None;
         } else {
@@ -190,7 +195,7 @@ impl History {
         }
     }
 
-    fn ended(&mut self, change: Change, now: Moment, name_shown: bool, mode_shown: bool) {
+    fn ended(&mut self, change: Change, now: Moment, name: Stage, mode: Stage) {
         self.barrier = self.barrier.max(now);
         // The soak counts only reads that began after the last update ended.
         self.working_since = None;
@@ -202,19 +207,8 @@ impl History {
             .look
             .as_ref()
             .and_then(|look| look.connection.as_ref())
-            .map(|connection| Change {
-                name: connection.connection_name.clone(),
-                mode: connection.mode(),
-            });
-        self.sent = Some(Sent {
-            change,
-            ended: now,
-            before,
-            name_shown,
-            mode_shown,
-            name_confirmed: false,
-            mode_confirmed: false,
-        });
+            .map(|connection| Change { name: connection.connection_name.clone(), mode: connection.mode() });
+        self.sent = Some(Sent { change, ended: now, before, name, mode });
     }
 
     /// What `status.lastUpdate` says an earlier process sent, `age` ago by the wall clock. Does nothing when this
@@ -224,15 +218,7 @@ impl History {
             return;
         }
         self.unproven = change.mode == Some(EncryptionMode::MustEncrypt);
-        self.sent = Some(Sent {
-            change,
-            ended: now - age,
-            before: None,
-            name_shown: false,
-            mode_shown: false,
-            name_confirmed: false,
-            mode_confirmed: false,
-        });
+        self.sent = Some(Sent { change, ended: now - age, before: None, name: Stage::Sent, mode: Stage::Sent });
     }
 
     /// A read of this connection alone failed at `now`.
@@ -304,14 +290,14 @@ impl History {
     /// Whether AWS may still show the old name after the last update, which sent `name`.
     pub fn name_is_settling(&self, name: &str, now: Moment, settle_window: Duration) -> bool {
         self.sent.as_ref().is_some_and(|sent| {
-            sent.change.name.as_deref() == Some(name) && !sent.name_confirmed && now < sent.ended + settle_window
+            sent.change.name.as_deref() == Some(name) && sent.name < Stage::Read && now < sent.ended + settle_window
         })
     }
 
     /// Whether AWS may still show the old mode after the last update, which sent `mode`.
     pub fn mode_is_settling(&self, mode: EncryptionMode, now: Moment, settle_window: Duration) -> bool {
         self.sent.as_ref().is_some_and(|sent| {
-            sent.change.mode == Some(mode) && !sent.mode_confirmed && now < sent.ended + settle_window
+            sent.change.mode == Some(mode) && sent.mode < Stage::Read && now < sent.ended + settle_window
         })
     }
 

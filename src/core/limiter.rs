@@ -29,11 +29,7 @@ pub struct Limiter {
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self {
-            pace: START,
-            next: Moment::START,
-            throttles: 0,
-        }
+        Self { pace: START, next: Moment::START, throttles: 0 }
     }
 }
 
@@ -61,9 +57,7 @@ impl Limiter {
             return;
         }
         self.pace = (self.pace / 2.0).max(SLOWEST);
-        let longest = FIRST_PAUSE
-            .saturating_mul(2_u32.saturating_pow(self.throttles.min(16)))
-            .min(LONGEST_PAUSE);
+        let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.throttles.min(16))).min(LONGEST_PAUSE);
         self.throttles += 1;
         self.next = self.next.max(now + longest.mul_f64(dice.clamp(0.0, 1.0)));
     }

@@ -275,9 +275,7 @@ impl Connection {
     }
 
     fn has_key_in(&self, states: &[&str]) -> bool {
-        self.mac_sec_keys
-            .iter()
-            .any(|key| key.state.as_deref().is_some_and(|state| states.contains(&state)))
+        self.mac_sec_keys.iter().any(|key| key.state.as_deref().is_some_and(|state| states.contains(&state)))
     }
 
     /// Whether the MACsec session works: a key is associated and the port says `Encryption Up`.

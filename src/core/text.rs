@@ -5,11 +5,7 @@ pub const MESSAGE_LIMIT: usize = 1024;
 
 /// What AWS said, without control characters and cut at [`MESSAGE_LIMIT`] characters.
 pub fn clean(words: &str) -> String {
-    let mut clean: String = words
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MESSAGE_LIMIT)
-        .collect();
+    let mut clean: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_LIMIT).collect();
     clean.truncate(clean.trim_end().len());
     clean
 }

@@ -34,11 +34,7 @@ pub struct Turns {
 impl Turns {
     /// The resource of another connection that is on its way in this account, if there is one.
     pub fn other(&self, account: &str, key: &ConnectionKey) -> Option<&str> {
-        self.accounts
-            .get(account)?
-            .iter()
-            .find(|(holder, _)| *holder != key)
-            .map(|(_, resource)| resource.as_str())
+        self.accounts.get(account)?.iter().find(|(holder, _)| *holder != key).map(|(_, resource)| resource.as_str())
     }
 
     /// Takes the turn for `key`, managed by `resource`, unless another connection has it.
@@ -53,10 +49,7 @@ impl Turns {
     /// Notes that `key` is on its way, whoever else may be.
     pub fn hold(&mut self, account: &str, key: &ConnectionKey, resource: &str) {
         self.release(key);
-        self.accounts
-            .entry(account.to_owned())
-            .or_default()
-            .insert(key.clone(), resource.to_owned());
+        self.accounts.entry(account.to_owned()).or_default().insert(key.clone(), resource.to_owned());
     }
 
     /// `key` has proven itself, or is no longer wanted there. True if it held a turn.

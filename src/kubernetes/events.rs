@@ -30,19 +30,11 @@ pub struct News {
 
 impl News {
     fn normal(reason: &'static str, note: impl Into<String>) -> Self {
-        Self {
-            warning: false,
-            reason,
-            note: note.into(),
-        }
+        Self { warning: false, reason, note: note.into() }
     }
 
     fn warning(reason: &'static str, note: impl Into<String>) -> Self {
-        Self {
-            warning: true,
-            reason,
-            note: note.into(),
-        }
+        Self { warning: true, reason, note: note.into() }
     }
 }
 
@@ -77,7 +69,8 @@ pub fn drifted(what: &str) -> News {
 /// What changed from one status to the next.
 pub fn transitions(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<News> {
     let mut news = Vec::new();
-    for (kind, up, down) in [(Kind::LinkUp, "LinkUp", "LinkDown"), (Kind::Encrypted, "EncryptionUp", "EncryptionDown")] {
+    for (kind, up, down) in [(Kind::LinkUp, "LinkUp", "LinkDown"), (Kind::Encrypted, "EncryptionUp", "EncryptionDown")]
+    {
         let message = condition(after, kind).map(|condition| condition.message.as_str()).unwrap_or_default();
         match (truth(before, kind), truth(after, kind)) {
             (Some("False"), Some("True")) => news.push(News::normal(up, message)),
@@ -116,7 +109,9 @@ fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'st
         Reason::InvalidSpec,
     ]) {
         Some("Blocked")
-    } else if with_update && is(&[Reason::RequestRejected, Reason::AccessDenied, Reason::CredentialsInvalid, Reason::AwsUnavailable]) {
+    } else if with_update
+        && is(&[Reason::RequestRejected, Reason::AccessDenied, Reason::CredentialsInvalid, Reason::AwsUnavailable])
+    {
         Some("UpdateFailed")
     } else {
         None
@@ -132,13 +127,8 @@ pub struct Teller {
 impl Teller {
     /// Writes as `controller`, from the process `instance`.
     pub fn new(client: Client, controller: &str, instance: &str) -> Self {
-        let reporter = Reporter {
-            controller: controller.to_owned(),
-            instance: Some(instance.to_owned()),
-        };
-        Self {
-            recorder: Recorder::new(client, reporter),
-        }
+        let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
+        Self { recorder: Recorder::new(client, reporter) }
     }
 
     /// Tells the news about an object, in order, without anyone waiting for it.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use kube::{Resource as _, ResourceExt};
 use kube::runtime::watcher::Event;
+use kube::{Resource as _, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
 use super::{Reference, Watched};
@@ -154,7 +154,9 @@ impl Index {
             }
             Event::InitDone => {
                 let vanished = std::mem::take(&mut self.state().unlisted);
-                vanished.iter().for_each(|reference| self.delete(reference));
+                for reference in &vanished {
+                    self.delete(reference);
+                }
             }
         }
     }
@@ -167,7 +169,8 @@ impl Index {
         let before = state.entries.get(&reference);
         let is_new = before.is_none_or(|before| before.trigger.uid != entry.trigger.uid);
         let is_changed = before.is_none_or(|before| before.trigger != entry.trigger);
-        let claims_change = is_new || before.is_none_or(|before| before.key != entry.key || before.claims != entry.claims);
+        let claims_change =
+            is_new || before.is_none_or(|before| before.key != entry.key || before.claims != entry.claims);
         if claims_change {
             if let Some(before) = state.remove(&reference) {
                 self.metrics.forget(&before.labels);
@@ -217,10 +220,7 @@ impl Index {
                 requested_at: object.annotations().get(RECONCILE_REQUESTED_AT).cloned(),
                 deleting: meta.deletion_timestamp.is_some(),
             },
-            age: (
-                created.map(|time| time.0.to_string()).unwrap_or_default(),
-                meta.uid.clone().unwrap_or_default(),
-            ),
+            age: (created.map(|time| time.0.to_string()).unwrap_or_default(), meta.uid.clone().unwrap_or_default()),
             key,
             claims,
             labels: Resource {

@@ -1,7 +1,7 @@
 //! Who leads: one process at a time acts, by a Lease with the resource version as guard and a monotonic clock.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -36,17 +36,11 @@ pub struct Leadership {
 impl Leadership {
     /// For a process that needs no lease.
     pub fn without_lease(clock: Clock) -> Self {
-        Self {
-            clock,
-            until: Arc::new(AtomicU64::new(u64::MAX)),
-        }
+        Self { clock, until: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
     fn none(clock: Clock) -> Self {
-        Self {
-            clock,
-            until: Arc::default(),
-        }
+        Self { clock, until: Arc::default() }
     }
 
     fn extend(&self, until: Moment) {
@@ -143,10 +137,7 @@ impl Elector {
         let began = self.clock.now();
         let Some(lease) = bounded(self.api.get_opt(&self.name)).await? else {
             let lease = Lease {
-                metadata: ObjectMeta {
-                    name: Some(self.name.clone()),
-                    ..ObjectMeta::default()
-                },
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.spec(0)),
             };
             let lease = bounded(self.api.create(&PostParams::default(), &lease)).await?;
@@ -182,10 +173,7 @@ impl Elector {
             let left = self.leadership.time_left().unwrap_or_default();
             tokio::time::sleep(wait.min(left)).await;
             if self.leadership.time_left().is_none() {
-                return Lost::Expired {
-                    lease: self.name.clone(),
-                    reason,
-                };
+                return Lost::Expired { lease: self.name.clone(), reason };
             }
             let began = self.clock.now();
             let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or_default();
@@ -204,10 +192,7 @@ impl Elector {
                         let holder = newer.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
                         if holder.as_deref() != Some(&self.identity) {
                             self.leadership.extend(Moment::START);
-                            return Lost::Taken {
-                                lease: self.name.clone(),
-                                holder: holder.unwrap_or_default(),
-                            };
+                            return Lost::Taken { lease: self.name.clone(), holder: holder.unwrap_or_default() };
                         }
                         lease = newer;
                     }
@@ -249,10 +234,7 @@ impl Elector {
         if before.holder_identity == spec.holder_identity {
             spec.acquire_time = before.acquire_time;
         }
-        let lease = Lease {
-            metadata: lease.metadata,
-            spec: Some(spec),
-        };
+        let lease = Lease { metadata: lease.metadata, spec: Some(spec) };
         bounded(self.api.replace(&self.name, &PostParams::default(), &lease)).await
     }
 }

@@ -36,7 +36,8 @@ pub fn conditions(
             message: condition.message,
             observed_generation: generation,
             // Whole seconds are all that a `metav1.Time` keeps.
-            last_transition_time: same.map_or_else(|| Time(whole_seconds(now)), |same| same.last_transition_time.clone()),
+            last_transition_time: same
+                .map_or_else(|| Time(whole_seconds(now)), |same| same.last_transition_time.clone()),
         }
     };
     wanted.into_iter().map(as_meta).collect()

@@ -35,12 +35,18 @@ impl Listed {
 /// Watches for ever: keeps the store and the index as the API server has it.
 ///
 /// `namespaces` empty: all of them.
-pub async fn run(client: Client, namespaces: Vec<String>, mut store: Writer<Watched>, index: Arc<Index>, listed: Listed) {
+pub async fn run(
+    client: Client,
+    namespaces: Vec<String>,
+    mut store: Writer<Watched>,
+    index: Arc<Index>,
+    listed: Listed,
+) {
     let apis: Vec<(String, Api<Watched>)> = if namespaces.is_empty() {
         vec![(String::new(), Api::all(client))]
     } else {
-        let namespaced = |name: String| (name.clone(), Api::namespaced(client.clone(), &name));
-        namespaces.into_iter().map(namespaced).collect()
+        let within = |name: String| (name.clone(), Api::namespaced(client.clone(), &name));
+        namespaces.into_iter().map(within).collect()
     };
     let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()).collect());
     let streams = apis.into_iter().map(|(namespace, api)| {
@@ -53,10 +59,8 @@ pub async fn run(client: Client, namespaces: Vec<String>, mut store: Writer<Watc
         for event in merge.take(&namespace, event, &reader) {
             index.note(&event);
             store.apply_watcher_event(&event);
-            if matches!(event, Event::InitDone) {
-                if !listed.0.swap(true, Ordering::AcqRel) {
-                    info!("resources are listed");
-                }
+            if matches!(event, Event::InitDone) && !listed.0.swap(true, Ordering::AcqRel) {
+                info!("resources are listed");
             }
         }
     }
@@ -74,14 +78,7 @@ struct Feed {
 
 /// What one namespace's watch brings, for ever. Errors are told here, and waited out.
 fn events(api: Api<Watched>, namespace: String) -> BoxStream<'static, Event<Watched>> {
-    let feed = Feed {
-        api,
-        namespace,
-        stream: None,
-        streaming: true,
-        initial: true,
-        failures: 0,
-    };
+    let feed = Feed { api, namespace, stream: None, streaming: true, initial: true, failures: 0 };
     futures::stream::unfold(feed, |mut feed| async {
         let event = feed.next().await;
         Some((event, feed))
@@ -125,9 +122,8 @@ impl Feed {
         }
         self.failures = self.failures.saturating_add(1);
         self.tell(error, code);
-        let longest = Duration::from_millis(200)
-            .saturating_mul(2_u32.saturating_pow(self.failures.min(16)))
-            .min(LONGEST_PAUSE);
+        let longest =
+            Duration::from_millis(200).saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(LONGEST_PAUSE);
         tokio::time::sleep(longest.mul_f64(0.5 + 0.5 * dice())).await;
     }
 
@@ -148,7 +144,9 @@ impl Feed {
             Some(403) => error!(
                 "the operator's service account may not list and watch {resource} {place}: grant it get, list and watch. It is tried again by itself: {error}"
             ),
-            Some(401) => error!("the API server does not accept the operator's credentials: {error}. It is tried again by itself"),
+            Some(401) => error!(
+                "the API server does not accept the operator's credentials: {error}. It is tried again by itself"
+            ),
             _ => warn!("watching {resource} {place} was interrupted: {error}. It goes on by itself"),
         }
     }
@@ -178,10 +176,7 @@ struct Merge {
 
 impl Merge {
     fn new(namespaces: HashSet<String>) -> Self {
-        Self {
-            unlisted: namespaces,
-            incoming: HashMap::new(),
-        }
+        Self { unlisted: namespaces, incoming: HashMap::new() }
     }
 
     fn take(&mut self, namespace: &str, event: Event<Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
