@@ -11,7 +11,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, error, info, warn};
@@ -25,11 +25,13 @@ use crate::kubernetes::lease::{Elector, Leadership};
 use crate::kubernetes::watch::{self, Listed};
 use crate::kubernetes::{Reference, Watched};
 use crate::metrics::Metrics;
-use crate::reconcile::{Operator, PassError, reconcile};
+use crate::reconcile::{MOST_SENDING, Operator, PassError, reconcile};
 use crate::{server, telemetry};
 
 /// How long what is under way may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_millis(3500);
+/// How long the API server may take to let the lease go.
+const RELEASE: Duration = Duration::from_secs(1);
 /// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
 const API_SILENCE: Duration = Duration::from_mins(1);
 
@@ -72,6 +74,7 @@ async fn start(flags: &Run) -> Result<(), String> {
         teller: Teller::new(client.clone(), NAME, &identity),
         settings: flags.settings(),
         memory: Mutex::default(),
+        sending: Semaphore::new(MOST_SENDING as usize),
         index: Arc::clone(&index),
         client: client.clone(),
         metrics: metrics.clone(),
@@ -103,6 +106,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     operator.metrics.leads(true);
     standing.lead();
 
+    let ending = Arc::clone(&operator);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let regions = Arc::clone(&operator);
     tasks.watch_over("polling AWS", async move { regions.regions.run(regions.index.regions()).await });
@@ -116,11 +120,13 @@ async fn start(flags: &Run) -> Result<(), String> {
         signal = &mut told => {
             // Passes that are under way end first, since they may be waiting for AWS's answer.
             let _ = stop.send(());
-            if tokio::time::timeout(GRACE, controlling).await.is_err() {
-                warn!("some reconciles did not end in time; what AWS did about them is read at the next start");
-            }
-            if flags.leader_elect {
-                elector.release().await;
+            let ended = tokio::time::timeout(GRACE, controlling).await.is_ok();
+            // While an update may be on its way nobody else may begin one, so the lease then ends by itself.
+            let none_under_way = ended || ending.sending.try_acquire_many(MOST_SENDING).is_ok();
+            if !none_under_way {
+                warn!("an update did not end in time; what came of it is read at the next start");
+            } else if flags.leader_elect && tokio::time::timeout(RELEASE, elector.release()).await.is_err() {
+                warn!("the lease was not released in time; it ends by itself");
             }
             info!(signal, "ended as told");
             Ok(())

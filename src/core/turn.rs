@@ -48,15 +48,21 @@ impl Turns {
 
     /// Notes that `key` is on its way, whoever else may be.
     pub fn hold(&mut self, account: &str, key: &ConnectionKey, resource: &str) {
-        self.release(key);
+        self.accounts.retain(|_, holders| {
+            holders.remove(key);
+            !holders.is_empty()
+        });
         self.accounts.entry(account.to_owned()).or_default().insert(key.clone(), resource.to_owned());
     }
 
-    /// `key` has proven itself, or is no longer wanted there. True if it held a turn.
-    pub fn release(&mut self, key: &ConnectionKey) -> bool {
+    /// `key` has proven itself, or `resource` no longer wants it there. True if it held a turn for that resource.
+    pub fn release(&mut self, key: &ConnectionKey, resource: &str) -> bool {
         let mut held = false;
         self.accounts.retain(|_, holders| {
-            held |= holders.remove(key).is_some();
+            if holders.get(key).is_some_and(|holder| holder == resource) {
+                holders.remove(key);
+                held = true;
+            }
             !holders.is_empty()
         });
         held

@@ -139,8 +139,7 @@ impl Index {
 
     /// Wakes all resources: somebody's turn has come.
     pub fn wake_all(&self) {
-        let state = self.state();
-        state.entries.keys().for_each(|reference| state.wake(reference));
+        self.state().wake_all();
     }
 
     /// Takes in what the watch says, and wakes whom it concerns.
@@ -193,8 +192,8 @@ impl Index {
         let Some(entry) = state.remove(reference) else { return };
         self.metrics.forget(&entry.labels);
         // Nobody wants it there any more; others of the account may go on.
-        if let Some(key) = &entry.key {
-            self.turns().release(key);
+        if entry.key.as_ref().is_some_and(|key| self.turns().release(key, &shown(reference))) {
+            state.wake_all();
         }
         self.publish_regions(&state);
         state.wake(reference);
@@ -268,6 +267,10 @@ impl State {
             // Nobody listens any more only when the process ends.
             let _ = wake.send(reference.clone());
         }
+    }
+
+    fn wake_all(&self) {
+        self.entries.keys().for_each(|reference| self.wake(reference));
     }
 
     /// Adds a resource, and wakes those that claim the same connection: one of them may have to stand back.
