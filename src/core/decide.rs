@@ -186,7 +186,8 @@ fn heed_read_faults(
         return plan.at(Some(stale_at));
     }
     let step = retry(plan.step, read_failure, now);
-    let verdict = if step == Step::Rest { Some(told(fault, desired)) } else { plan.verdict };
+    let shows = step == Step::Rest && !plan.met;
+    let verdict = if shows { Some(told(fault, desired)) } else { plan.verdict };
     Plan { step, verdict, look_again: Some(stale_at).into_iter().chain(retry_at.filter(|&at| at > now)).min(), ..plan }
 }
 

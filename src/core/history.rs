@@ -186,7 +186,10 @@ impl History {
             // Whether it took effect is for a read to say; a failure to wait for there is none.
             self.update_failure = None;
         } else {
-            self.barrier = self.barrier.max(now);
+            // A throttled request was not looked at, so the read before it is as good as it was.
+            if fault.class != Class::Throttled {
+                self.barrier = self.barrier.max(now);
+            }
             // A server that failed may have done it all the same.
             if change.mode == Some(EncryptionMode::MustEncrypt) && fault.class == Class::Unavailable {
                 self.unproven = true;
