@@ -1,3 +1,17 @@
 //! The real binary on a real API server, judged by the call log of the simulated AWS.
 
+mod absent;
+mod both;
+mod delete;
+mod drift;
+mod events;
+mod fields;
+mod idle;
+mod log;
+mod mode;
+mod observe;
+mod pause;
+mod reconcile_request;
+mod regions;
 mod rename;
+mod unmanaged;

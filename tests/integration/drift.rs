@@ -1,0 +1,43 @@
+//! What someone else changed.
+
+use direct_connect_simulator::Connection;
+use test_support::{REGION, World, connection};
+
+use crate::events::told;
+use crate::log::{about, one_update, rename_behind_its_back};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+#[tokio::test]
+async fn drift_is_repaired_once_and_told_once() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "ours"));
+    world.apply(connection("line").id(ID).name("ours").mode("should_encrypt")).await;
+    world.ready("line").await;
+    world.polls(2).await;
+    assert_eq!(world.updates(), []);
+
+    rename_behind_its_back(&world, ID, "theirs");
+    told(&world, "line", "Renamed", 1).await;
+    let line = world.ready("line").await;
+    assert_eq!(line.status("connectionName"), "ours");
+    assert!(line.status("drift").is_null(), "{line}");
+    world.polls(3).await;
+    assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "ours")]));
+    let notes = told(&world, "line", "DriftDetected", 1).await;
+    assert!(notes[0].contains("theirs") && notes[0].contains("ours"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn a_mode_that_someone_changed_is_put_back() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID).mode("should_encrypt")).await;
+    world.ready("line").await;
+    world.aws.edit(REGION, ID, |connection| connection.encryption_mode = Some("no_encrypt".to_owned()));
+    let notes = told(&world, "line", "DriftDetected", 1).await;
+    assert!(notes[0].contains("no_encrypt") && notes[0].contains("should_encrypt"), "{notes:?}");
+    world.polls(3).await;
+    assert_eq!(about(&world, ID), one_update(ID, &[("encryptionMode", "should_encrypt")]));
+    world.condition("line", "Ready", "True", "InSync").await;
+}

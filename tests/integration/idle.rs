@@ -1,0 +1,54 @@
+//! Nothing to change.
+
+use direct_connect_simulator::Connection;
+use test_support::{REGION, World, connection};
+
+#[tokio::test]
+async fn a_connection_that_is_as_the_spec_says_is_only_polled() {
+    let id = "dxcon-aaaaaaaa";
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(id, "line"));
+    world.apply(connection("line").id(id).name("line").mode("should_encrypt")).await;
+    let line = world.ready("line").await;
+    assert!(line.is("Ready", "True", "InSync"), "{line}");
+    assert_eq!(line.status("metGeneration"), line.generation());
+    assert!(line.status("drift").is_null() && line.status("lastUpdate").is_null(), "{line}");
+    world.polls(5).await;
+    for call in world.aws.calls() {
+        assert_eq!(call.operation, "DescribeConnections", "{call}");
+        assert_eq!(call.parameters, serde_json::json!({ "maxResults": 100 }), "{call}");
+    }
+    assert_eq!(world.get("line").await.version(), line.version(), "and not written about");
+}
+
+#[tokio::test]
+async fn a_wish_for_no_encryption_is_met_where_there_is_no_macsec() {
+    let (not_capable, hosted) = ("dxcon-plain000", "dxcon-hosted00");
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(not_capable, "plain").not_capable());
+    world.aws.add(REGION, Connection::new(hosted, "hosted").hosted(101));
+    for id in [not_capable, hosted] {
+        world.apply(connection(id).id(id).mode("no_encrypt")).await;
+    }
+    for id in [not_capable, hosted] {
+        world.condition(id, "Ready", "True", "InSync").await;
+    }
+    world.polls(3).await;
+    assert_eq!(world.updates(), []);
+}
+
+#[tokio::test]
+async fn lists_that_aws_reorders_are_no_news() {
+    let id = "dxcon-aaaaaaaa";
+    let world = World::new().await;
+    let line = Connection::new(id, "line").with_tag("a", "1").with_tag("b", "2").with_key("bb").with_key("aa");
+    world.aws.add(REGION, line);
+    world.apply(connection("line").id(id)).await;
+    let before = world.ready("line").await;
+    world.aws.edit(REGION, id, |connection| {
+        connection.tags.as_mut().expect("it has tags").reverse();
+        connection.mac_sec_keys.as_mut().expect("it has keys").reverse();
+    });
+    world.polls(4).await;
+    assert_eq!(world.get("line").await.version(), before.version());
+}
