@@ -32,6 +32,13 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Names the resource anew.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
     /// Sets `connectionId`.
     #[must_use]
     pub fn id(self, id: &str) -> Self {
