@@ -1,0 +1,72 @@
+//! What the call log proves.
+
+use direct_connect_simulator::Call;
+use serde_json::Value;
+use test_support::World;
+
+pub const A: &str = "dxcon-aaaaaaaa";
+
+/// How far a time that the operator measures may lie from the arrival of its calls, in milliseconds.
+const TRANSIT: f64 = 500.0;
+
+/// An id of a connection in a table of cases.
+pub fn numbered(case: usize) -> String {
+    format!("dxcon-case{case:04}")
+}
+
+/// The updates of a connection.
+pub fn updates(world: &World, id: &str) -> Vec<Call> {
+    world.updates().into_iter().filter(|call| call.parameter("connectionId") == Some(id)).collect()
+}
+
+/// What the updates of a connection set, in their order, and nothing that they did not name.
+pub fn sent(world: &World, id: &str) -> Value {
+    let fields = |call: Call| {
+        let mut fields = call.parameters;
+        fields.as_object_mut().expect("parameters are an object").remove("connectionId");
+        fields
+    };
+    updates(world, id).into_iter().map(fields).collect()
+}
+
+/// Arrival of the newest call, in milliseconds.
+pub fn now(world: &World) -> f64 {
+    world.aws.calls().last().map_or(0.0, |call| call.time.millis)
+}
+
+/// The calls that show a connection: reads by its id, and pages.
+pub fn looks(world: &World, id: &str) -> Vec<Call> {
+    let shows = |call: &Call| {
+        call.operation == "DescribeConnections" && call.parameter("connectionId").is_none_or(|asked| asked == id)
+    };
+    world.aws.calls().into_iter().filter(shows).collect()
+}
+
+/// Whether a call asked for one connection alone.
+pub fn is_by_id(call: &Call) -> bool {
+    call.operation == "DescribeConnections" && call.parameter("connectionId").is_some()
+}
+
+/// `later` came at least `millis` after `earlier`.
+#[track_caller]
+pub fn assert_apart(earlier: f64, later: f64, millis: f64) {
+    let apart = later - earlier;
+    assert!(apart >= millis - TRANSIT, "only {apart:.0} ms apart, not {millis:.0} ms");
+}
+
+/// Each update of a connection was decided on a read of it alone that began after the update before had ended, and is
+/// no older than 30 s; and no two were in flight at once.
+#[track_caller]
+pub fn assert_each_update_has_its_read(world: &World, id: &str) {
+    let about = |call: &Call| call.parameter("connectionId") == Some(id);
+    let calls: Vec<Call> = world.aws.calls().into_iter().filter(about).collect();
+    for (place, update) in calls.iter().enumerate().filter(|(_, call)| call.operation == "UpdateConnection") {
+        let before = &calls[..place];
+        let read = before.last().filter(|call| is_by_id(call) && call.is_ok());
+        let read = read.unwrap_or_else(|| panic!("no read goes before {update}: {before:#?}"));
+        let last = before.iter().rev().find(|call| call.operation == "UpdateConnection");
+        assert!(!last.is_some_and(|last| last.overlaps(update)), "two in flight at once: {last:?}, {update}");
+        assert!(!last.is_some_and(|last| last.overlaps(read)), "{read} began before {last:?} had ended");
+        assert!(update.time.millis - read.time.millis < 30_000.0, "{read} is too old for {update}");
+    }
+}
