@@ -23,6 +23,10 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Modelled for E {}
 /// What went wrong, in the core's terms.
 pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
     match error {
+        // The SDK takes a success that it cannot read for an error of the service.
+        SdkError::ServiceError(context) if context.raw().status().is_success() => {
+            unreadable(operation, context.raw().status().as_u16(), error)
+        }
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let code = context.err().code().unwrap_or_default();
@@ -38,22 +42,24 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
                 ..Fault::new(classify(code, message, status), operation, &words)
             }
         }
-        SdkError::ResponseError(context) => {
-            let status = context.raw().status().as_u16();
-            let words = format!(
-                "the answer (HTTP {status}) could not be understood: {}",
-                error.source().map(with_sources).unwrap_or_default()
-            );
-            Fault {
-                request_id: error.request_id().map(str::to_owned),
-                in_doubt: true,
-                ..Fault::new(Class::Unavailable, operation, &words)
-            }
-        }
+        SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
         SdkError::TimeoutError(_) => {
             Fault { in_doubt: true, ..Fault::new(Class::Unavailable, operation, "no answer in time") }
         }
         _ => unsent(operation, error),
+    }
+}
+
+/// An answer, but who knows which.
+fn unreadable<E: Modelled>(operation: &'static str, status: u16, error: &CallError<E>) -> Fault {
+    let words = format!(
+        "the answer (HTTP {status}) could not be understood: {}",
+        error.source().map(with_sources).unwrap_or_default()
+    );
+    Fault {
+        request_id: error.request_id().map(str::to_owned),
+        in_doubt: true,
+        ..Fault::new(Class::Unavailable, operation, &words)
     }
 }
 

@@ -238,7 +238,7 @@ impl Region {
                 reason = fault.reason().as_str(),
                 request_id = fault.request_id.as_deref(),
                 "AWS could not be read: {}. It is tried again by itself",
-                fault.words
+                fault.words.trim_end_matches('.')
             );
         }
         known.fault = Some(fault);
