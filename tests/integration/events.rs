@@ -1,8 +1,12 @@
 //! Events: one a transition, never one a poll.
 
+use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
 use k8s_openapi::api::events::v1::Event;
 use std::fmt::Display;
-use test_support::{World, wait};
+use test_support::{REGION, World, connection, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// Waits until a resource has this many events of this reason, in series or alone, and returns their notes.
 #[track_caller]
@@ -23,4 +27,95 @@ fn shown(events: &[Event]) -> impl Display + use<> {
         format!("{} {}: {}", text(&event.type_), text(&event.reason), text(&event.note))
     };
     events.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn an_update_is_told_once_with_the_old_value_the_new_one_and_the_request() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old").with_mode("no_encrypt"));
+    world.apply(connection("line").id(ID).name("new").mode("should_encrypt")).await;
+    world.ready("line").await;
+    let request = world.updates()[0].request_id.clone();
+    for (reason, old, new) in [("Renamed", "old", "new"), ("EncryptionModeChanged", "no_encrypt", "should_encrypt")] {
+        let notes = told(&world, "line", reason, 1).await;
+        for word in [ID, old, new, request.as_str()] {
+            assert!(notes[0].contains(word), "{word}: {notes:?}");
+        }
+    }
+    world.polls(3).await;
+    let events = world.events("line").await;
+    assert_eq!(events.len(), 2, "{}", shown(&events));
+    assert!(events.iter().all(|event| event.type_.as_deref() == Some("Normal")), "{}", shown(&events));
+    let reporter = events[0].reporting_controller.as_deref();
+    assert_eq!(reporter, Some("directconnect-operator"));
+}
+
+#[tokio::test]
+async fn each_transition_of_link_and_encryption_is_one_event() {
+    let world = World::new().await;
+    // Without a key the one has no bearing on the other.
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID)).await;
+    world.condition("line", "Encrypted", "False", "EncryptionDown").await;
+    let set = |change: fn(&mut Connection)| world.aws.edit(REGION, ID, change);
+    let transitions: [(&str, &str, &str, fn(&mut Connection)); 4] = [
+        ("LinkUp", "False", "LinkDown", |line| line.connection_state = Some("down".to_owned())),
+        ("LinkUp", "True", "LinkUp", |line| line.connection_state = Some("available".to_owned())),
+        ("Encrypted", "True", "EncryptionUp", |line| line.port_encryption_status = Some(ENCRYPTION_UP.to_owned())),
+        ("Encrypted", "False", "EncryptionDown", |line| line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned())),
+    ];
+    for (kind, status, reason, change) in transitions {
+        set(change);
+        world.until("line", status, |line| line.condition(kind).is_some_and(|it| it.status == status)).await;
+        told(&world, "line", reason, 1).await;
+        world.polls(2).await;
+    }
+    let events = world.events("line").await;
+    assert_eq!(events.len(), transitions.len(), "{}", shown(&events));
+    for event in &events {
+        let warns = event.reason.as_deref().is_some_and(|reason| reason.ends_with("Down"));
+        assert_eq!(event.type_.as_deref(), Some(if warns { "Warning" } else { "Normal" }), "{}", shown(&events));
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_person_is_one_warning_however_often_it_is_seen() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("blocked").id(ID).mode("must_encrypt")).await;
+    world.apply(connection("missing").id("dxcon-missing0")).await;
+    for (resource, reason) in [("blocked", "NoMacSecKey"), ("missing", "NotFound")] {
+        world.condition(resource, "Stalled", "True", reason).await;
+        told(&world, resource, "Blocked", 1).await;
+    }
+    world.polls(4).await;
+    for resource in ["blocked", "missing"] {
+        let events = world.events(resource).await;
+        assert_eq!(events.len(), 1, "{}", shown(&events));
+        assert_eq!(events[0].type_.as_deref(), Some("Warning"));
+        assert!(events[0].series.is_none(), "{}", shown(&events));
+    }
+}
+
+#[tokio::test]
+async fn a_note_is_cut_to_what_the_api_server_takes() {
+    let world = World::new().await;
+    let (old, new) = ("線".repeat(200), "渡".repeat(200));
+    world.aws.add(REGION, Connection::new(ID, &old));
+    world.apply(connection("line").id(ID).name(&new)).await;
+    let notes = told(&world, "line", "Renamed", 1).await;
+    assert!(notes[0].len() <= 1024 && notes[0].contains(&old), "{} bytes: {notes:?}", notes[0].len());
+}
+
+#[tokio::test]
+async fn a_restart_tells_nothing_again() {
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
+    world.aws.add(REGION, Connection::new(ID, "old").with_key(KEY));
+    world.apply(connection("line").id(ID).name("new")).await;
+    told(&world, "line", "Renamed", 1).await;
+    world.ready("line").await;
+    world.start_operator();
+    world.polls(3).await;
+    let events = world.events("line").await;
+    assert_eq!(events.len(), 1, "{}", shown(&events));
 }

@@ -4,20 +4,24 @@ use direct_connect_simulator::{Call, Connection};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use test_support::{REGION, World, connection};
+use test_support::{REGION, Resource, World, connection, wait};
 
 const COUNT: usize = 250;
 const PAGES: usize = 3;
 const ROUNDS: usize = 5;
 
-/// What every resource of the namespace was written last, by name.
-async fn versions(world: &World) -> BTreeMap<String, String> {
+/// Every resource of the namespace.
+async fn all(world: &World) -> Vec<Resource> {
     let get = ["get", "dxcon", "--namespace", &world.namespace, "--output", "json"];
     let listed = world.control_plane.kubectl(&get, "").await.text();
     let listed: Value = serde_json::from_str(&listed).expect("kubectl prints JSON");
-    let items = listed["items"].as_array().expect("a list").iter();
-    let text = |item: &Value, field: &str| item["metadata"][field].as_str().unwrap_or_default().to_owned();
-    items.map(|item| (text(item, "name"), text(item, "resourceVersion"))).collect()
+    listed["items"].as_array().expect("a list").iter().cloned().map(Resource).collect()
+}
+
+/// Which version every resource of the namespace has come to, by name.
+async fn versions(world: &World) -> BTreeMap<String, String> {
+    let name = |resource: &Resource| resource.0["metadata"]["name"].to_string();
+    all(world).await.iter().map(|resource| (name(resource), resource.version().to_owned())).collect()
 }
 
 #[tokio::test]
@@ -28,9 +32,11 @@ async fn a_round_is_as_many_reads_as_there_are_pages_and_a_steady_one_writes_not
     }
     let apply = |number| world.apply(connection(&id(number)).id(&id(number)).name("line").mode("should_encrypt"));
     stream::iter(0..COUNT).map(apply).buffer_unordered(16).for_each(async |_| ()).await;
-    for number in 0..COUNT {
-        world.condition(&id(number), "Ready", "True", "InSync").await;
-    }
+    wait::until(wait::SOON, "all to be ready", async || {
+        let ready = all(&world).await.iter().filter(|resource| resource.is("Ready", "True", "InSync")).count();
+        if ready == COUNT { Ok(()) } else { Err(ready) }
+    })
+    .await;
     let before = versions(&world).await;
     assert_eq!(before.len(), COUNT);
     assert_eq!(world.operator().metric("directconnect_operator_status_writes_total").await, Some(250.0), "one each");

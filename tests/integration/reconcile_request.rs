@@ -34,7 +34,7 @@ async fn a_request_reads_the_connection_by_itself_and_tells_that_it_was_served()
 
 #[tokio::test]
 async fn a_restart_does_not_serve_a_request_again() {
-    let mut world = World::new().await;
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
     world.aws.add(REGION, Connection::new(ID, "line"));
     world.apply(connection("line").id(ID).annotation("reconcile-requested-at", "once")).await;
     let line = world.until("line", "served", |line| line.status("lastHandledReconcileAt") == "once").await;

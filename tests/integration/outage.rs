@@ -1,0 +1,167 @@
+//! AWS that does not answer, or answers with errors, and then does.
+
+use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
+use std::time::Duration;
+use test_support::{REGION, World, connection, wait};
+use tokio::time::Instant;
+
+use crate::log::{about, one_update, read, update};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+#[tokio::test]
+async fn while_aws_is_gone_nothing_is_claimed_for_longer_than_three_intervals_and_all_recovers_by_itself() {
+    let interval = Duration::from_secs(2);
+    let mut world = World::builder().flag("--poll-interval", "2s").build().await;
+    world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
+    world.apply(connection("line").id(ID).name("line").mode("should_encrypt")).await;
+    let before = world.ready("line").await;
+    world.polls(1).await;
+
+    let address = world.aws.endpoint();
+    let address = address.trim_start_matches("http://").parse().expect("an address");
+    // The old one goes when the new one is there, so the new one listens elsewhere first.
+    world.aws = Simulator::start().await;
+    let gone = Instant::now();
+    world.operator().says("AWS could not be read").await;
+    let line = world.get("line").await;
+    assert_eq!(line.version(), before.version(), "a failed read is no news");
+
+    let line = world.condition("line", "Ready", "Unknown", "ObservationStale").await;
+    assert!(gone.elapsed() > interval, "one interval without a read is nothing");
+    for (kind, status, reason) in [
+        ("LinkUp", "Unknown", "ObservationStale"),
+        ("Encrypted", "Unknown", "ObservationStale"),
+        ("Reconciling", "True", "AwsUnavailable"),
+    ] {
+        assert!(line.is(kind, status, reason), "{kind}: {line}");
+    }
+    for field in ["connectionName", "encryptionMode", "connectionState", "macSecKeys", "tags", "metGeneration", "arn"] {
+        assert_eq!(line.status(field), before.status(field), "what was seen last stays: {field}");
+    }
+    let told =
+        |world: &World| world.operator().logs().iter().filter(|line| line.contains("AWS could not be read")).count();
+    assert_eq!(told(&world), 1, "told once");
+
+    world.aws = wait::until(wait::SOON, "the port to be free again", async || Simulator::start_at(address).await).await;
+    world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
+    let line = world.condition("line", "Ready", "True", "InSync").await;
+    assert!(line.is("LinkUp", "True", "Available") && line.is("Encrypted", "True", "EncryptionUp"), "{line}");
+    assert!(line.condition("Reconciling").is_none(), "{line}");
+    assert_eq!(about(&world, ID), [], "nothing to do, so nothing is done");
+    assert_eq!(told(&world), 1);
+}
+
+#[tokio::test]
+async fn each_way_of_failing_is_told_for_what_it_is_costs_no_more_calls_and_ends_by_itself() {
+    let words = |message: &str| message.to_owned();
+    let faults = [
+        (FaultKind::AccessDenied, "Stalled", "AccessDenied", "directconnect:DescribeConnections"),
+        (FaultKind::UnrecognizedClient, "Stalled", "CredentialsInvalid", "region may also not be enabled"),
+        (FaultKind::ExpiredToken, "Stalled", "CredentialsInvalid", "expired"),
+        (FaultKind::InvalidSignature, "Stalled", "CredentialsInvalid", "clock"),
+        (FaultKind::Throttling, "Reconciling", "Throttled", "slows down"),
+        (FaultKind::TooManyRequests, "Reconciling", "Throttled", "429"),
+        (FaultKind::InternalFailure, "Reconciling", "AwsUnavailable", "InternalFailure"),
+        (FaultKind::ServiceUnavailable, "Reconciling", "AwsUnavailable", "503"),
+        (FaultKind::ServerException { message: words("It hurts.") }, "Reconciling", "AwsUnavailable", "It hurts"),
+        (FaultKind::ClientException { message: words("No.\u{7} No!") }, "Stalled", "RequestRejected", "No"),
+        (FaultKind::BadJson, "Reconciling", "AwsUnavailable", "could not be understood"),
+        (FaultKind::ResetBefore, "Reconciling", "AwsUnavailable", "DescribeConnections"),
+        (FaultKind::ResetAfter, "Reconciling", "AwsUnavailable", "DescribeConnections"),
+    ];
+    let region = |number: usize| format!("eu-test-{number}");
+    let id = |number: usize| format!("dxcon-{number:08}");
+    let world = World::new().await;
+    for (number, (fault, ..)) in faults.iter().enumerate() {
+        world.aws.inject(Fault::new(fault.clone()).in_region(&region(number)));
+        world.aws.add(&region(number), Connection::new(&id(number), "old"));
+        world.apply(connection(&id(number)).id(&id(number)).region(&region(number)).name("new")).await;
+    }
+    for (number, (fault, kind, reason, says)) in faults.iter().enumerate() {
+        let line = world.condition(&id(number), kind, "True", reason).await;
+        let message = line.condition(kind).expect("it is there").message;
+        assert!(message.contains(says), "{fault:?}: {message}");
+        assert!(!message.contains(char::is_control), "{fault:?}: {message:?}");
+        assert_eq!(line.condition("Ready").expect("it is there").reason, *reason, "{fault:?}");
+        assert!(line.status("connectionName").is_null(), "nothing is claimed that no read has shown: {line}");
+    }
+    let steady = world.get(&id(0)).await;
+    let failing = |number: usize| world.aws.calls().iter().filter(|call| call.region == region(number)).count();
+    wait::until(wait::SOON, "more tries", async || failing(0) > 8).await;
+    assert_eq!(world.get(&id(0)).await.version(), steady.version(), "a fault that lasts is written once");
+    for (number, (fault, ..)) in faults.iter().enumerate() {
+        let calls: Vec<_> = world.aws.calls().into_iter().filter(|call| call.region == region(number)).collect();
+        let lasted = calls[calls.len() - 1].time.millis - calls[0].time.millis;
+        let pace = f64::from(u32::try_from(calls.len() - 1).expect("few")) * 150.0;
+        assert!(pace <= lasted, "{fault:?}: {} calls in {lasted} ms is a hot loop", calls.len());
+        assert!(calls.iter().all(|call| call.operation == "DescribeConnections"), "{fault:?}");
+    }
+    assert!(world.operator().logs().len() < 60 * faults.len(), "{} lines", world.operator().logs().len());
+
+    world.aws.clear_faults();
+    for (number, (fault, ..)) in faults.iter().enumerate() {
+        world.condition(&id(number), "Ready", "True", "InSync").await;
+        let expected = one_update(&id(number), &[("connectionName", "new")]);
+        assert_eq!(about(&world, &id(number)), expected, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_is_read_about_before_anything_else() {
+    let name = [("connectionName", "new")];
+    let cases = [
+        // It was done: the read shows it, and nothing is sent again.
+        ("half-answer", FaultKind::BadJson, true),
+        ("reset-after", FaultKind::ResetAfter, true),
+        ("reset-before", FaultKind::ResetBefore, false),
+        ("server-error", FaultKind::ServerException { message: "It hurts.".to_owned() }, false),
+    ];
+    let world = World::builder().flag("--settle-window", "100ms").build().await;
+    for (number, (resource, fault, _)) in cases.iter().enumerate() {
+        let id = format!("dxcon-{number:08}");
+        world.aws.inject(Fault::new(fault.clone()).on("UpdateConnection").for_connection(&id).times(1));
+        world.aws.add(REGION, Connection::new(&id, "old"));
+        world.apply(connection(resource).id(&id).name("new")).await;
+    }
+    for (number, (resource, _, done)) in cases.iter().enumerate() {
+        let id = format!("dxcon-{number:08}");
+        world
+            .until(resource, "ready", |line| {
+                line.is("Ready", "True", "InSync") && line.status("connectionName") == "new"
+            })
+            .await;
+        let calls = about(&world, &id);
+        let updates = calls.iter().filter(|call| **call == update(&id, &name)).count();
+        assert_eq!(updates, if *done { 1 } else { 2 }, "{resource}: {calls:?}");
+        let last = world.get(resource).await.status("lastUpdate").clone();
+        assert_eq!(last["connectionName"], "new", "{resource}: {last}");
+        assert_eq!(
+            last.get("requestId").is_none(),
+            *done,
+            "{resource}: there is no id where the answer was lost: {last}"
+        );
+        for (at, _) in calls.iter().enumerate().filter(|(_, call)| call.0 == "UpdateConnection") {
+            assert_eq!(calls[at - 1], read(&id), "{resource}: read first, then decide: {calls:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_update_that_aws_refuses_is_told_with_its_words_and_not_repeated_at_once() {
+    let world = World::new().await;
+    let words = "The name is taken\nor something.".to_owned();
+    world.aws.inject(Fault::new(FaultKind::ClientException { message: words }).for_name("bad"));
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("bad")).await;
+    let line = world.condition("line", "Stalled", "True", "RequestRejected").await;
+    let message = line.condition("Ready").expect("it is there").message;
+    assert!(message.contains("The name is taken") && !message.contains('\n'), "{message:?}");
+    world.polls(5).await;
+    assert_eq!(world.updates().len(), 1, "the next try is a matter of many seconds");
+    assert!(world.get("line").await.status("lastUpdate").is_null(), "it had no effect");
+
+    world.apply(connection("line").id(ID).name("good")).await;
+    world.condition("line", "Ready", "True", "InSync").await;
+    assert_eq!(world.updates().len(), 2, "a new spec is tried at once");
+}
