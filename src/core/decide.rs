@@ -459,11 +459,14 @@ fn rank(reason: Reason) -> u8 {
 
 /// Whether looks must now be close together: MACsec works, and either `must_encrypt` waits for that to have held, or it
 /// was sent and has not proven itself.
+///
+/// After an update it takes a look to know whether MACsec works. A poll that shows what the update's own answer showed
+/// is no news and wakes nobody, so that look is asked for too.
 fn is_soaking(desired: &Desired, connection: &Connection, history: &History, set: &Settings) -> bool {
     desired.mode == Some(EncryptionMode::MustEncrypt)
         && desired.policy == ManagementPolicy::Manage
         && connection.lag_id.is_none()
-        && history.working_since().is_some()
+        && (history.working_since().is_some() || history.is_behind_update())
         && !history.is_soaked(set.encryption_soak)
         && match connection.mode() {
             Some(EncryptionMode::MustEncrypt) => history.is_unproven(set.encryption_soak),

@@ -272,6 +272,11 @@ impl History {
             .is_some_and(|look| look.by_id && look.began >= self.barrier && now.since(look.began) <= FRESH)
     }
 
+    /// Whether nothing has been read yet that began after the last update ended.
+    pub fn is_behind_update(&self) -> bool {
+        self.look.as_ref().is_some_and(|look| look.began < self.barrier)
+    }
+
     /// Since when MACsec has worked at every look that began after the last update.
     pub fn working_since(&self) -> Option<Moment> {
         self.working_since
