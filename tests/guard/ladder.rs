@@ -97,6 +97,20 @@ async fn a_flap_during_the_soak_starts_it_anew() {
 }
 
 #[tokio::test]
+async fn a_rename_during_the_soak_goes_at_once_and_starts_it_anew() {
+    let world = World::builder().flag("--encryption-soak", "3s").build().await;
+    world.aws.add(REGION, Connection::new(A, "old").with_key("01"));
+    world.apply(connection("line").id(A).mode("must_encrypt")).await;
+    world.condition("line", "Reconciling", "True", "WaitingForEncryptionUp").await;
+    world.apply(connection("line").id(A).mode("must_encrypt").name("new")).await;
+    world.ready("line").await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": "new" }, { "encryptionMode": "must_encrypt" }]));
+    let updates = updates(&world, A);
+    assert_apart(updates[0].time.millis, updates[1].time.millis, 3000.0);
+    assert_each_update_has_its_read(&world, A);
+}
+
+#[tokio::test]
 async fn a_restart_during_the_soak_starts_it_anew() {
     let mut world = World::builder().flag("--encryption-soak", "3s").build().await;
     world.aws.add(REGION, Connection::new(A, "line").with_key("01"));

@@ -5,6 +5,7 @@ use serde_json::Value;
 use test_support::World;
 
 pub const A: &str = "dxcon-aaaaaaaa";
+pub const B: &str = "dxcon-bbbbbbbb";
 
 /// How far a time that the operator measures may lie from the arrival of its calls, in milliseconds.
 const TRANSIT: f64 = 500.0;

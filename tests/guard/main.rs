@@ -4,6 +4,10 @@
 mod log;
 mod witness;
 
+mod claims;
+mod contention;
+mod immediate;
 mod ladder;
 mod rename;
+mod turns;
 mod unsupported;

@@ -1,0 +1,93 @@
+//! Two resources about one connection.
+
+use crate::log::{A, sent};
+use crate::witness::Witness;
+use direct_connect_simulator::Connection;
+use serde_json::json;
+use test_support::{Manifest, REGION, Resource, World, connection};
+
+/// Applies two manifests and tells which is the older: by creation time, which has whole seconds, then by uid.
+async fn by_age(world: &World, manifests: [Manifest; 2]) -> [String; 2] {
+    let mut made = Vec::new();
+    for manifest in manifests {
+        made.push(world.apply(manifest).await);
+    }
+    made.sort_by_key(|one| {
+        let text = |field: &str| one.0["metadata"][field].as_str().unwrap_or_default().to_owned();
+        (text("creationTimestamp"), text("uid"))
+    });
+    let name = |one: &Resource| one.0["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    [name(&made[0]), name(&made[1])]
+}
+
+/// A world in which two resources were made before the operator came, which want to call the connection after
+/// themselves. One of them names the region that the other has from the operator.
+async fn of_two() -> (World, [String; 2]) {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "old"));
+    let names =
+        by_age(&world, [connection("one").id(A).name("one"), connection("two").id(A).name("two").region(REGION)]).await;
+    world.start_operator();
+    (world, names)
+}
+
+#[tokio::test]
+async fn of_two_the_older_acts_and_the_other_takes_over_when_it_goes() {
+    let (world, [older, younger]) = of_two().await;
+    world.ready(&older).await;
+    let stands_back = world.condition(&younger, "Stalled", "True", "Conflict").await;
+    let message = stands_back.condition("Ready").expect("it is there").message;
+    assert!(message.contains(&format!("{}/{older}", world.namespace)), "it names the other: {message}");
+    assert_eq!(stands_back.status("connectionState"), "available", "it still shows what AWS has");
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": older }]));
+
+    world.delete(&older).await;
+    world.ready(&younger).await;
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": older }, { "connectionName": younger }]));
+    let conflicts = world.events(&younger).await.into_iter().filter(|it| it.reason.as_deref() == Some("Conflict"));
+    assert_eq!(conflicts.count(), 1, "one event a transition");
+}
+
+#[tokio::test]
+async fn a_paused_elder_keeps_its_claim() {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "old"));
+    let manifests = ["one", "two"].map(|name| connection(name).id(A).name(name));
+    let [older, younger] = by_age(&world, manifests).await;
+    world.annotate(&older, "paused", Some("true")).await;
+    world.start_operator();
+    world.condition(&older, "Ready", "False", "Paused").await;
+    world.condition(&younger, "Stalled", "True", "Conflict").await;
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([]));
+    world.annotate(&older, "paused", None).await;
+    world.ready(&older).await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": older }]));
+}
+
+#[tokio::test]
+async fn who_only_observes_neither_claims_nor_conflicts() {
+    let mut world = World::builder().without_operator().build().await;
+    let witness = Witness::of(&world).await;
+    world.aws.add(REGION, Connection::new(A, "old"));
+    world.apply(connection("before").id(A).name("before").policy("Observe")).await;
+    world.apply(connection("manager").id(A).name("new")).await;
+    world.apply(connection("after").id(A).name("after").policy("Observe")).await;
+    world.start_operator();
+    world.ready("manager").await;
+    for name in ["before", "after"] {
+        let line = world.until(name, "shown what the manager did", |line| line.status("connectionName") == "new").await;
+        assert!(line.is("Ready", "False", "Drifted"), "{line}");
+        assert!(!witness.reasons(&line).await.contains(&"Conflict".to_owned()));
+    }
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": "new" }]));
+    // Whoever stops observing is in conflict with the one that acts.
+    world.apply(connection("after").id(A).name("after").policy("Manage")).await;
+    world.condition("after", "Stalled", "True", "Conflict").await;
+    world.apply(connection("manager").id(A).name("new").policy("Observe")).await;
+    world.ready("after").await;
+    assert_eq!(sent(&world, A), json!([{ "connectionName": "new" }, { "connectionName": "after" }]));
+}

@@ -1,0 +1,46 @@
+//! Another writer that disagrees.
+
+use crate::log::{A, B, sent, updates};
+use direct_connect_simulator::Connection;
+use serde_json::json;
+use test_support::{REGION, World, connection, wait};
+
+#[tokio::test]
+async fn a_field_put_back_three_times_is_left_alone_until_someone_asks() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(A, "old"));
+    world.aws.add(REGION, Connection::new(B, "line").with_mode("no_encrypt"));
+    world.apply(connection("named").id(A).name("new")).await;
+    world.apply(connection("encrypted").id(B).mode("should_encrypt")).await;
+    for round in 1..=3 {
+        for id in [A, B] {
+            wait::until(wait::SOON, format!("update {round} of {id}"), async || {
+                let updates = updates(&world, id);
+                updates.len() == round && updates.iter().all(|call| call.finished.is_some())
+            })
+            .await;
+        }
+        // What a read has shown once is not a late read later.
+        world.polls(2).await;
+        world.aws.edit(REGION, A, |line| line.connection_name = Some("old".into()));
+        world.aws.edit(REGION, B, |line| line.encryption_mode = Some("no_encrypt".into()));
+    }
+    for (name, field) in [("named", "connectionName"), ("encrypted", "encryptionMode")] {
+        let line = world.condition(name, "Stalled", "True", "Contended").await;
+        let message = line.condition("Ready").expect("it is there").message;
+        assert!(message.contains(field) && message.contains("CloudTrail"), "{message}");
+        let contended = |reason: Option<String>| reason.as_deref() == Some("Contended");
+        let events = world.events(name).await.into_iter().filter(|event| contended(event.reason.clone())).count();
+        assert_eq!(events, 1, "one event a transition");
+    }
+    world.polls(8).await;
+    assert_eq!(sent(&world, A), json!(vec![json!({ "connectionName": "new" }); 3]), "the next try is minutes away");
+    assert_eq!(sent(&world, B), json!(vec![json!({ "encryptionMode": "should_encrypt" }); 3]));
+
+    world.apply(connection("named").id(A).name("newer")).await;
+    world.ready("named").await;
+    assert_eq!(updates(&world, A).len(), 4, "a spec change is tried at once");
+    world.annotate("encrypted", "reconcile-requested-at", Some("now")).await;
+    world.ready("encrypted").await;
+    assert_eq!(updates(&world, B).len(), 4, "and so is what a person asks for");
+}

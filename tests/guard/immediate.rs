@@ -1,0 +1,45 @@
+//! `Immediate`: the user takes the risk, once.
+
+use crate::log::{A, assert_each_update_has_its_read, sent};
+use direct_connect_simulator::Connection;
+use serde_json::json;
+use test_support::{REGION, World, connection};
+
+#[tokio::test]
+async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder() {
+    let mut world = World::new().await;
+    let must = json!({ "encryptionMode": "must_encrypt" });
+    world.aws.add(REGION, Connection::new(A, "line").with_mode("no_encrypt"));
+    world.apply(connection("line").id(A).mode("must_encrypt").transition("Immediate")).await;
+    let line = world.ready("line").await;
+    assert_eq!(sent(&world, A), json!([must]), "no rung between, no key asked for");
+    assert!(line.is("LinkUp", "False", "NotAvailable"), "and the link is down, as was asked for: {line}");
+    assert_each_update_has_its_read(&world, A);
+
+    world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".into()));
+    world.condition("line", "Stalled", "True", "NoMacSecKey").await;
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([must]), "the wish was met before");
+
+    world.start_operator();
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([must]), "a restart forgets nothing of it");
+
+    world.aws.associate_key(REGION, A, "01");
+    world.ready("line").await;
+    assert_eq!(sent(&world, A), json!([must, must]));
+}
+
+#[tokio::test]
+async fn a_new_wish_for_must_encrypt_may_be_immediate_again() {
+    let world = World::new().await;
+    let wish = |mode| connection("line").id(A).mode(mode).transition("Immediate");
+    world.aws.add(REGION, Connection::new(A, "line"));
+    let mut expected = Vec::new();
+    for mode in ["must_encrypt", "should_encrypt", "must_encrypt"] {
+        world.apply(wish(mode)).await;
+        world.ready("line").await;
+        expected.push(json!({ "encryptionMode": mode }));
+        assert_eq!(sent(&world, A), json!(expected));
+    }
+}
