@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 ///
 /// Holds nothing of a runtime, as every test has its own: clients are made anew for each.
 pub struct ControlPlane {
-    process: Child,
+    _running: Running,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     crd: OnceCell<()>,
@@ -44,26 +44,16 @@ impl ControlPlane {
         Self::start_with(&[("CONTROL_PLANE_AUDIT", log.to_path_buf())]).await
     }
 
-    async fn start_with(environment: &[(&'static str, PathBuf)]) -> Self {
-        let environment = environment.to_vec();
-        spawn_blocking(move || Self::launch(environment)).await.expect("the control plane starts")
-    }
-
-    fn launch(environment: Vec<(&'static str, PathBuf)>) -> Self {
-        let mut process = Command::new(repository("tests/control-plane/run"))
-            .envs(environment)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .own_group()
-            .spawn()
-            .expect("tests/control-plane/run starts");
+    /// Given up halfway, it leaves as little behind as one that ran.
+    async fn start_with(environment: &[(&str, PathBuf)]) -> Self {
+        let (running, stdout) = Running::launch(environment);
         let mut line = String::new();
-        let stdout = process.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("its output is text");
+        let reading = spawn_blocking(move || BufReader::new(stdout).read_line(&mut line).map(|_| line));
+        let line = reading.await.expect("no panic").expect("its output is text");
         let kubeconfig = PathBuf::from(line.trim_end());
         assert!(kubeconfig.is_file(), "the control plane did not start; it says why above");
         let kubectl = kubeconfig.with_file_name("kubectl");
-        Self { process, kubeconfig, kubectl, crd: OnceCell::new() }
+        Self { _running: running, kubeconfig, kubectl, crd: OnceCell::new() }
     }
 
     /// The administrator's kubeconfig.
@@ -164,11 +154,28 @@ impl ControlPlane {
     }
 }
 
+/// `tests/control-plane/run`, which runs for as long as its standard input is open.
+struct Running(Child);
+
+impl Running {
+    fn launch(environment: &[(&str, PathBuf)]) -> (Self, ChildStdout) {
+        let mut process = Command::new(repository("tests/control-plane/run"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .own_group()
+            .spawn()
+            .expect("tests/control-plane/run starts");
+        let stdout = process.stdout.take().expect("stdout is piped");
+        (Self(process), stdout)
+    }
+}
+
 /// Ends it, and returns when its folder is gone.
-impl Drop for ControlPlane {
+impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.process.stdin.take());
-        let _ = self.process.wait();
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
     }
 }
 
