@@ -1,0 +1,25 @@
+# What has to do with packages: image, chart, manifests. Included by the Makefile.
+
+DOCKER ?= docker
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE ?= directconnect-operator:$(VERSION)
+CARGO_CYCLONEDX := 0.5.9
+HADOLINT := 2.15.1
+
+.PHONY: image
+image: ## build the image (IMAGE=registry/name:tag, DOCKER=podman), and tell its size
+	$(DOCKER) build --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --tag "$(IMAGE)" .
+	@$(DOCKER) image inspect --format '$(IMAGE): {{.Size}} bytes' "$(IMAGE)"
+
+.PHONY: manifests
+manifests: control-plane-build ## write anew what is made from something else: install.yaml, the chart's README, argocd-cm
+	deploy/generate
+
+.PHONY: test-packaging
+test-packaging: control-plane-build ## test chart, manifests, alerts and health scripts with the real tools
+	tests/packaging/run
+
+.PHONY: sbom
+sbom: ## write directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install cargo-cyclonedx --locked --version $(CARGO_CYCLONEDX)
+	cargo cyclonedx --manifest-path Cargo.toml --format json --override-filename directconnect-operator.cdx
