@@ -17,7 +17,7 @@ manifests: control-plane-build ## write anew what is made from something else: i
 
 .PHONY: test-packaging
 test-packaging: control-plane-build ## test chart, manifests, alerts and health scripts with the real tools
-	tests/packaging/run
+	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: sbom
 sbom: ## write directconnect-operator.cdx.json, what the binary is made of (CycloneDX)

@@ -25,7 +25,7 @@ tool() {
 
 # check NAME COMMAND...: a line that says whether it went well, and what it said if not
 check() {
-  local name=$1 said status
+  local name=$1 said
   shift
   set +e
   said=$( (set -euo pipefail; "$@") 2>&1 )
@@ -37,6 +37,12 @@ check() {
     echo "FAIL  $name"
     printf '%s\n' "$said" | tail -n 40 | sed 's/^/      /'
   fi
+}
+
+# A check without which the ones that follow say nothing.
+vital() {
+  check "$@"
+  [ "$status" -eq 0 ] || exit 1
 }
 
 # What must fail, and say why: refuses WORDS COMMAND...
@@ -52,9 +58,9 @@ refuses() {
 
 # Waits for a command to succeed: eventually COMMAND...
 eventually() {
-  local deadline=$((SECONDS + 30)) said
+  local deadline=$((SECONDS + 60)) said
   until said=$("$@" 2>&1); do
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within 30 s: %s\n%s\n' "$*" "$said"; return 1; }
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within 60 s: %s\n%s\n' "$*" "$said"; return 1; }
     sleep 0.2
   done
 }
@@ -110,4 +116,5 @@ pod_of() {
 }
 
 crd_gone() { ! kubectl get crd "$crd" >/dev/null 2>&1; }
+delete_crd() { kubectl delete --ignore-not-found --timeout 60s crd "$crd" "$@"; }
 crd_served() { kubectl wait --for=condition=Established --timeout 10s crd "$crd"; }
