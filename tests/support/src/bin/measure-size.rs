@@ -5,7 +5,7 @@
 
 use direct_connect_simulator::Connection;
 use std::process::ExitCode;
-use test_support::{REGION, World, connection, operator_binary};
+use test_support::{REGION, World, connection, operator_binary, wait};
 
 const MIB: u64 = 1024 * 1024;
 const BINARY_LIMIT: u64 = 10 * MIB;
@@ -19,7 +19,10 @@ const POLLS: usize = 10;
 async fn main() -> ExitCode {
     let binary = std::fs::metadata(operator_binary()).expect("the binary is a file").len();
     let world = World::builder().env("RUST_LOG", "info").build().await;
-    world.polls(POLLS).await;
+    wait::until(wait::SOON, "the operator to be ready", async || world.http_get("/readyz").await.status == 200).await;
+    for _ in 0..POLLS {
+        world.http_get("/metrics").await;
+    }
     let idle = resident(world.operator().id());
 
     for number in 0..RESOURCES {
