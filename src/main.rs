@@ -29,7 +29,9 @@ fn exit_with_usage(error: &clap::Error) -> ! {
         let line = line.strip_prefix("error: ").unwrap_or(line);
         let tip = text.lines().map(str::trim).find_map(|line| line.strip_prefix("tip: "));
         let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
-        eprintln!("directconnect-operator: {line}{tip}; see directconnect-operator --help");
+        let allowed = text.lines().map(str::trim).find(|line| line.starts_with("[possible values: "));
+        let allowed = allowed.map(|allowed| format!(" {allowed}")).unwrap_or_default();
+        eprintln!("directconnect-operator: {line}{allowed}{tip}; see directconnect-operator --help");
         std::process::exit(2);
     }
     error.exit()
