@@ -45,6 +45,7 @@ crds: ## write the CRD anew from the types
 	cargo run --quiet --locked -- crd >$(CRD).new
 	mv $(CRD).new $(CRD)
 	cp $(CRD) deploy/base/crd.yaml
+	cp $(CRD) charts/directconnect-operator/files/crd.yaml
 
 .PHONY: control-plane
 control-plane: ## run a real API server of your own until Ctrl-C; prints its kubeconfig
