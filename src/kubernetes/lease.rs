@@ -242,7 +242,7 @@ impl Elector {
 async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(REQUEST, request).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(error.to_string()),
+        Ok(Err(error)) => Err(super::words(&error)),
         Err(_) => Err(format!("the API server did not answer within {} s", REQUEST.as_secs())),
     }
 }

@@ -18,3 +18,11 @@ pub type Watched = DeserializeGuard<DirectConnectConnection>;
 
 /// Reference to a resource.
 pub type Reference = ObjectRef<Watched>;
+
+/// What went wrong with a request to the API server, in its own words: kube would add the whole answer to them.
+pub fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(answer) => answer.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -96,8 +96,8 @@ pub enum WriteError {
     #[error("the object has changed since it was read")]
     Outdated,
     /// The API server refused.
-    #[error("the API server refused the status")]
-    Refused(#[source] kube::Error),
+    #[error("the API server refused the status: {}", super::words(.0))]
+    Refused(kube::Error),
     /// The API server did not answer.
     #[error("the API server did not answer within {} s", WRITE_TIMEOUT.as_secs())]
     Silent,

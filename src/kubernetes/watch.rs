@@ -137,6 +137,12 @@ impl Feed {
             namespace => format!("in namespace {namespace}"),
         };
         let resource = "directconnectconnections.directconnect-operator.dev";
+        let error = match error {
+            watcher::Error::InitialListFailed(error)
+            | watcher::Error::WatchStartFailed(error)
+            | watcher::Error::WatchFailed(error) => super::words(error),
+            other => other.to_string(),
+        };
         match code {
             Some(404) => error!(
                 "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"

@@ -95,8 +95,7 @@ impl Pass<'_> {
         if matches!(error, WriteError::Outdated) {
             return PassError::Outdated { object: self.name() };
         }
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        PassError::Status { object: self.name(), reason: format!("{error}{cause}") }
+        PassError::Status { object: self.name(), reason: error.to_string() }
     }
 
     /// What was as the spec asked and is not any more is news once.
