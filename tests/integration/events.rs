@@ -50,6 +50,9 @@ async fn an_update_is_told_once_with_the_old_value_the_new_one_and_the_request()
     assert_eq!(reporter, Some("directconnect-operator"));
 }
 
+/// What happens to a connection.
+type Change = fn(&mut Connection);
+
 #[tokio::test]
 async fn each_transition_of_link_and_encryption_is_one_event() {
     let world = World::new().await;
@@ -57,15 +60,14 @@ async fn each_transition_of_link_and_encryption_is_one_event() {
     world.aws.add(REGION, Connection::new(ID, "line"));
     world.apply(connection("line").id(ID)).await;
     world.condition("line", "Encrypted", "False", "EncryptionDown").await;
-    let set = |change: fn(&mut Connection)| world.aws.edit(REGION, ID, change);
-    let transitions: [(&str, &str, &str, fn(&mut Connection)); 4] = [
+    let transitions: [(&str, &str, &str, Change); 4] = [
         ("LinkUp", "False", "LinkDown", |line| line.connection_state = Some("down".to_owned())),
         ("LinkUp", "True", "LinkUp", |line| line.connection_state = Some("available".to_owned())),
         ("Encrypted", "True", "EncryptionUp", |line| line.port_encryption_status = Some(ENCRYPTION_UP.to_owned())),
         ("Encrypted", "False", "EncryptionDown", |line| line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned())),
     ];
     for (kind, status, reason, change) in transitions {
-        set(change);
+        world.aws.edit(REGION, ID, change);
         world.until("line", status, |line| line.condition(kind).is_some_and(|it| it.status == status)).await;
         told(&world, "line", reason, 1).await;
         world.polls(2).await;

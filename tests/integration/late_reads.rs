@@ -43,7 +43,7 @@ async fn a_restart_amid_late_reads_does_not_send_the_update_again() {
 #[tokio::test]
 async fn what_still_differs_after_the_settle_window_is_sent_again() {
     let world = World::builder().flag("--settle-window", "1s").build().await;
-    world.aws.configure(|settings| settings.late_reads_for = Duration::from_secs(600));
+    world.aws.configure(|settings| settings.late_reads_for = Duration::from_mins(10));
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID).name("new")).await;
     test_support::wait::until(test_support::wait::SOON, "a second update", async || world.updates().len() >= 2).await;

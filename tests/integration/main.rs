@@ -2,6 +2,9 @@
 
 mod absent;
 mod both;
+mod command_line;
+mod credentials;
+mod definition;
 mod delete;
 mod drift;
 mod events;
@@ -9,14 +12,18 @@ mod fields;
 mod idle;
 mod late_reads;
 mod log;
+mod malformed;
+mod metrics;
 mod missing;
 mod mode;
 mod observe;
 mod outage;
 mod paging;
 mod pause;
+mod process;
 mod reconcile_request;
 mod refused_specs;
 mod regions;
 mod rename;
+mod rights;
 mod unmanaged;

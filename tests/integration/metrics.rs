@@ -1,0 +1,81 @@
+//! What Prometheus reads.
+
+use direct_connect_simulator::Connection;
+use test_support::{REGION, World, connection, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+const OF_A_RESOURCE: [&str; 4] = ["ready", "link_up", "encrypted", "paused"];
+
+fn series(world: &World, gauge: &str) -> String {
+    let namespace = &world.namespace;
+    format!("directconnect_connection_{gauge}{{namespace=\"{namespace}\",name=\"line\",connection_id=\"{ID}\"}}")
+}
+
+#[tokio::test]
+async fn every_promised_metric_is_there() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+    world.polls(1).await;
+    let text = world.http_get("/metrics").await.body;
+    let promised = [
+        "directconnect_operator_reconcile_total{outcome=",
+        "directconnect_operator_reconcile_duration_seconds_bucket{le=",
+        "directconnect_operator_aws_requests_total{operation=\"DescribeConnections\",region=\"eu-central-1\",outcome=\"Ok\"} ",
+        "directconnect_operator_aws_requests_total{operation=\"UpdateConnection\",region=\"eu-central-1\",outcome=\"Ok\"} 1",
+        "directconnect_operator_aws_request_duration_seconds_count{operation=\"UpdateConnection\"} 1",
+        "directconnect_operator_status_writes_total ",
+        "directconnect_operator_observation_age_seconds{account=\"123456789012\",region=\"eu-central-1\"} ",
+        "directconnect_operator_leader 1",
+        "directconnect_operator_build_info{version=",
+    ];
+    for start in promised.into_iter().map(str::to_owned).chain(OF_A_RESOURCE.map(|gauge| series(&world, gauge))) {
+        assert!(text.lines().any(|line| line.starts_with(&start)), "{start} is not in:\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "it is OpenMetrics");
+    let described = |line: &&str| line.starts_with("# HELP ");
+    assert_eq!(text.lines().filter(described).count(), text.lines().filter(|line| line.starts_with("# TYPE ")).count());
+}
+
+#[tokio::test]
+async fn gauges_follow_the_resource_and_go_with_it() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
+    world.apply(connection("line").id(ID).name("line")).await;
+    let until = async |expected: [Option<f64>; 4]| {
+        wait::until(wait::SOON, format!("{expected:?} of {OF_A_RESOURCE:?}"), async || {
+            let mut found = Vec::new();
+            for gauge in OF_A_RESOURCE {
+                found.push(world.operator().metric(&series(&world, gauge)).await);
+            }
+            if found == expected { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    };
+    until([Some(1.0), Some(1.0), Some(1.0), Some(0.0)]).await;
+    world.annotate("line", "paused", Some("true")).await;
+    until([Some(1.0), Some(1.0), Some(1.0), Some(1.0)]).await;
+    world.aws.edit(REGION, ID, |line| {
+        line.connection_state = Some("down".to_owned());
+        line.connection_name = Some("theirs".to_owned());
+    });
+    until([Some(0.0), Some(0.0), Some(0.0), Some(1.0)]).await;
+    world.delete("line").await;
+    until([None; 4]).await;
+    let text = world.http_get("/metrics").await.body;
+    assert!(!text.contains(ID), "nothing of it is left:\n{text}");
+}
+
+#[tokio::test]
+async fn what_fails_is_counted_by_its_reason() {
+    let world = World::new().await;
+    let fault = direct_connect_simulator::FaultKind::AccessDenied;
+    world.aws.inject(direct_connect_simulator::Fault::new(fault));
+    world.apply(connection("line").id(ID)).await;
+    world.condition("line", "Stalled", "True", "AccessDenied").await;
+    let series = "directconnect_operator_aws_requests_total{operation=\"DescribeConnections\",region=\"eu-central-1\",outcome=\"AccessDenied\"}";
+    assert!(world.operator().metric(series).await.is_some_and(|count| count >= 1.0));
+    let calls = world.aws.calls().len();
+    assert!(calls < 100, "{calls}");
+}

@@ -1,0 +1,89 @@
+//! An operator that may not do what it must.
+
+use direct_connect_simulator::Connection;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use test_support::{REGION, World, connection, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+/// Grants the operator these verbs on resources, and these on their status.
+async fn grant(world: &World, on_resources: &[&str], on_status: &[&str]) {
+    let group = "directconnect-operator.dev";
+    let rights = json!({
+        "rules": [
+            { "apiGroups": [group], "resources": ["directconnectconnections"], "verbs": on_resources },
+            { "apiGroups": [group], "resources": ["directconnectconnections/status"], "verbs": on_status },
+            { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"] },
+        ],
+    });
+    let api: Api<ClusterRole> = Api::all(world.client.clone());
+    let role = format!("directconnect-operator-{}", world.namespace);
+    api.patch(&role, &PatchParams::default(), &Patch::Merge(rights)).await.expect("the role can be changed");
+}
+
+fn told(world: &World, text: &str) -> usize {
+    world.operator().logs().iter().filter(|line| line.contains(text)).count()
+}
+
+#[tokio::test]
+async fn not_allowed_to_list_it_says_what_to_grant_stays_unready_and_goes_on_once_it_may() {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    grant(&world, &["get"], &["patch"]).await;
+    let list = ["auth", "can-i", "list", "dxcon", "--namespace", &world.namespace, "--as"];
+    let account = format!("system:serviceaccount:{}:directconnect-operator", world.namespace);
+    let lister = [&list[..], &[&account]].concat();
+    wait::until(wait::SOON, "the right to list to be gone", async || {
+        !world.control_plane.kubectl(&lister, "").await.status.success()
+    })
+    .await;
+    world.start_operator();
+    let said = world.operator().says("may not list and watch").await;
+    for word in
+        ["directconnectconnections.directconnect-operator.dev", &world.namespace, "grant it get, list and watch"]
+    {
+        assert!(said.contains(word), "{said}");
+    }
+    assert!(!said.contains("Status {"), "for people: {said}");
+    let answer = world.http_get("/readyz").await;
+    assert_eq!((answer.status, answer.body.contains("may the operator list it")), (503, true), "{}", answer.body);
+    assert_eq!(world.http_get("/healthz").await.status, 200);
+    wait::until(wait::SOON, "it to be told again", async || told(&world, "may not list and watch") > 1).await;
+    assert!(world.operator().logs().len() < 30, "{:#?}", world.operator().logs());
+    assert_eq!(world.aws.calls(), []);
+
+    grant(&world, &["get", "list", "watch"], &["patch"]).await;
+    world.condition("line", "Ready", "True", "InSync").await;
+    wait::until(wait::SOON, "readiness", async || world.http_get("/readyz").await.status == 200).await;
+    assert_eq!(world.updates().len(), 1);
+}
+
+#[tokio::test]
+async fn not_allowed_to_write_status_it_sends_nothing_to_aws_and_says_why() {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    grant(&world, &["get", "list", "watch"], &["get"]).await;
+    let account = format!("system:serviceaccount:{}:directconnect-operator", world.namespace);
+    let writer =
+        ["auth", "can-i", "patch", "dxcon", "--subresource=status", "--namespace", &world.namespace, "--as", &account];
+    wait::until(wait::SOON, "the right to write to be gone", async || {
+        !world.control_plane.kubectl(&writer, "").await.status.success()
+    })
+    .await;
+    world.start_operator();
+    let said = world.operator().says("was not written").await;
+    assert!(said.contains("directconnectconnections/status") && said.contains("forbidden"), "{said}");
+    assert!(!said.contains("Status {"), "for people: {said}");
+    world.polls(5).await;
+    assert_eq!(world.updates(), [], "what cannot be written down is not sent");
+    assert!(told(&world, "was not written") < 12, "{:#?}", world.operator().logs());
+
+    grant(&world, &["get", "list", "watch"], &["patch"]).await;
+    world.condition("line", "Ready", "True", "InSync").await;
+    assert_eq!(world.updates().len(), 1);
+}
