@@ -48,7 +48,9 @@ impl Pass<'_> {
             encryption_mode: change.mode,
         });
         let mut next = self.current.clone();
-        if let Some(verdict) = &plan.verdict {
+        // A failure stands until a try succeeds; else conditions would flicker with each.
+        let stands = region.with_history(id, |history| history.update_failure().is_some());
+        if let Some(verdict) = plan.verdict.as_ref().filter(|_| !stands) {
             self.show(&mut next, desired, region, plan, verdict);
         }
         if let Err(error) = self.write_now(next).await {
