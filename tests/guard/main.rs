@@ -6,6 +6,8 @@ mod witness;
 
 mod claims;
 mod contention;
+mod doubt;
+mod errors;
 mod immediate;
 mod ladder;
 mod rename;
