@@ -1,0 +1,101 @@
+//! What the story is played on: an API server, a Direct Connect, and the operator between them.
+
+use direct_connect_simulator::{Connection, Simulator};
+use std::time::Duration;
+use test_support::{ControlPlane, Operator, REGION, repository, shipped_rbac, wait};
+
+use crate::print::{Printer, Tint};
+
+/// Where the operator lives, as where it is installed for real.
+const NAMESPACE: &str = "directconnect-operator";
+
+/// How long `Encryption Up` must hold. It is also for how long the partner of a line waits for its turn, in which it has
+/// to be asked to.
+const SOAK: &str = "6s";
+const POLL_INTERVAL: &str = "1s";
+
+/// From when a key works until the session is up: long enough to be seen waiting.
+const MACSEC_UP_AFTER: Duration = Duration::from_secs(4);
+
+/// A dedicated line of a redundant pair, with no key yet.
+pub const FRANKFURT_A: &str = "dxcon-fg1234ab";
+/// Its partner, which has one.
+pub const FRANKFURT_B: &str = "dxcon-fg5678cd";
+/// A member of a LAG.
+pub const MUNICH: &str = "dxcon-ffz9k2mu";
+/// Hosted by a partner, so without MACsec.
+pub const BERLIN: &str = "dxcon-fh3q7tbe";
+
+/// All that runs. The operator goes first, so it loses nothing under its feet.
+pub struct Scene {
+    pub operator: Operator,
+    pub aws: Simulator,
+    pub control_plane: ControlPlane,
+}
+
+/// Starts it all.
+pub async fn set(print: &mut Printer) -> Scene {
+    print.line(Tint::Heading, "directconnect-operator on this machine alone: no cluster and no AWS account is touched");
+    print.line(Tint::None, "");
+    let control_plane = ControlPlane::start().await;
+    print.line(Tint::None, &format!("Kubernetes       etcd and kube-apiserver {}", version(&control_plane).await));
+    control_plane.install_crd().await;
+    let namespace = repository("deploy/base/namespace.yaml");
+    control_plane.kubectl(&["apply", "--filename", &namespace.to_string_lossy()], "").await.text();
+    let kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, &shipped_rbac()).await;
+
+    let aws = direct_connect().await;
+    print.line(Tint::None, &format!("Direct Connect   simulated, four connections in {REGION}"));
+
+    let flags = [("--poll-interval", POLL_INTERVAL), ("--encryption-soak", SOAK)];
+    let operator = flags
+        .iter()
+        .fold(Operator::builder(), |operator, (flag, value)| operator.flag(flag, value))
+        .env("KUBECONFIG", kubeconfig.to_string_lossy())
+        .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", aws.endpoint())
+        .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_REGION", REGION)
+        .flag("--http-address", "127.0.0.1:0")
+        .flag("--log-format", "json")
+        .start();
+    wait::until(wait::SOON, "the operator to be ready", async || {
+        let ready = operator.http_get("/readyz").await;
+        if ready.status == 200 { Ok(()) } else { Err(ready.body) }
+    })
+    .await;
+    let flags = flags.map(|(flag, value)| format!("{flag} {value}")).join(" ");
+    print.line(Tint::None, &format!("Operator         directconnect-operator run {flags}"));
+    Scene { operator, aws, control_plane }
+}
+
+async fn version(control_plane: &ControlPlane) -> String {
+    let version = control_plane.client().await.apiserver_version().await;
+    version.expect("the API server tells its version").git_version
+}
+
+async fn direct_connect() -> Simulator {
+    let aws = Simulator::start().await;
+    aws.configure(|settings| {
+        settings.macsec_up_after = MACSEC_UP_AFTER;
+        settings.key_change_after = Duration::from_secs(1);
+    });
+    let at = |mut connection: Connection, location: &str| {
+        let device = Some(format!("{location}-2f9n0w1q7a3k"));
+        connection.location = Some(location.to_owned());
+        connection.aws_device.clone_from(&device);
+        connection.aws_logical_device_id.clone_from(&device);
+        connection.aws_device_v2 = device;
+        connection
+    };
+    let frankfurt_a = Connection::new(FRANKFURT_A, "frankfurt-a").with_mode("no_encrypt").with_tag("team", "network");
+    let frankfurt_b = Connection::new(FRANKFURT_B, "dx-frankfurt-2").with_mode("no_encrypt").with_key("c0ffee02");
+    let munich = Connection::new(MUNICH, "dx-munich").in_lag("dxlag-fgzzq8mu");
+    let berlin = Connection::new(BERLIN, "berlin").hosted(101);
+    aws.add(REGION, at(frankfurt_a, "EqFR5"));
+    aws.add(REGION, at(frankfurt_b, "INXFRA6"));
+    aws.add(REGION, at(munich, "EqMU1"));
+    aws.add(REGION, at(berlin, "IPBBE"));
+    aws
+}
