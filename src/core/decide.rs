@@ -230,8 +230,8 @@ enum Need<T> {
     Nothing,
     /// To be sent now.
     Send(T),
-    /// To be sent, but not yet.
-    Not(Reason, String),
+    /// To be sent, but not yet; perhaps at the moment that is given, even if nothing happens before.
+    Not(Reason, String, Option<Moment>),
 }
 
 fn compare(
@@ -253,7 +253,7 @@ fn compare(
     } else if met {
         Plan::rest(Reason::InSync, in_sync(desired, connection))
     } else {
-        act(desired, history, set, now, name, mode)
+        act(desired, history, now, name, mode)
     };
     let soaking = around.elder.is_none() && is_soaking(desired, connection, history, set);
     let plan = if soaking { keep_looking(plan, history, set, now) } else { plan };
@@ -278,10 +278,11 @@ fn name_need(
             ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down
         )
     );
-    if history.name_is_settling(name, now, set.settle_window) {
+    if let Some(settled_at) = history.name_settles_at(name, now, set.settle_window) {
         Need::Not(
             Reason::Settling,
             format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while"),
+            Some(settled_at),
         )
     } else if !takes_a_name {
         let state = state.map_or("absent", ConnectionState::as_str);
@@ -290,6 +291,7 @@ fn name_need(
             format!(
                 "connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"
             ),
+            None,
         )
     } else if let Some(ObservedMode::Other(word)) = &connection.encryption_mode {
         Need::Not(
@@ -297,9 +299,10 @@ fn name_need(
             format!(
                 "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
             ),
+            None,
         )
-    } else if history.name_contended(now).is_some() {
-        Need::Not(Reason::Contended, contended("connectionName", name, id))
+    } else if let Some(until) = history.name_contended(now) {
+        Need::Not(Reason::Contended, contended("connectionName", name, id), Some(until))
     } else {
         Need::Send(name.clone())
     }
@@ -315,23 +318,36 @@ fn mode_need(
 ) -> Need<EncryptionMode> {
     let Some(wanted) = desired.mode else { return Need::Nothing };
     let id = &desired.key.id;
+    let deadline = history.waits_since().map(|since| since + set.progress_deadline);
     let evidence = Evidence {
         soaked: history.is_soaked(set.encryption_soak),
-        overdue: history.down_since().is_some_and(|since| now >= since + set.progress_deadline),
+        overdue: deadline.is_some_and(|deadline| now >= deadline),
         immediate: may_skip_the_ladder(desired, around),
         other: around.other,
     };
-    match guard::climb(wanted, connection, evidence, id) {
-        Rung::Met => Need::Nothing,
-        Rung::Not(reason, message) => Need::Not(reason, message),
-        Rung::Go(mode) if history.mode_is_settling(mode, now, set.settle_window) => Need::Not(
-            Reason::Settling,
-            format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while"),
-        ),
-        Rung::Go(mode) if history.mode_contended(now).is_some() => {
-            Need::Not(Reason::Contended, contended("encryptionMode", &mode.to_string(), id))
+    let mode = match guard::climb(wanted, connection, evidence, id) {
+        Rung::Met => return Need::Nothing,
+        Rung::Not(reason, message) => {
+            let again = match reason {
+                Reason::WaitingForEncryptionUp => deadline,
+                Reason::WaitingForTurn => Some(now + set.soak_cadence()),
+                _ => None,
+            };
+            return Need::Not(reason, message, again);
         }
-        Rung::Go(mode) => Need::Send(mode),
+        Rung::Go(mode) => mode,
+    };
+    // While AWS may yet show the wanted mode, no other one goes either: the read that asks for it may be late.
+    let settling = [mode, wanted]
+        .into_iter()
+        .find_map(|sent| history.mode_settles_at(sent, now, set.settle_window).map(|settled_at| (sent, settled_at)));
+    if let Some((sent, settled_at)) = settling {
+        let message = format!("encryptionMode {sent} was sent to {id}; AWS may show the old one for a while");
+        Need::Not(Reason::Settling, message, Some(settled_at))
+    } else if let Some(until) = history.mode_contended(now) {
+        Need::Not(Reason::Contended, contended("encryptionMode", &mode.to_string(), id), Some(until))
+    } else {
+        Need::Send(mode)
     }
 }
 
@@ -353,7 +369,7 @@ fn contended(field: &str, value: &str, id: &str) -> String {
 fn hands_off(desired: &Desired, met: bool, drift: &[Drift], mode: &Need<EncryptionMode>) -> Plan {
     let observing = desired.policy == ManagementPolicy::Observe;
     let what = match (drift, mode) {
-        ([], Need::Not(_, message)) => message.clone(),
+        ([], Need::Not(_, message, _)) => message.clone(),
         (drift, _) => differences(drift),
     };
     match (observing, met) {
@@ -397,41 +413,25 @@ fn in_sync(desired: &Desired, connection: &Connection) -> String {
 }
 
 /// Sends what may be sent, decided on a fresh read; says why for the rest.
-fn act(
-    desired: &Desired,
-    history: &History,
-    set: &Settings,
-    now: Moment,
-    name: Need<String>,
-    mode: Need<EncryptionMode>,
-) -> Plan {
+fn act(desired: &Desired, history: &History, now: Moment, name: Need<String>, mode: Need<EncryptionMode>) -> Plan {
     let mut change = Change::default();
-    let mut held: Option<(Reason, String)> = None;
-    let mut keep_back = |reason: Reason, message: String| {
-        if held.as_ref().is_none_or(|(other, _)| rank(reason) < rank(*other)) {
-            held = Some((reason, message));
-        }
-    };
+    let mut held: Vec<(Reason, String, Option<Moment>)> = Vec::new();
     match name {
         Need::Nothing => {}
         Need::Send(name) => change.name = Some(name),
-        Need::Not(reason, message) => keep_back(reason, message),
+        Need::Not(reason, message, again) => held.push((reason, message, again)),
     }
     match mode {
         Need::Nothing => {}
         Need::Send(mode) => change.mode = Some(mode),
-        Need::Not(reason, message) => keep_back(reason, message),
+        Need::Not(reason, message, again) => held.push((reason, message, again)),
     }
     if change.is_empty() {
-        let (reason, message) = held.unwrap_or((Reason::InSync, String::new()));
-        let again = match reason {
-            Reason::Settling => history.settled_at(set.settle_window),
-            Reason::Contended => history.name_contended(now).into_iter().chain(history.mode_contended(now)).min(),
-            Reason::WaitingForEncryptionUp => history.down_since().map(|since| since + set.progress_deadline),
-            Reason::WaitingForTurn => Some(now + set.soak_cadence()),
-            _ => None,
-        };
-        return Plan::rest(reason, message).at(again.filter(|&at| at > now));
+        // Each has its time to be looked at again, whichever of them is told.
+        let again = held.iter().filter_map(|(_, _, again)| *again).filter(|&at| at > now).min();
+        let told = held.into_iter().min_by_key(|(reason, _, _)| rank(*reason));
+        let (reason, message) = told.map_or((Reason::InSync, String::new()), |(reason, message, _)| (reason, message));
+        return Plan::rest(reason, message).at(again);
     }
     if let Some(failure) = history.update_failure().filter(|failure| now < failure.retry_at) {
         let plan = Plan::rest(failure.fault.reason(), "").at(Some(failure.retry_at));

@@ -49,15 +49,59 @@ enum Stage {
     Read,
 }
 
-/// An update that was sent and may have taken effect.
+/// The last value of one field that was sent and may have taken effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Sent {
-    change: Change,
+struct Sent<T> {
+    value: T,
     ended: Moment,
-    /// Name and mode before it; `None` after a restart.
-    before: Option<Change>,
-    name: Stage,
-    mode: Stage,
+    before: Before<T>,
+    stage: Stage,
+}
+
+/// What AWS showed before an update.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Before<T> {
+    /// Nobody knows: the process has started anew since.
+    Forgotten,
+    /// This value, or none.
+    Shown(Option<T>),
+}
+
+/// What a read says about a value that was sent.
+enum Echo {
+    /// AWS has it.
+    Shown,
+    /// The read is late, or may be: what is known of AWS stands.
+    Late,
+    /// AWS has something else by now.
+    Replaced,
+}
+
+impl<T: Clone + PartialEq> Sent<T> {
+    /// A read that shows, within the settle window, what was there before is late; one that shows anything else that is
+    /// not what was sent is somebody else's doing.
+    fn heed(&mut self, shown: Option<&T>, began: Moment, settle_window: Duration) -> Echo {
+        let is_as_before = match &self.before {
+            Before::Forgotten => true,
+            Before::Shown(before) => before.as_ref() == shown,
+        };
+        if shown == Some(&self.value) {
+            self.stage = Stage::Read;
+            Echo::Shown
+        } else if self.is_settling(began, settle_window) && is_as_before {
+            Echo::Late
+        } else {
+            Echo::Replaced
+        }
+    }
+
+    fn is_settling(&self, now: Moment, settle_window: Duration) -> bool {
+        self.stage < Stage::Read && now < self.ended + settle_window
+    }
+
+    fn was_accepted(&self) -> bool {
+        self.stage > Stage::Sent
+    }
 }
 
 /// An update, or the read before it, that failed.
@@ -77,13 +121,16 @@ pub struct History {
     look: Option<Look>,
     /// End of the last update: looks that began before it are late.
     barrier: Moment,
-    sent: Option<Sent>,
+    /// Whether what an earlier process sent has been taken in.
+    has_resumed: bool,
+    sent_name: Option<Sent<String>>,
+    sent_mode: Option<Sent<EncryptionMode>>,
     /// Since which look MACsec has worked at every look.
     working_since: Option<Moment>,
     /// Since which look there has been a key, but MACsec down.
     down_since: Option<Moment>,
     /// Since when `must_encrypt`, sent by this operator, has not yet proven itself.
-    unproven: bool,
+    unproven: Option<Moment>,
     read_failure: Option<Failure>,
     update_failure: Option<Failure>,
     name_contention: Contention,
@@ -112,41 +159,34 @@ impl History {
         true
     }
 
-    /// A read that shows, within the settle window, what was there before an update is late: the update's own answer
-    /// stands. Anything else that is not what was sent is somebody else's doing.
-    fn reconcile_with_sent(&mut self, connection: &mut Connection, now: Moment, settle_window: Duration) {
-        let Some(sent) = &mut self.sent else { return };
-        let settling = now < sent.ended + settle_window;
-        if let Some(name) = &sent.change.name {
-            let shows_before = sent.before.as_ref().is_some_and(|before| before.name == connection.connection_name);
-            if connection.connection_name.as_ref() == Some(name) {
-                sent.name = Stage::Read;
-            } else if settling && sent.name < Stage::Read && (shows_before || sent.before.is_none()) {
-                if sent.name > Stage::Sent {
-                    connection.connection_name = Some(name.clone());
+    /// A late read does not overrule an update's own answer, and one that shows that somebody else has put a field back
+    /// counts against them.
+    fn reconcile_with_sent(&mut self, connection: &mut Connection, began: Moment, settle_window: Duration) {
+        if let Some(sent) = &mut self.sent_name {
+            match sent.heed(connection.connection_name.as_ref(), began, settle_window) {
+                Echo::Late if sent.was_accepted() => connection.connection_name = Some(sent.value.clone()),
+                Echo::Shown | Echo::Late => {}
+                Echo::Replaced => {
+                    if sent.was_accepted() {
+                        self.name_contention.put_back(sent.ended, began);
+                    }
+                    self.sent_name = None;
                 }
-            } else if sent.name > Stage::Sent {
-                self.name_contention.put_back(sent.ended, now);
-                sent.change.name = None;
             }
         }
-        if let Some(mode) = sent.change.mode {
-            let shown = connection.mode();
-            let shows_before = sent.before.as_ref().is_some_and(|before| before.mode == shown);
-            if shown == Some(mode) {
-                sent.mode = Stage::Read;
-            } else if settling && sent.mode < Stage::Read && (shows_before || sent.before.is_none()) {
-                if sent.mode > Stage::Sent {
-                    connection.encryption_mode = Some(mode.into());
+        if let Some(sent) = &mut self.sent_mode {
+            match sent.heed(connection.mode().as_ref(), began, settle_window) {
+                Echo::Late if sent.was_accepted() => connection.encryption_mode = Some(sent.value.into()),
+                Echo::Shown | Echo::Late => {}
+                Echo::Replaced => {
+                    // AWS itself lowers the mode when the last key goes; that is no other writer.
+                    let lowered_by_aws = sent.value == EncryptionMode::MustEncrypt && !connection.has_associated_key();
+                    if sent.was_accepted() && !lowered_by_aws {
+                        self.mode_contention.put_back(sent.ended, began);
+                    }
+                    self.sent_mode = None;
+                    self.unproven = None;
                 }
-            } else {
-                // AWS itself lowers the mode when the last key goes; that is no other writer.
-                let lowered_by_aws = mode == EncryptionMode::MustEncrypt && !connection.has_associated_key();
-                if sent.mode > Stage::Sent && !lowered_by_aws {
-                    self.mode_contention.put_back(sent.ended, now);
-                }
-                sent.change.mode = None;
-                self.unproven = false;
             }
         }
     }
@@ -192,7 +232,7 @@ impl History {
             }
             // A server that failed may have done it all the same.
             if change.mode == Some(EncryptionMode::MustEncrypt) && fault.class == Class::Unavailable {
-                self.unproven = true;
+                self.unproven = Some(now);
             }
             Self::failed(&mut self.update_failure, fault, now, poll_interval, dice);
         }
@@ -203,25 +243,34 @@ impl History {
         // The soak counts only reads that began after the last update ended.
         self.working_since = None;
         self.down_since = None;
-        if let Some(mode) = change.mode {
-            self.unproven = mode == EncryptionMode::MustEncrypt;
+        let before = self.look.as_ref().and_then(|look| look.connection.as_ref());
+        let before = before.map(|connection| (connection.connection_name.clone(), connection.mode()));
+        let (old_name, old_mode) = before
+            .map_or((Before::Forgotten, Before::Forgotten), |(name, mode)| (Before::Shown(name), Before::Shown(mode)));
+        if let Some(value) = change.name {
+            self.sent_name = Some(Sent { value, ended: now, before: old_name, stage: name });
         }
-        let before = self
-            .look
-            .as_ref()
-            .and_then(|look| look.connection.as_ref())
-            .map(|connection| Change { name: connection.connection_name.clone(), mode: connection.mode() });
-        self.sent = Some(Sent { change, ended: now, before, name, mode });
+        if let Some(value) = change.mode {
+            self.unproven = (value == EncryptionMode::MustEncrypt).then_some(now);
+            self.sent_mode = Some(Sent { value, ended: now, before: old_mode, stage: mode });
+        }
     }
 
     /// What `status.lastUpdate` says an earlier process sent, `age` ago by the wall clock. Does nothing when this
     /// process already knows more.
     pub fn resume(&mut self, change: Change, age: Duration, now: Moment) {
-        if self.sent.is_some() || self.barrier > Moment::START {
+        if self.has_resumed || self.barrier > Moment::START {
             return;
         }
-        self.unproven = change.mode == Some(EncryptionMode::MustEncrypt);
-        self.sent = Some(Sent { change, ended: now - age, before: None, name: Stage::Sent, mode: Stage::Sent });
+        self.has_resumed = true;
+        let ended = now - age;
+        if let Some(value) = change.name {
+            self.sent_name = Some(Sent { value, ended, before: Before::Forgotten, stage: Stage::Sent });
+        }
+        if let Some(value) = change.mode {
+            self.unproven = (value == EncryptionMode::MustEncrypt).then_some(ended);
+            self.sent_mode = Some(Sent { value, ended, before: Before::Forgotten, stage: Stage::Sent });
+        }
     }
 
     /// A read of this connection alone failed at `now`.
@@ -290,39 +339,40 @@ impl History {
         }
     }
 
-    /// Since which look there has been a key, but MACsec down.
-    pub fn down_since(&self) -> Option<Moment> {
-        self.down_since
+    /// Since when this wish has waited for MACsec: there is a key, but MACsec is down.
+    pub fn waits_since(&self) -> Option<Moment> {
+        self.down_since.map(|since| since.max(self.wished_at))
     }
 
-    /// Whether AWS may still show the old name after the last update, which sent `name`.
-    pub fn name_is_settling(&self, name: &str, now: Moment, settle_window: Duration) -> bool {
-        self.sent.as_ref().is_some_and(|sent| {
-            sent.change.name.as_deref() == Some(name) && sent.name < Stage::Read && now < sent.ended + settle_window
-        })
+    /// Until when AWS may still show the old name after the last update, which sent `name`.
+    pub fn name_settles_at(&self, name: &str, now: Moment, settle_window: Duration) -> Option<Moment> {
+        let sent = self.sent_name.as_ref().filter(|sent| sent.value == name && sent.is_settling(now, settle_window));
+        sent.map(|sent| sent.ended + settle_window)
     }
 
-    /// Whether AWS may still show the old mode after the last update, which sent `mode`.
-    pub fn mode_is_settling(&self, mode: EncryptionMode, now: Moment, settle_window: Duration) -> bool {
-        self.sent.as_ref().is_some_and(|sent| {
-            sent.change.mode == Some(mode) && sent.mode < Stage::Read && now < sent.ended + settle_window
-        })
-    }
-
-    /// When the settle window of the last update ends.
-    pub fn settled_at(&self, settle_window: Duration) -> Option<Moment> {
-        self.sent.as_ref().map(|sent| sent.ended + settle_window)
+    /// Until when AWS may still show the old mode after the last update, which sent `mode`.
+    pub fn mode_settles_at(&self, mode: EncryptionMode, now: Moment, settle_window: Duration) -> Option<Moment> {
+        let sent = self.sent_mode.as_ref().filter(|sent| sent.value == mode && sent.is_settling(now, settle_window));
+        sent.map(|sent| sent.ended + settle_window)
     }
 
     /// Whether this operator sent `must_encrypt` and has not yet seen MACsec work for `soak` since.
     pub fn is_unproven(&self, soak: Duration) -> bool {
-        self.unproven && !self.is_soaked(soak)
+        self.unproven.is_some() && !self.is_soaked(soak)
+    }
+
+    /// Whether `must_encrypt` was sent so lately that a read may not show it yet.
+    pub fn must_may_still_come(&self, now: Moment, settle_window: Duration) -> bool {
+        self.unproven.is_some_and(|since| {
+            let is_older = self.look.as_ref().is_none_or(|look| look.began < since);
+            is_older || now < since + settle_window
+        })
     }
 
     /// Once looks have proven the last `must_encrypt`, a later outage does not put it in doubt again.
     pub fn prove_if_soaked(&mut self, soak: Duration) {
         if self.is_soaked(soak) {
-            self.unproven = false;
+            self.unproven = None;
         }
     }
 

@@ -19,7 +19,7 @@ pub fn is_on_its_way(desired: &Desired, history: &History, set: &Settings, now: 
         .is_none_or(|look| look.connection.as_ref().and_then(super::observed::Connection::mode) == Some(must));
     desired.mode == Some(must)
         && history.is_unproven(set.encryption_soak)
-        && (shown || history.mode_is_settling(must, now, set.settle_window))
+        && (shown || history.must_may_still_come(now, set.settle_window))
 }
 
 /// Who is on its way to `must_encrypt`, by account.

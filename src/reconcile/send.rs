@@ -109,10 +109,14 @@ impl Pass<'_> {
     /// Gives the turn up once the connection has proven itself or is no longer wanted at `must_encrypt`.
     pub(super) fn settle_turn(&self, desired: &Desired, region: &Region) {
         let operator = self.operator;
+        let resource = self.name();
         if !self.acts(desired) {
+            // It may have had the turn before it was told to stand back.
+            if operator.index.turns().release(&desired.key, &resource) {
+                operator.index.wake_all();
+            }
             return;
         }
-        let resource = self.name();
         let released = region.with_history(&desired.key.id, |history| {
             let mut turns = operator.index.turns();
             let account = account_of(history.look().and_then(|look| look.connection.as_ref()));
