@@ -231,8 +231,12 @@ impl History {
                 self.barrier = self.barrier.max(now);
             }
             // A server that failed may have done it all the same.
-            if change.mode == Some(EncryptionMode::MustEncrypt) && fault.class == Class::Unavailable {
-                self.unproven = Some(now);
+            if fault.class == Class::Unavailable {
+                self.working_since = None;
+                self.down_since = None;
+                if change.mode == Some(EncryptionMode::MustEncrypt) {
+                    self.unproven = Some(now);
+                }
             }
             Self::failed(&mut self.update_failure, fault, now, poll_interval, dice);
         }
