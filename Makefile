@@ -8,6 +8,8 @@ CARGO_DENY := 0.20.2
 CRD := crds/directconnectconnections.directconnect-operator.dev.yaml
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+include $(wildcard mk/*.mk)
+
 .PHONY: help
 help: ## list these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -20,6 +22,7 @@ demo: control-plane-build ## watch the operator at work on a real API server and
 .PHONY: test
 test: control-plane-build ## run every test
 	cargo test --workspace --locked
+	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: lint
 lint: cargo-deny ## check format, lints, documentation links, licences and sources of dependencies
