@@ -1,0 +1,13 @@
+//! What the operator decides, held to tables in the field's own terms and to properties over all inputs.
+//!
+//! The model that takes every step AWS, people, another writer and crashes can take is in `tests/model`.
+
+mod decide;
+mod desired;
+mod fault;
+mod given;
+mod guard;
+mod history;
+mod limiter;
+mod text;
+mod turn;
