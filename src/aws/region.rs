@@ -116,7 +116,9 @@ impl Region {
         match outcome {
             Ok(connection) => {
                 let look = Look { began, by_id: true, connection };
-                self.with_history(id, |history| history.saw(look, self.settings.settle_window));
+                self.take_in(id, |history| {
+                    history.saw(look, self.settings.settle_window);
+                });
                 Ok(())
             }
             Err(fault) => {
@@ -137,11 +139,24 @@ impl Region {
         let outcome = self.client.update(id, &change, limit).await;
         self.gate.learn(&outcome, dice());
         let (now, interval) = (self.clock.now(), self.settings.poll_interval);
-        self.with_history(id, |history| match &outcome {
+        self.take_in(id, |history| match &outcome {
             Ok(updated) => history.answered(change, &updated.connection, now),
             Err(fault) => history.refused(change, fault.clone(), now, interval, dice()),
         });
         outcome
+    }
+
+    /// Takes in what a call about one connection showed. Who else is about it hears of what changed: to the next poll it
+    /// is no news.
+    fn take_in(&self, id: &str, work: impl FnOnce(&mut History)) {
+        let changed = self.with_history(id, |history| {
+            let before = history.look().map(|look| look.connection.clone());
+            work(history);
+            before != history.look().map(|look| look.connection.clone())
+        });
+        if changed {
+            self.wake(Woken::Connections(self.name.clone(), vec![id.to_owned()]));
+        }
     }
 
     /// Polls the whole account, for ever.
