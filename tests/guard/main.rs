@@ -5,11 +5,13 @@ mod log;
 mod witness;
 
 mod claims;
+mod conditions;
 mod contention;
 mod doubt;
 mod errors;
 mod immediate;
 mod ladder;
 mod rename;
+mod storm;
 mod turns;
 mod unsupported;

@@ -1,0 +1,51 @@
+//! Many resources in an account that AWS throttles.
+
+use crate::log::{is_by_id, numbered};
+use direct_connect_simulator::{Connection, Fault, FaultKind, Throttle};
+use std::time::Duration;
+use test_support::{REGION, World, connection, wait};
+
+const LINES: usize = 200;
+/// Far more than AWS lets through, should all come back at once.
+const MOST_A_SECOND: usize = 40;
+
+#[tokio::test]
+async fn many_that_are_throttled_come_through_with_few_calls_more_than_needed_and_not_in_step() {
+    // As many passes at once as there are resources: what spreads their calls is the pace alone.
+    let mut world =
+        World::builder().flag("--concurrency", "256").flag("--poll-interval", "10s").without_operator().build().await;
+    world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 15, per_second: 15.0 }));
+    for line in 0..LINES {
+        world.aws.add(REGION, Connection::new(&numbered(line), "old"));
+        world.apply(connection(&format!("line-{line}")).id(&numbered(line)).name("new")).await;
+    }
+    // Someone else uses the account up, too.
+    world.aws.inject(Fault::new(FaultKind::Throttling).on("UpdateConnection").times(3));
+    world.start_operator();
+    let done = || {
+        (0..LINES)
+            .filter(|line| world.aws.connection(REGION, &numbered(*line)).is_some_and(|it| it.name() == "new"))
+            .count()
+    };
+    wait::until(Duration::from_mins(3), "all to be renamed", async || {
+        let done = done();
+        if done == LINES { Ok(()) } else { Err(format!("{done} done")) }
+    })
+    .await;
+
+    let calls = world.aws.calls();
+    let pages = calls.iter().filter(|call| call.operation == "DescribeConnections" && !is_by_id(call)).count();
+    let needed = 2 * LINES + pages;
+    assert!(calls.len() * 10 <= needed * 12, "{} calls where {needed} were needed", calls.len());
+    let throttled = calls.iter().filter(|call| call.outcome.code() == Some("ThrottlingException")).count();
+    assert!(throttled >= 3, "it was a storm");
+    assert_eq!(calls.iter().filter(|call| call.effect).count(), LINES, "each took effect once");
+
+    let times: Vec<f64> = calls.iter().map(|call| call.time.millis).collect();
+    let most = times
+        .iter()
+        .enumerate()
+        .map(|(first, start)| times[first..].iter().take_while(|time| **time < start + 1000.0).count());
+    let most = most.max().unwrap_or_default();
+    assert!(most <= MOST_A_SECOND, "{most} calls within a second");
+}
