@@ -49,7 +49,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "operator.rules" -}}
 - apiGroups: [directconnect-operator.dev]
   resources: [directconnectconnections]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [directconnect-operator.dev]
   resources: [directconnectconnections/status]
   verbs: [patch]
