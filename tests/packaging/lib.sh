@@ -98,7 +98,7 @@ serves() {
 # And what it may not do anywhere: spares NAMESPACE:ACCOUNT NAMESPACE
 spares() {
   local verb kind
-  for verb in create update patch delete; do may no "$1" "$2" "$verb" "$crd"; done
+  for verb in get create update patch delete; do may no "$1" "$2" "$verb" "$crd"; done
   may no "$1" "$2" update "$crd" --subresource status
   for kind in secrets configmaps pods namespaces; do may no "$1" "$2" get "$kind"; done
   may no "$1" "$2" update leases.coordination.k8s.io/another
