@@ -3,7 +3,7 @@
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};
 
-use crate::log::{about, one_update};
+use crate::log::assert_updates;
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -18,7 +18,7 @@ async fn a_name_and_a_mode_that_differ_go_in_one_call() {
         (&"new".into(), &"should_encrypt".into())
     );
     world.polls(3).await;
-    assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "new"), ("encryptionMode", "should_encrypt")]));
+    assert_updates(&world, ID, &[&[("connectionName", "new"), ("encryptionMode", "should_encrypt")]]);
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn a_name_goes_alone_when_the_mode_may_not() {
     for (name, id, reason, _) in &reasons {
         let line = world.condition(name, "Stalled", "True", reason).await;
         assert_eq!(line.status("connectionName"), "new", "{line}");
-        assert_eq!(about(&world, id), one_update(id, &[("connectionName", "new")]));
+        assert_updates(&world, id, &[&[("connectionName", "new")]]);
     }
     world.polls(3).await;
     assert_eq!(world.updates().len(), reasons.len());

@@ -4,7 +4,7 @@ use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};
 
 use crate::events::told;
-use crate::log::{about, one_update, rename_behind_its_back};
+use crate::log::{assert_updates, rename_behind_its_back};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -23,7 +23,7 @@ async fn drift_is_repaired_once_and_told_once() {
     assert_eq!(line.status("connectionName"), "ours");
     assert!(line.status("drift").is_null(), "{line}");
     world.polls(3).await;
-    assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "ours")]));
+    assert_updates(&world, ID, &[&[("connectionName", "ours")]]);
     let notes = told(&world, "line", "DriftDetected", 1).await;
     assert!(notes[0].contains("theirs") && notes[0].contains("ours"), "{notes:?}");
 }
@@ -38,6 +38,6 @@ async fn a_mode_that_someone_changed_is_put_back() {
     let notes = told(&world, "line", "DriftDetected", 1).await;
     assert!(notes[0].contains("no_encrypt") && notes[0].contains("should_encrypt"), "{notes:?}");
     world.polls(3).await;
-    assert_eq!(about(&world, ID), one_update(ID, &[("encryptionMode", "should_encrypt")]));
+    assert_updates(&world, ID, &[&[("encryptionMode", "should_encrypt")]]);
     world.condition("line", "Ready", "True", "InSync").await;
 }

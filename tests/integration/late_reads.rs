@@ -5,7 +5,7 @@ use std::time::Duration;
 use test_support::{REGION, World, connection};
 
 use crate::events::told;
-use crate::log::{about, one_update};
+use crate::log::assert_updates;
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -19,7 +19,7 @@ async fn late_reads_after_an_update_are_no_drift() {
     assert_eq!(line.status("connectionName"), "new", "the update's own answer counts as a read");
     world.polls(9).await;
     let fields = [("connectionName", "new"), ("encryptionMode", "should_encrypt")];
-    assert_eq!(about(&world, ID), one_update(ID, &fields));
+    assert_updates(&world, ID, &[&fields]);
     assert_eq!(world.get("line").await.version(), line.version(), "status does not go back and forth");
     told(&world, "line", "Renamed", 1).await;
     told(&world, "line", "DriftDetected", 0).await;

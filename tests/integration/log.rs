@@ -26,9 +26,23 @@ pub fn update(id: &str, fields: &[(&str, &str)]) -> Told {
     ("UpdateConnection".to_owned(), parameters)
 }
 
-/// What the operator does about a difference: it reads the connection by itself, and updates it once.
-pub fn one_update(id: &str, fields: &[(&str, &str)]) -> Vec<Told> {
-    vec![read(id), update(id, fields)]
+/// What an update sends, by field.
+pub type Fields<'a> = &'a [(&'a str, &'a str)];
+
+/// Holds all calls about one connection to these updates, in this order, each decided on a read of that connection.
+///
+/// A poll that comes between the read and the update is a newer look, so the operator may read once more.
+#[track_caller]
+pub fn assert_updates(world: &World, id: &str, expected: &[Fields<'_>]) {
+    let calls = about(world, id);
+    let updates: Vec<&Told> = calls.iter().filter(|call| **call != read(id)).collect();
+    let expected: Vec<Told> = expected.iter().map(|fields| update(id, fields)).collect();
+    assert_eq!(updates, expected.iter().collect::<Vec<_>>(), "{calls:?}");
+    for pair in calls.windows(2) {
+        assert!(pair[1] == read(id) || pair[0] == read(id), "no read before an update: {calls:?}");
+    }
+    assert_eq!(calls.first(), (!expected.is_empty()).then(|| read(id)).as_ref(), "{calls:?}");
+    assert!(calls.len() <= 5 * expected.len(), "too many reads: {calls:?}");
 }
 
 /// Someone else than the operator renames a connection of the operator's own region.

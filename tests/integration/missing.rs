@@ -3,7 +3,7 @@
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use test_support::{REGION, World, connection};
 
-use crate::log::{about, one_update, read};
+use crate::log::{about, assert_updates, read};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -30,7 +30,7 @@ async fn a_connection_that_does_not_exist_is_looked_for_and_never_created() {
         world.aws.clear_calls();
         world.aws.add(REGION, Connection::new(ID, "old"));
         world.condition("line", "Ready", "True", "InSync").await;
-        assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "new")]));
+        assert_updates(&world, ID, &[&[("connectionName", "new")]]);
     }
 }
 

@@ -4,7 +4,7 @@ use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{REGION, World, connection};
 
-use crate::log::{about, one_update, rename_behind_its_back};
+use crate::log::{about, assert_updates, rename_behind_its_back};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -42,5 +42,5 @@ async fn what_was_observed_is_repaired_once_it_is_managed() {
     world.condition("line", "Ready", "False", "Drifted").await;
     world.apply(connection("line").id(ID).name("ours").policy("Manage")).await;
     world.condition("line", "Ready", "True", "InSync").await;
-    assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "ours")]));
+    assert_updates(&world, ID, &[&[("connectionName", "ours")]]);
 }

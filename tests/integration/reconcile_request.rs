@@ -3,7 +3,7 @@
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};
 
-use crate::log::{about, one_update, read, rename_behind_its_back};
+use crate::log::{about, assert_updates, read, rename_behind_its_back};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -27,7 +27,7 @@ async fn a_request_reads_the_connection_by_itself_and_tells_that_it_was_served()
     rename_behind_its_back(&world, ID, "theirs");
     world.annotate("line", "reconcile-requested-at", Some("again")).await;
     let line = world.until("line", "served", |line| line.status("lastHandledReconcileAt") == "again").await;
-    assert_eq!(about(&world, ID), one_update(ID, &[("connectionName", "ours")]));
+    assert_updates(&world, ID, &[&[("connectionName", "ours")]]);
     let line = if line.is("Ready", "True", "InSync") { line } else { world.ready("line").await };
     assert_eq!(line.status("connectionName"), "ours");
 }

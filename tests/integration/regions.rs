@@ -4,7 +4,7 @@ use direct_connect_simulator::Connection;
 use std::collections::BTreeSet;
 use test_support::{REGION, World, connection};
 
-use crate::log::{about, one_update};
+use crate::log::assert_updates;
 
 const ELSEWHERE: &str = "us-west-2";
 
@@ -20,7 +20,7 @@ async fn each_region_is_read_and_updated_by_itself() {
         let line = world.ready(name).await;
         assert_eq!(line.status("region"), region);
         assert_eq!(line.status("arn"), &format!("arn:aws:directconnect:{region}:123456789012:dxcon/{id}"));
-        assert_eq!(about(&world, id), one_update(id, &[("connectionName", "new")]));
+        assert_updates(&world, id, &[&[("connectionName", "new")]]);
     }
     for call in world.aws.calls() {
         let expected = match call.parameter("connectionId") {
@@ -66,7 +66,7 @@ async fn an_operator_without_a_region_serves_the_resources_that_name_one_and_say
     world.polls(3).await;
     assert_eq!(world.get("without").await.version(), without.version(), "said once");
     assert!(world.aws.calls().iter().all(|call| call.region == ELSEWHERE));
-    assert_eq!(about(&world, id), one_update(id, &[("connectionName", "new")]));
+    assert_updates(&world, id, &[&[("connectionName", "new")]]);
     let said = world.operator().logs().iter().filter(|line| line.contains("no AWS region of its own")).count();
     assert_eq!(said, 1, "one clear line");
     assert_eq!(world.http_get("/readyz").await.status, 200);
