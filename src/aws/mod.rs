@@ -10,7 +10,7 @@ mod regions;
 
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region as AwsRegion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region as AwsRegion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_directconnect::config::retry::RetryConfig;
 use aws_sdk_directconnect::config::timeout::TimeoutConfig;
@@ -57,6 +57,11 @@ pub struct Aws {
 impl Aws {
     /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
     pub async fn from_environment(metrics: Metrics) -> Self {
+        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), metrics).await
+    }
+
+    /// Reads what `from` says, and the usual places for the rest.
+    pub async fn load(from: ConfigLoader, metrics: Metrics) -> Self {
         // The SDK reads proxy settings from the environment only when asked to, so the connector is put together here.
         let limits =
             HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
@@ -75,12 +80,7 @@ impl Aws {
             .operation_attempt_timeout(CALL_TIMEOUT)
             .operation_timeout(CALL_TIMEOUT)
             .build();
-        let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::disabled())
-            .load()
-            .await;
+        let shared = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled()).load().await;
         Self { shared, metrics }
     }
 
