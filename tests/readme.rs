@@ -1,0 +1,81 @@
+//! The README says what the program does: reasons, flags, rights, and files that are there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::CommandFactory;
+use directconnect_operator::config::Arguments;
+use directconnect_operator::core::conditions::{Reason, Stance};
+
+const README: &str = include_str!("../README.md");
+
+/// The cells of the rows of all tables.
+fn rows() -> Vec<Vec<&'static str>> {
+    let lines = README.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    lines.map(|row| row.split('|').map(str::trim).collect()).collect()
+}
+
+/// A cell without the quotes of code.
+fn bare(cell: &str) -> &str {
+    cell.trim_matches('`')
+}
+
+#[test]
+fn every_reason_of_ready_has_its_row() {
+    for reason in Reason::ALL {
+        let (ready, with) = match reason.stance() {
+            Stance::Done => ("True", ""),
+            Stance::Reconciling => ("False", "Reconciling"),
+            Stance::Stalled => ("False", "Stalled"),
+            Stance::Held => ("False", ""),
+            Stance::Unknown if reason == Reason::ObservationStale => ("Unknown", ""),
+            Stance::Unknown => {
+                let word = format!("`{}`", reason.as_str());
+                assert!(README.contains(&word), "{word} of LinkUp or Encrypted is missing");
+                continue;
+            }
+        };
+        let found = rows().into_iter().find(|row| bare(row[0]) == reason.as_str());
+        let row = found.unwrap_or_else(|| panic!("{} has no row", reason.as_str()));
+        assert_eq!((row[1], bare(row[2])), (ready, with), "{}", reason.as_str());
+    }
+}
+
+#[test]
+fn every_flag_has_its_row() {
+    let command = Arguments::command();
+    let run = command.find_subcommand("run").expect("there is `run`");
+    let mut flags = BTreeSet::new();
+    for argument in run.get_arguments().filter(|argument| argument.get_long() != Some("help")) {
+        let flag = format!("--{}", argument.get_long().expect("every argument has a long flag"));
+        let found = rows().into_iter().find(|row| bare(row[0]) == flag);
+        let row = found.unwrap_or_else(|| panic!("{flag} has no row"));
+        let environment = argument.get_env().and_then(|name| name.to_str());
+        assert_eq!(Some(bare(row[1])), environment, "{flag}");
+        for default in argument.get_default_values() {
+            assert_eq!(Some(bare(row[2])), default.to_str(), "{flag}");
+        }
+        flags.insert(flag);
+    }
+    let told: BTreeSet<String> =
+        rows().iter().map(|row| bare(row[0])).filter(|cell| cell.starts_with("--")).map(str::to_owned).collect();
+    assert_eq!(told, flags);
+}
+
+#[test]
+fn the_rights_in_aws_are_those_that_ship() {
+    assert!(README.contains(include_str!("../deploy/iam/policy.json").trim()));
+}
+
+#[test]
+fn what_it_links_to_is_there() {
+    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+            let target = path.with_file_name(target);
+            assert!(target.exists(), "{document} links to {}, which is not there", target.display());
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Who may know whom, as `docs/architecture.md` has it: held by reading what each room names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const KUBERNETES: &[&str] = &["kube::", "k8s_openapi::"];
+const AWS: &[&str] = &["aws_sdk", "aws_config", "aws_smithy", "aws_types", "aws_credential_types"];
+/// A runtime, a log, the world outside and its time.
+const OUTSIDE: &[&str] = &[
+    "tokio::",
+    "futures::",
+    "tracing::",
+    "fastrand::",
+    "jiff::",
+    "std::io",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "Instant",
+    "SystemTime",
+];
+
+/// A room, the modules of this crate that it may name, and what it must not name.
+type Room = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
+
+const ROOMS: [Room; 10] = [
+    ("core", &["core"], &[KUBERNETES, AWS, OUTSIDE]),
+    ("api.rs", &["core"], &[AWS, OUTSIDE]),
+    ("aws", &["core", "clock", "metrics"], &[KUBERNETES]),
+    ("kubernetes", &["core", "api", "clock", "metrics"], &[AWS]),
+    ("reconcile", &["core", "api", "aws", "kubernetes", "clock", "metrics"], &[AWS]),
+    ("config.rs", &["core"], &[KUBERNETES, AWS]),
+    ("metrics.rs", &[], &[KUBERNETES, AWS]),
+    ("server.rs", &["metrics"], &[KUBERNETES, AWS]),
+    ("telemetry.rs", &["config"], &[KUBERNETES]),
+    ("clock.rs", &["core"], &[KUBERNETES, AWS]),
+];
+
+#[test]
+fn rooms_know_only_whom_they_may() {
+    for (room, modules, foreign) in ROOMS {
+        for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room)) {
+            let text = fs::read_to_string(&file).expect("a source is text");
+            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+                for name in line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
+                    let place = format!("{}:{}", file.display(), number + 1);
+                    if let Some(module) = name.strip_prefix("crate::").and_then(|rest| rest.split("::").next()) {
+                        assert!(modules.contains(&module), "{room} must not know {module}: {place}");
+                    }
+                    let unknown = foreign.concat().into_iter().all(|foreign| !name.starts_with(foreign));
+                    assert!(unknown, "{room} must not name {name}: {place}");
+                }
+            }
+        }
+    }
+}
+
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    entries.flat_map(|entry| files(&entry.expect("it can be listed").path())).collect()
+}
