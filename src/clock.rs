@@ -1,5 +1,8 @@
 //! The one place where monotonic time is read.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::core::clock::Moment;
@@ -28,9 +31,59 @@ impl Clock {
             tokio::time::sleep(left).await;
         }
     }
+
+    /// Does the work, but takes no step of it once `moment` has passed; `None` if it was not done by then.
+    ///
+    /// Other time limits look at the clock after the work. When a process goes on that had been halted for long, its work
+    /// would take one step more, and that may be the one that sends a request.
+    pub async fn unless_past<T>(&self, moment: Moment, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let mut end = pin!(self.sleep_until(moment));
+        poll_fn(|context| {
+            if self.now() >= moment || end.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            work.as_mut().poll(context).map(Some)
+        })
+        .await
+    }
 }
 
 /// A number from 0 to 1 by chance, so that waits which many share do not end as one.
 pub fn dice() -> f64 {
     fastrand::f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_takes_no_step_once_its_time_has_passed() {
+        let clock = Clock::start();
+        let end = clock.now() + Duration::from_millis(20);
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let (go_on, goes_on) = tokio::sync::oneshot::channel();
+        let mut sent = false;
+        let work = clock.unless_past(end, async {
+            let _ = begun.send(());
+            let _ = goes_on.await;
+            sent = true;
+        });
+        let halt = async {
+            let _ = begins.await;
+            // Nothing else of this thread runs meanwhile, as in a process that is stopped.
+            std::thread::sleep(Duration::from_millis(40));
+            let _ = go_on.send(());
+        };
+        let (done, ()) = tokio::join!(work, halt);
+        assert_eq!((done, sent), (None, false));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_done_in_time_is_handed_out() {
+        let clock = Clock::start();
+        let far = Moment::after_start(Duration::from_millis(u64::MAX));
+        assert_eq!(clock.unless_past(far, async { 7 }).await, Some(7));
+    }
 }

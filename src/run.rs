@@ -28,22 +28,27 @@ use crate::metrics::Metrics;
 use crate::reconcile::{MOST_SENDING, Operator, PassError, reconcile};
 use crate::{server, telemetry};
 
-/// How long what is under way may take to end after SIGTERM.
+/// How long updates that are under way may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(3500);
+/// How long all else may take: passes that write down what came of an update.
+const SHORT_GRACE: Duration = Duration::from_millis(300);
 /// How long the API server may take to let the lease go.
 const RELEASE: Duration = Duration::from_secs(1);
 /// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
-const API_SILENCE: Duration = Duration::from_mins(1);
+const API_SILENCE: Duration = Duration::from_secs(30);
 
 /// Runs the controller until it is told to end. The error says why it ended by itself.
 pub fn run(flags: &Run) -> Result<(), String> {
     telemetry::start(flags.log_format)?;
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| format!("the runtime does not start: {error}"))?
-        .block_on(start(flags))
+        .map_err(|error| format!("the runtime does not start: {error}"))?;
+    let outcome = runtime.block_on(start(flags));
+    // A look-up of a name that hangs would keep a process alive that has lost its lease.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn start(flags: &Run) -> Result<(), String> {
@@ -52,7 +57,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let clock = Clock::start();
     let metrics = Metrics::new();
     let listener = server::listen(flags.http_address).await?;
-    let (client, own_namespace) = cluster().await?;
+    let Cluster { client, watching, own_namespace } = cluster().await?;
     let aws = Aws::from_environment(metrics.clone()).await;
     let region = aws.default_region().map(str::to_owned);
     if region.is_none() {
@@ -88,7 +93,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     }
     let readiness = readiness(Arc::clone(&operator), listed.clone(), standing.clone());
     tasks.watch_over("the HTTP server", async { server::run(listener, metrics, readiness).await.to_string() });
-    let watching = watch::run(client, flags.namespaces(), writer, Arc::clone(&index), listed);
+    let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&index), listed);
     tasks.watch_over("the watch on resources", watching.map(|()| String::new()));
 
     if flags.leader_elect {
@@ -118,12 +123,15 @@ async fn start(flags: &Run) -> Result<(), String> {
         ended = tasks.first_to_end() => Err(ended),
         ended = &mut controlling => Err(format!("the controller ended: {}", ended.err().map_or_else(String::new, |error| error.to_string()))),
         signal = &mut told => {
-            // Passes that are under way end first, since they may be waiting for AWS's answer.
             let _ = stop.send(());
-            let ended = tokio::time::timeout(GRACE, controlling).await.is_ok();
+            // From here on no update begins. Those on their way end first; reads are not waited for, since whoever leads
+            // next reads for itself.
+            let all_permits = tokio::time::timeout(GRACE, ending.sending.acquire_many(MOST_SENDING)).await;
+            let _ = tokio::time::timeout(SHORT_GRACE, controlling).await;
+            // A renewal now would only get in the way of the release.
+            drop(tasks);
             // While an update may be on its way nobody else may begin one, so the lease then ends by itself.
-            let none_under_way = ended || ending.sending.try_acquire_many(MOST_SENDING).is_ok();
-            if !none_under_way {
+            if all_permits.is_err() {
                 warn!("an update did not end in time; what came of it is read at the next start");
             } else if flags.leader_elect && tokio::time::timeout(RELEASE, elector.release()).await.is_err() {
                 warn!("the lease was not released in time; it ends by itself");
@@ -145,8 +153,15 @@ fn told_to_end() -> Result<impl Future<Output = &'static str>, String> {
     })
 }
 
+struct Cluster {
+    client: Client,
+    /// With connections of its own: a watch that has to begin anew does not try those first that fell silent with it.
+    watching: Client,
+    own_namespace: String,
+}
+
 /// The API server, from the pod or `KUBECONFIG`, and the namespace that is the operator's own.
-async fn cluster() -> Result<(Client, String), String> {
+async fn cluster() -> Result<Cluster, String> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
     })?;
@@ -155,10 +170,11 @@ async fn cluster() -> Result<(Client, String), String> {
     config.reset_reader_on_write = true;
     // It would sleep as long as a server says. What is tried again here is tried by those who know why.
     config.default_retry = false;
-    let namespace = config.default_namespace.clone();
-    let client =
-        Client::try_from(config).map_err(|error| format!("the Kubernetes configuration does not work: {error}"))?;
-    Ok((client, namespace))
+    let own_namespace = config.default_namespace.clone();
+    let client = |config| {
+        Client::try_from(config).map_err(|error| format!("the Kubernetes configuration does not work: {error}"))
+    };
+    Ok(Cluster { watching: client(config.clone())?, client: client(config)?, own_namespace })
 }
 
 /// Name of this process among its replicas, different after every start.

@@ -134,9 +134,13 @@ impl Region {
         self.gate.enter(Urgency::Finish).await;
     }
 
-    /// Sends an update within `limit` and remembers how it went.
-    pub async fn update(&self, id: &str, change: Change, limit: Duration) -> Result<Updated, Fault> {
-        let outcome = self.client.update(id, &change, limit).await;
+    /// Sends an update, of which nothing is done any more at `until`, and remembers how it went.
+    pub async fn update(&self, id: &str, change: Change, until: Moment) -> Result<Updated, Fault> {
+        let call = self.client.update(id, &change, until.since(self.clock.now()));
+        let outcome = self.clock.unless_past(until, call).await.unwrap_or_else(|| {
+            let words = "no answer before the lease ended";
+            Err(Fault { in_doubt: true, ..Fault::new(Class::Unavailable, super::UPDATE, words) })
+        });
         self.gate.learn(&outcome, dice());
         let (now, interval) = (self.clock.now(), self.settings.poll_interval);
         self.take_in(id, |history| match &outcome {

@@ -20,10 +20,14 @@ const LEASE: Duration = Duration::from_secs(15);
 const RENEW: Duration = Duration::from_secs(5);
 /// So long before it ends nothing is begun any more: clocks run at slightly different speeds.
 const MARGIN: Duration = Duration::from_secs(2);
+/// How soon a renewal that failed is tried again.
+const RENEW_AGAIN: Duration = Duration::from_millis(500);
+/// What kept a process from renewing that met with no error: it was stopped, or got no processor.
+const HELD_UP: &str = "this process was held up";
 /// How long the API server may take for one request about it.
 const REQUEST: Duration = Duration::from_secs(4);
-/// How often one that waits looks whether the lease is free.
-const LOOK: Duration = Duration::from_millis(600);
+/// How often one that waits looks whether the lease is free. Well below the second that a takeover may take.
+const LOOK: Duration = Duration::from_millis(400);
 
 /// Whether this process may act, and for how long still.
 #[derive(Clone, Debug)]
@@ -48,10 +52,16 @@ impl Leadership {
         self.until.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// How long this process may still act; `None`: not any more.
-    pub fn time_left(&self) -> Option<Duration> {
+    /// Until when this process may act, unless the lease is renewed; `None`: not any more.
+    ///
+    /// A moment and not a span: a process that is halted between this and what it does next must not count from then.
+    pub fn until(&self) -> Option<Moment> {
         let until = Moment::after_start(Duration::from_millis(self.until.load(Ordering::Acquire)));
-        Some(until.since(self.clock.now())).filter(|left| !left.is_zero())
+        Some(until).filter(|until| !until.since(self.clock.now()).is_zero())
+    }
+
+    fn time_left(&self) -> Duration {
+        self.until().map_or(Duration::ZERO, |until| until.since(self.clock.now()))
     }
 }
 
@@ -69,7 +79,7 @@ pub struct Elector {
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
     /// Another process has it.
-    #[error("the lease {lease} was taken by {holder:?}")]
+    #[error("the lease {lease} was lost to {}", if holder.is_empty() { "nobody: it is gone or was released" } else { holder })]
     Taken {
         /// Name of the Lease.
         lease: String,
@@ -84,6 +94,14 @@ pub enum Lost {
         /// What the last try met with.
         reason: String,
     },
+}
+
+/// Why it was not renewed this time.
+enum Refusal {
+    /// This process holds it no more.
+    Taken(String),
+    /// It may go better the next time.
+    Failed(String),
 }
 
 impl Elector {
@@ -128,7 +146,10 @@ impl Elector {
                     }
                 }
             }
-            tokio::time::sleep(LOOK.mul_f64(0.75 + 0.5 * dice())).await;
+            // The end of what was seen is known to the moment.
+            let ends = seen.as_ref().map(|(_, since)| *since + LEASE).filter(|&ends| ends > self.clock.now());
+            let look = LOOK.mul_f64(0.75 + 0.5 * dice());
+            tokio::time::sleep(ends.map_or(look, |ends| ends.since(self.clock.now()).min(look))).await;
         }
     }
 
@@ -166,53 +187,73 @@ impl Elector {
 
     /// Renews the lease until it is lost.
     pub async fn keep(&self, mut lease: Lease) -> Lost {
-        let mut reason = String::new();
+        let mut reason = HELD_UP.to_owned();
         let mut wait = RENEW;
         loop {
             // Never past the end: what holds the lease must know in time that it does not any more.
-            let left = self.leadership.time_left().unwrap_or_default();
-            tokio::time::sleep(wait.min(left)).await;
-            if self.leadership.time_left().is_none() {
+            tokio::time::sleep(wait.min(self.leadership.time_left())).await;
+            let left = self.leadership.time_left();
+            if left.is_zero() {
                 return Lost::Expired { lease: self.name.clone(), reason };
             }
-            let began = self.clock.now();
-            let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or_default();
-            match self.put(lease.clone(), self.spec(transitions)).await {
-                Ok(renewed) => {
-                    lease = renewed;
-                    self.leadership.extend(began + LEASE - MARGIN);
-                    wait = RENEW;
+            match tokio::time::timeout(left, self.renew(&mut lease)).await {
+                Ok(Ok(())) => (wait, reason) = (RENEW, HELD_UP.to_owned()),
+                Ok(Err(Refusal::Taken(holder))) => {
+                    self.leadership.extend(Moment::START);
+                    return Lost::Taken { lease: self.name.clone(), holder };
                 }
-                Err(error) => {
-                    debug!(%error, "the lease was not renewed");
-                    reason = error;
-                    wait = Duration::from_millis(500);
-                    // An answer that was lost leaves a newer version behind, which is ours all the same.
-                    if let Ok(Some(newer)) = bounded(self.api.get_opt(&self.name)).await {
-                        let holder = newer.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
-                        if holder.as_deref() != Some(&self.identity) {
-                            self.leadership.extend(Moment::START);
-                            return Lost::Taken { lease: self.name.clone(), holder: holder.unwrap_or_default() };
-                        }
-                        lease = newer;
-                    }
+                Ok(Err(Refusal::Failed(error))) => {
+                    debug!(error, "the lease was not renewed");
+                    (wait, reason) = (RENEW_AGAIN, error);
                 }
+                Err(_) => "the API server does not answer".clone_into(&mut reason),
             }
         }
+    }
+
+    async fn renew(&self, lease: &mut Lease) -> Result<(), Refusal> {
+        let began = self.clock.now();
+        let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or_default();
+        let error = match self.put(lease.clone(), self.spec(transitions)).await {
+            Ok(renewed) => {
+                *lease = renewed;
+                self.leadership.extend(began + LEASE - MARGIN);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // An answer that was lost leaves a newer version behind, which is ours all the same.
+        match bounded(self.api.get_opt(&self.name)).await {
+            Ok(Some(newer)) => {
+                let holder = newer.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+                if holder.as_deref() != Some(&self.identity) {
+                    return Err(Refusal::Taken(holder.unwrap_or_default()));
+                }
+                *lease = newer;
+            }
+            // Whoever looks next finds it free.
+            Ok(None) => return Err(Refusal::Taken(String::new())),
+            Err(_) => {}
+        }
+        Err(Refusal::Failed(error))
     }
 
     /// Gives the lease up, so that the next need not wait for its end.
     pub async fn release(&self) {
         self.leadership.extend(Moment::START);
-        let Ok(Some(mut lease)) = bounded(self.api.get_opt(&self.name)).await else { return };
-        let Some(spec) = lease.spec.as_mut() else { return };
-        if spec.holder_identity.as_deref() != Some(&self.identity) {
-            return;
-        }
-        spec.holder_identity = None;
-        spec.renew_time = Some(MicroTime(Timestamp::now()));
-        if let Err(error) = bounded(self.api.replace(&self.name, &PostParams::default(), &lease)).await {
-            debug!(error, "the lease was not released");
+        // A renewal that was under way may come in between once, and not twice.
+        for _ in 0..2 {
+            let Ok(Some(mut lease)) = bounded(self.api.get_opt(&self.name)).await else { return };
+            let Some(spec) = lease.spec.as_mut() else { return };
+            if spec.holder_identity.as_deref() != Some(&self.identity) {
+                return;
+            }
+            spec.holder_identity = None;
+            spec.renew_time = Some(MicroTime(Timestamp::now()));
+            match bounded(self.api.replace(&self.name, &PostParams::default(), &lease)).await {
+                Ok(_) => return,
+                Err(error) => debug!(error, "the lease was not released"),
+            }
         }
     }
 

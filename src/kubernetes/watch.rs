@@ -18,7 +18,7 @@ use super::{Reference, Watched};
 use crate::clock::dice;
 
 /// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
-const WATCH_SECONDS: u32 = 45;
+const WATCH_SECONDS: u32 = 20;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether the list of resources has been read.

@@ -35,7 +35,7 @@ impl Pass<'_> {
             let connection = history.look().and_then(|look| look.connection.clone()).unwrap_or_default();
             Change { mode: connection.mode(), name: connection.connection_name }
         });
-        if operator.leadership.time_left().is_none() {
+        if operator.leadership.until().is_none() {
             return Err(PassError::NotLeading { object: self.name() });
         }
         // What is about to be sent is written down first. That keeps it through a crash, and the API server refuses to
@@ -59,10 +59,10 @@ impl Pass<'_> {
         }
         // Checked last, after every wait: whoever leads next may begin when this lease ends.
         let permit = operator.sending.try_acquire();
-        let Some(limit) = operator.leadership.time_left().filter(|_| permit.is_ok()) else {
+        let Some(until) = operator.leadership.until().filter(|_| permit.is_ok()) else {
             return Err(PassError::NotLeading { object: self.name() });
         };
-        match region.update(id, change.clone(), limit).await {
+        match region.update(id, change.clone(), until).await {
             Ok(updated) => {
                 let request_id = updated.request_id;
                 info!(

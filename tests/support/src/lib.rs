@@ -10,17 +10,21 @@
 
 mod access;
 mod control_plane;
+mod front;
 mod leash;
 mod operator;
 mod resource;
 pub mod wait;
+mod wire;
 mod world;
 
 pub use access::shipped_rbac;
 pub use control_plane::{ControlPlane, Output};
+pub use front::{Front, Passing, Trouble, api_server, kubeconfig_via};
 pub use operator::{Operator, OperatorBuilder, Response, operator_binary};
 pub use resource::{Condition, Manifest, Resource, connection};
 pub use rustix::process::Signal;
+pub use wire::{Weather, Wire};
 pub use world::{REGION, World, WorldBuilder};
 
 use std::path::PathBuf;

@@ -1,0 +1,223 @@
+//! One process at a time acts, whatever becomes of the others.
+
+use crate::replicas::{
+    AFTER_LEASE, LEASE, access_key, calls_of, last_words, leads, leases, replica_of, start, updates_of,
+};
+use direct_connect_simulator::{Connection, Fault, FaultKind, Outcome};
+use jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use std::time::Duration;
+use test_support::{Front, REGION, Signal, Trouble, World, WorldBuilder, connection, kubeconfig_via, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+/// A world with a connection and no operator yet.
+fn world() -> WorldBuilder {
+    World::builder().without_operator()
+}
+
+async fn with_line(world: &World) {
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("one")).await;
+}
+
+#[tokio::test]
+async fn the_next_leads_within_a_second_of_sigterm() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let first = start(&world, "first");
+    leads(&world, "first").await;
+    let second = start(&world, "second");
+    second.says("waiting for the lease").await;
+    world.ready("line").await;
+
+    let told = Timestamp::now();
+    first.signal(Signal::TERM);
+    assert!(first.wait_exit(wait::SOON).await.success());
+    let term = leads(&world, "second").await;
+    let after = term.acquired.duration_since(told);
+    assert!(after.as_millis() <= 1000, "it took {after:?}");
+    world.apply(connection("line").id(ID).name("two")).await;
+    world.ready("line").await;
+    assert_eq!(updates_of(&world, "second"), 1);
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_does_not_hold_the_lease_up_at_sigterm() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let by_id = Fault::new(FaultKind::Hang { effect: false }).on("DescribeConnections").for_connection(ID);
+    world.aws.inject(by_id);
+    let first = start(&world, "first");
+    let is_by_id = |call: &direct_connect_simulator::Call| call.parameter("connectionId").is_some();
+    wait::until(wait::SOON, "a read that hangs", async || world.aws.calls().iter().any(is_by_id)).await;
+    let second = start(&world, "second");
+    second.says("waiting for the lease").await;
+
+    let told = Timestamp::now();
+    first.signal(Signal::TERM);
+    let term = leads(&world, "second").await;
+    let after = term.acquired.duration_since(told);
+    assert!(after.as_millis() <= 1500, "it took {after:?}");
+    assert!(first.wait_exit(wait::SOON).await.success());
+}
+
+#[tokio::test]
+async fn the_next_leads_within_the_lease_and_two_seconds_of_a_kill() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let first = start(&world, "first");
+    leads(&world, "first").await;
+    let second = start(&world, "second");
+    second.says("waiting for the lease").await;
+    world.ready("line").await;
+
+    let killed = Timestamp::now();
+    first.signal(Signal::KILL);
+    first.wait_exit(wait::SOON).await;
+    world.apply(connection("line").id(ID).name("two")).await;
+    let term = leads(&world, "second").await;
+    let after = Duration::try_from(term.acquired.duration_since(killed)).expect("it came after");
+    assert!(after <= LEASE + Duration::from_secs(2), "it took {after:?}");
+    world.ready("line").await;
+    assert_eq!((updates_of(&world, "first"), updates_of(&world, "second")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_standby_is_ready_and_warm_and_makes_no_aws_call() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let first = start(&world, "first");
+    leads(&world, "first").await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "standby");
+    let second = replica_of(&world.settings, "second").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    second.says("resources are listed").await;
+    assert_eq!(second.http_get("/readyz").await.status, 200, "a rollout goes on");
+    assert_eq!(second.metric("directconnect_operator_leader").await, Some(0.0));
+    world.ready("line").await;
+    world.apply(connection("line").id(ID).name("two")).await;
+    world.ready("line").await;
+    assert_eq!(calls_of(&world, "second"), 0);
+    let reads =
+        || front.seen().iter().filter(|it| it.reads_resources() && !it.query.contains("resourceVersion=0")).count();
+    let read = reads();
+
+    first.signal(Signal::TERM);
+    leads(&world, "second").await;
+    world.polls(2).await;
+    assert_eq!(second.metric("directconnect_operator_leader").await, Some(1.0));
+    assert_eq!(reads(), read, "what it knew, it did not list again: {:?}", front.seen());
+}
+
+#[tokio::test]
+async fn a_lease_that_another_took_ends_the_process_with_one_clear_line() {
+    let world = world().build().await;
+    let operator = start(&world, "first");
+    leads(&world, "first").await;
+    let taken = json!({"spec": {"holderIdentity": "someone-else_1"}});
+    let patched = leases(&world).patch("directconnect-operator", &PatchParams::default(), &Patch::Merge(taken)).await;
+    patched.expect("the lease is there");
+    let exit = operator.wait_exit(wait::SOON).await;
+    assert_eq!(exit.code(), Some(1));
+    let words = last_words(&operator);
+    assert_eq!(
+        words,
+        ["directconnect-operator: leading ended: the lease directconnect-operator was lost to someone-else_1"]
+    );
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_ends_the_process_with_one_clear_line() {
+    let world = world().build().await;
+    let operator = start(&world, "first");
+    leads(&world, "first").await;
+    leases(&world).delete("directconnect-operator", &DeleteParams::default()).await.expect("the lease is there");
+    let exit = operator.wait_exit(wait::SOON).await;
+    assert_eq!(exit.code(), Some(1));
+    let words = last_words(&operator);
+    assert!(matches!(&words[..], [one] if one.contains("was lost to nobody")), "{words:?}");
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_lead() {
+    let world = world().build().await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    leads(&world, "first").await;
+    front.trouble(Trouble::HangBefore, test_support::Passing::is_about_a_lease);
+    let exit = operator.wait_exit(AFTER_LEASE).await;
+    let ended = Timestamp::now();
+    assert_eq!(exit.code(), Some(1));
+    let words = last_words(&operator);
+    assert!(matches!(&words[..], [one] if one.contains("could not be renewed in time: the API server")), "{words:?}");
+    let lease = leases(&world).get("directconnect-operator").await.expect("the lease is there");
+    let renewed = crate::replicas::term_of(lease).expect("it has had a holder").renewed;
+    let after = Duration::try_from(ended.duration_since(renewed)).expect("it came after");
+    assert!(after < LEASE, "it ended {after:?} after its last renewal");
+}
+
+#[tokio::test]
+async fn an_update_that_hangs_is_given_up_before_the_lease_ends() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    world.ready("line").await;
+    world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on("UpdateConnection"));
+    front.trouble(Trouble::HangBefore, test_support::Passing::is_about_a_lease);
+    // The time that an update may take at most would go beyond the lease from here.
+    front.strikes().await;
+    let renewed = crate::replicas::term_of(leases(&world).get("directconnect-operator").await.expect("a lease"));
+    let renewed = renewed.expect("it has had a holder").renewed;
+    world.apply(connection("line").id(ID).name("two")).await;
+    let update = wait::until(AFTER_LEASE, "the update to be given up", async || {
+        world
+            .updates()
+            .into_iter()
+            .find(|call| call.parameter("connectionName") == Some("two") && call.finished.is_some())
+    })
+    .await;
+    assert_eq!(update.outcome, Outcome::Hang);
+    let finished: Timestamp = update.finished.expect("it has").wall.parse().expect("a time");
+    let after = Duration::try_from(finished.duration_since(renewed)).expect("it came after");
+    assert!(after < LEASE, "it was given up {after:?} after the last renewal");
+    operator.wait_exit(AFTER_LEASE).await;
+}
+
+/// The leader is stopped with its update decided on and written down, and goes on when another leads.
+#[tokio::test]
+async fn a_leader_that_was_stopped_beyond_its_lease_sends_nothing_when_it_goes_on() {
+    let world = world().build().await;
+    with_line(&world).await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    let first = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    world.ready("line").await;
+    let second = start(&world, "second");
+    second.says("waiting for the lease").await;
+
+    let late = Trouble::Late(Duration::from_millis(300));
+    front.trouble_from(0, 1, late, |request| {
+        request.writes_status() && request.body.contains("\"connectionName\":\"two\"")
+    });
+    world.apply(connection("line").id(ID).name("two")).await;
+    front.strikes().await;
+    first.signal(Signal::STOP);
+    assert_eq!(updates_of(&world, "first"), 1, "the second update is not sent yet");
+    leads(&world, "second").await;
+    world.ready("line").await;
+    let before = calls_of(&world, "first");
+    first.signal(Signal::CONT);
+    let exit = first.wait_exit(wait::SOON).await;
+    assert_eq!(exit.code(), Some(1));
+    assert_eq!(updates_of(&world, "first"), 1, "it sent nothing: {:?}", world.updates());
+    assert!(calls_of(&world, "first") <= before + 1, "at most a poll that was on its way");
+    assert_eq!(updates_of(&world, "second"), 1);
+    let words = last_words(&first);
+    assert_eq!(words.len(), 1, "{words:?}");
+    assert_ne!(access_key("first"), access_key("second"));
+}

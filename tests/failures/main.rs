@@ -1,0 +1,7 @@
+//! What fails around the operator, and how it keeps its promises: on the real API server, with the real binary, judged by
+//! the call log of the simulated AWS. `docs/reliability.md` has the table.
+
+mod api_server;
+
+mod leadership;
+mod replicas;

@@ -1,0 +1,379 @@
+//! What stands in front of the API server or of Direct Connect, request by request: refuses, holds back, cuts off.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kube::Client;
+use kube::client::Body as KubeBody;
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, Failure>;
+
+/// A request on its way through.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// `GET`, `PATCH`, ...
+    pub method: String,
+    /// Path without the query.
+    pub path: String,
+    /// What follows the question mark.
+    pub query: String,
+    /// The operation, where it goes to AWS.
+    pub operation: Option<String>,
+    /// What it carries.
+    pub body: String,
+    /// When it came.
+    pub at: Instant,
+}
+
+impl Passing {
+    /// Whether it begins a watch, or a list that is streamed.
+    pub fn is_watch(&self) -> bool {
+        self.query.contains("watch=true")
+    }
+
+    /// Whether it is a list that is streamed.
+    pub fn is_streaming_list(&self) -> bool {
+        self.is_watch() && self.query.contains("sendInitialEvents=true")
+    }
+
+    /// Whether it reads resources: by a list, a watch or both.
+    pub fn reads_resources(&self) -> bool {
+        self.method == "GET" && self.path.ends_with("/directconnectconnections")
+    }
+
+    /// Whether it is a plain list of resources.
+    pub fn lists_resources(&self) -> bool {
+        self.reads_resources() && !self.is_watch()
+    }
+
+    /// Whether it writes the status of a resource.
+    pub fn writes_status(&self) -> bool {
+        self.method == "PATCH" && self.path.ends_with("/status")
+    }
+
+    /// Whether it is about a lease.
+    pub fn is_about_a_lease(&self) -> bool {
+        self.path.contains("/leases")
+    }
+
+    /// Whether it is a call of this operation of AWS.
+    pub fn calls(&self, operation: &str) -> bool {
+        self.operation.as_deref() == Some(operation)
+    }
+}
+
+impl fmt::Display for Passing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.operation {
+            Some(operation) => write!(f, "{operation} {}", self.body),
+            None => write!(f, "{} {}?{}", self.method, self.path, self.query),
+        }
+    }
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// It is answered so, and never gets there.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Headers: names and values.
+        headers: Vec<(&'static str, String)>,
+        /// The body.
+        body: String,
+    },
+    /// Nobody answers, and it never gets there. Once the trouble is over it is cut off.
+    HangBefore,
+    /// It gets there, but nobody answers. Once the trouble is over it is cut off.
+    HangAfter,
+    /// It is cut off, and never gets there.
+    CutBefore,
+    /// It gets there, and is cut off.
+    CutAfter,
+    /// It gets there late.
+    Late(Duration),
+}
+
+impl Trouble {
+    /// An error as the API server puts it.
+    pub fn status(code: u16, reason: &str, message: &str) -> Self {
+        let status = serde_json::json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": reason, "code": code,
+        });
+        Self::Answer {
+            status: code,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: status.to_string(),
+        }
+    }
+
+    /// The same, with this header too.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.push((name, value.to_owned()));
+        }
+        self
+    }
+}
+
+struct Rule {
+    hits: Box<dyn Fn(&Passing) -> bool + Send>,
+    trouble: Trouble,
+    skip: usize,
+    times: usize,
+}
+
+enum Behind {
+    /// Requests go on with what the kubeconfig has: the certificate, the token.
+    ApiServer(Client),
+    Plain(SocketAddr),
+}
+
+struct Shared {
+    behind: Behind,
+    rules: Mutex<Vec<Rule>>,
+    seen: Mutex<Vec<Passing>>,
+    /// Counts how often all troubles were taken back.
+    clear: watch::Sender<u64>,
+    struck: mpsc::UnboundedSender<Passing>,
+}
+
+/// Speaks HTTP with the operator, and hands on what it is told to whom the operator means.
+pub struct Front {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: AbortHandle,
+    strikes: tokio::sync::Mutex<mpsc::UnboundedReceiver<Passing>>,
+}
+
+impl Front {
+    /// Before the API server of a kubeconfig, with the rights of its user.
+    pub async fn of_api_server(kubeconfig: &Path) -> Self {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        let mut config = config.expect("the kubeconfig is whole");
+        // What is refused is the operator's to try again.
+        config.default_retry = false;
+        let client = Client::try_from(config).expect("a client can be made");
+        Self::of(Behind::ApiServer(client)).await
+    }
+
+    /// Before a plain HTTP server: the simulated Direct Connect.
+    pub async fn of_http(endpoint: &str) -> Self {
+        let address = endpoint.strip_prefix("http://").and_then(|address| address.parse().ok());
+        Self::of(Behind::Plain(address.expect("an endpoint such as http://127.0.0.1:80"))).await
+    }
+
+    async fn of(behind: Behind) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it listens");
+        let (struck, strikes) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            behind,
+            rules: Mutex::default(),
+            seen: Mutex::default(),
+            clear: watch::Sender::new(0),
+            struck,
+        });
+        let server = tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle();
+        Self { address, shared, server, strikes: tokio::sync::Mutex::new(strikes) }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Gives trouble to all requests that this is true of.
+    pub fn trouble(&self, trouble: Trouble, hits: impl Fn(&Passing) -> bool + Send + 'static) {
+        self.trouble_from(0, usize::MAX, trouble, hits);
+    }
+
+    /// Gives trouble to so many of the requests that this is true of, after the first few of them.
+    pub fn trouble_from(
+        &self,
+        skip: usize,
+        times: usize,
+        trouble: Trouble,
+        hits: impl Fn(&Passing) -> bool + Send + 'static,
+    ) {
+        lock(&self.shared.rules).push(Rule { hits: Box::new(hits), trouble, skip, times });
+    }
+
+    /// Takes all troubles back.
+    pub fn clear(&self) {
+        lock(&self.shared.rules).clear();
+        self.shared.clear.send_modify(|count| *count += 1);
+    }
+
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Passing> {
+        lock(&self.shared.seen).clone()
+    }
+
+    /// Forgets the requests so far.
+    pub fn forget(&self) {
+        lock(&self.shared.seen).clear();
+    }
+
+    /// Waits until a request is in trouble: held back, or has had its answer. None is told twice.
+    pub async fn strikes(&self) -> Passing {
+        self.strikes.lock().await.recv().await.expect("the other end is here too")
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A copy of a kubeconfig that means another server, in the same folder. The name tells copies apart.
+pub fn kubeconfig_via(kubeconfig: &Path, server: &str, name: &str) -> PathBuf {
+    let mut changed = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
+    for cluster in &mut changed.clusters {
+        cluster.cluster.get_or_insert_default().server = Some(server.to_owned());
+    }
+    let file = kubeconfig.file_name().expect("a kubeconfig is a file").to_string_lossy();
+    let path = kubeconfig.with_file_name(format!("{file}-{name}"));
+    // JSON is YAML.
+    std::fs::write(&path, serde_json::to_vec(&changed).expect("it is plain data")).expect("the folder is writable");
+    path
+}
+
+/// The address of the API server that a kubeconfig means.
+pub fn api_server(kubeconfig: &Path) -> SocketAddr {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
+    let mut servers = kubeconfig.clusters.into_iter().filter_map(|cluster| cluster.cluster?.server);
+    let server = servers.next().expect("it has a cluster");
+    server.rsplit('/').next().and_then(|address| address.parse().ok()).expect("a URL of an address and a port")
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    // Aborted with the front, and with it every connection.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = hyper::service::service_fn(move |request| answer(Arc::clone(&shared), request));
+            // A connection that ends in an error is what this is about.
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let target = head.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let passing = Passing {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        operation: target.and_then(|target| target.rsplit('.').next()).map(str::to_owned),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        at: Instant::now(),
+    };
+    lock(&shared.seen).push(passing.clone());
+    let mut clear = shared.clear.subscribe();
+    clear.mark_unchanged();
+    let request = Request::from_parts(head, body);
+    let strike = || {
+        // Nobody may care.
+        let _ = shared.struck.send(passing.clone());
+    };
+    match shared.trouble_of(&passing) {
+        None => shared.hand_on(request).await,
+        Some(Trouble::Answer { status, headers, body }) => {
+            strike();
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(name, value);
+            }
+            Ok(response.body(whole(body.into()))?)
+        }
+        Some(Trouble::HangBefore) => {
+            strike();
+            let _ = clear.changed().await;
+            Err("held back until it was cut off".into())
+        }
+        Some(Trouble::HangAfter) => {
+            shared.hand_on(request).await?;
+            strike();
+            let _ = clear.changed().await;
+            Err("its answer was held back until it was cut off".into())
+        }
+        Some(Trouble::CutBefore) => {
+            strike();
+            Err("cut off".into())
+        }
+        Some(Trouble::CutAfter) => {
+            shared.hand_on(request).await?;
+            strike();
+            Err("cut off after it got there".into())
+        }
+        Some(Trouble::Late(late)) => {
+            strike();
+            tokio::time::sleep(late).await;
+            shared.hand_on(request).await
+        }
+    }
+}
+
+impl Shared {
+    fn trouble_of(&self, passing: &Passing) -> Option<Trouble> {
+        let mut rules = lock(&self.rules);
+        let rule = rules.iter_mut().find(|rule| rule.times > 0 && (rule.hits)(passing))?;
+        if rule.skip > 0 {
+            rule.skip -= 1;
+            return None;
+        }
+        rule.times -= 1;
+        Some(rule.trouble.clone())
+    }
+
+    async fn hand_on(&self, request: Request<Bytes>) -> Result<Response<Body>, Failure> {
+        let (mut head, body) = request.into_parts();
+        match &self.behind {
+            Behind::ApiServer(client) => {
+                // The client says which host, and who.
+                head.uri = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse()?;
+                head.headers.remove("host");
+                head.headers.remove("authorization");
+                let response = client.send(Request::from_parts(head, KubeBody::from(body.to_vec()))).await?;
+                Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            }
+            Behind::Plain(address) => {
+                head.uri = format!("http://{address}{}", head.uri.path()).parse()?;
+                let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http();
+                let response = client.request(Request::from_parts(head, Full::new(body))).await?;
+                Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+            }
+        }
+    }
+}
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
