@@ -148,7 +148,7 @@ impl Feed {
                 "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
             ),
             Some(403) => error!(
-                "the operator's service account may not list and watch {resource} {place}: grant it get, list and watch. It is tried again by itself: {error}"
+                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {error}"
             ),
             Some(401) => error!(
                 "the API server does not accept the operator's credentials: {error}. It is tried again by itself"
