@@ -1,11 +1,12 @@
 //! The README says what the program does: reasons, flags, rights, and files that are there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory;
 use directconnect_operator::config::Arguments;
 use directconnect_operator::core::conditions::{Reason, Stance};
+use serde_json::Value;
 
 const README: &str = include_str!("../README.md");
 
@@ -65,6 +66,28 @@ fn every_flag_has_its_row() {
 #[test]
 fn the_rights_in_aws_are_those_that_ship() {
     assert!(README.contains(include_str!("../deploy/iam/policy.json").trim()));
+}
+
+#[test]
+fn the_rights_in_kubernetes_are_those_that_ship() {
+    let manifests = serde_saphyr::from_multiple::<Value>(include_str!("../deploy/base/rbac.yaml"));
+    let manifests = manifests.expect("the manifests are YAML");
+    let words = |list: &Value| {
+        let list = list.as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut shipped: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for rule in manifests.iter().flat_map(|manifest| manifest["rules"].as_array().cloned().unwrap_or_default()) {
+        for resource in words(&rule["resources"]) {
+            shipped.entry(resource).or_default().extend(words(&rule["verbs"]));
+        }
+    }
+    for (resource, verbs) in shipped {
+        let found = rows().into_iter().find(|row| row[0].starts_with(&format!("`{resource}`")));
+        let row = found.unwrap_or_else(|| panic!("{resource} has no row"));
+        let told: BTreeSet<String> = row[1].split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        assert_eq!(told, verbs, "{resource}");
+    }
 }
 
 #[test]
