@@ -9,5 +9,6 @@ mod given;
 mod guard;
 mod history;
 mod limiter;
+mod properties;
 mod text;
 mod turn;
