@@ -61,7 +61,7 @@ struct Sent<T> {
 /// What AWS showed before an update.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Before<T> {
-    /// Nobody knows: the process has started anew since.
+    /// Nobody knows: the process has started anew since, or several earlier values may still show.
     Forgotten,
     /// This value, or none.
     Shown(Option<T>),
@@ -251,12 +251,17 @@ impl History {
         let before = before.map(|connection| (connection.connection_name.clone(), connection.mode()));
         let (old_name, old_mode) = before
             .map_or((Before::Forgotten, Before::Forgotten), |(name, mode)| (Before::Shown(name), Before::Shown(mode)));
+        // Where no read has shown the last update either, a late one may show what was there before that.
         if let Some(value) = change.name {
-            self.sent_name = Some(Sent { value, ended: now, before: old_name, stage: name });
+            let unread = self.sent_name.as_ref().is_some_and(|sent| sent.stage < Stage::Read);
+            let before = if unread { Before::Forgotten } else { old_name };
+            self.sent_name = Some(Sent { value, ended: now, before, stage: name });
         }
         if let Some(value) = change.mode {
+            let unread = self.sent_mode.as_ref().is_some_and(|sent| sent.stage < Stage::Read);
+            let before = if unread { Before::Forgotten } else { old_mode };
             self.unproven = (value == EncryptionMode::MustEncrypt).then_some(now);
-            self.sent_mode = Some(Sent { value, ended: now, before: old_mode, stage: mode });
+            self.sent_mode = Some(Sent { value, ended: now, before, stage: mode });
         }
     }
 

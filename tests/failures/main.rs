@@ -2,6 +2,7 @@
 //! the call log of the simulated AWS. `docs/reliability.md` has the table.
 
 mod api_server;
+mod crashes;
 
 mod leadership;
 mod replicas;
