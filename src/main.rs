@@ -4,12 +4,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use directconnect_operator::config::{Arguments, Command};
-use directconnect_operator::{api, run};
+use directconnect_operator::{api, run, telemetry};
 
 fn main() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| exit_with_usage(&error));
     let outcome = match arguments.command {
-        Command::Run(flags) => run::run(&flags),
+        Command::Run(flags) => {
+            if let Err(problem) = telemetry::start(flags.log_format) {
+                eprintln!("directconnect-operator: {problem}");
+                return ExitCode::from(2);
+            }
+            run::run(&flags)
+        }
         Command::Crd => print_crd(),
     };
     match outcome {

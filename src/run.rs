@@ -26,7 +26,7 @@ use crate::kubernetes::watch::{self, Listed};
 use crate::kubernetes::{Reference, Watched};
 use crate::metrics::Metrics;
 use crate::reconcile::{MOST_SENDING, Operator, PassError, reconcile};
-use crate::{server, telemetry};
+use crate::server;
 
 /// How long updates that are under way may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(3500);
@@ -39,7 +39,6 @@ const API_SILENCE: Duration = Duration::from_secs(30);
 
 /// Runs the controller until it is told to end. The error says why it ended by itself.
 pub fn run(flags: &Run) -> Result<(), String> {
-    telemetry::start(flags.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -119,6 +119,8 @@ pub struct Failure {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
     look: Option<Look>,
+    /// When the last read of this connection alone began.
+    read_by_id: Option<Moment>,
     /// End of the last update: looks that began before it are late.
     barrier: Moment,
     /// Whether what an earlier process sent has been taken in.
@@ -144,6 +146,9 @@ impl History {
     /// Takes in a read of this connection. False when it is older than what is known and was passed over.
     pub fn saw(&mut self, mut look: Look, settle_window: Duration) -> bool {
         let newest = self.look.as_ref().map_or(Moment::START, |look| look.began);
+        if look.by_id && look.began >= self.barrier {
+            self.read_by_id = Some(look.began);
+        }
         if look.began < self.barrier || look.began < newest {
             return false;
         }
@@ -322,12 +327,10 @@ impl History {
         self.look.as_ref()
     }
 
-    /// Whether the newest look is one that an update may be decided on: of this connection alone, begun after the last
-    /// update ended and no more than [`FRESH`] ago.
+    /// Whether an update may be decided on: this connection alone has been read, by a read that began after the last
+    /// update ended and no more than [`FRESH`] ago. A poll that came after it only adds to what is known.
     pub fn is_fresh(&self, now: Moment) -> bool {
-        self.look
-            .as_ref()
-            .is_some_and(|look| look.by_id && look.began >= self.barrier && now.since(look.began) <= FRESH)
+        self.read_by_id.is_some_and(|began| began >= self.barrier && now.since(began) <= FRESH)
     }
 
     /// Whether nothing has been read yet that began after the last update ended.
