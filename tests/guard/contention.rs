@@ -1,6 +1,6 @@
 //! Another writer that disagrees.
 
-use crate::log::{A, B, sent, updates};
+use crate::log::{A, B, assert_told_once, sent, updates};
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{REGION, World, connection, wait};
@@ -29,9 +29,7 @@ async fn a_field_put_back_three_times_is_left_alone_until_someone_asks() {
         let line = world.condition(name, "Stalled", "True", "Contended").await;
         let message = line.condition("Ready").expect("it is there").message;
         assert!(message.contains(field) && message.contains("CloudTrail"), "{message}");
-        let contended = |reason: Option<String>| reason.as_deref() == Some("Contended");
-        let events = world.events(name).await.into_iter().filter(|event| contended(event.reason.clone())).count();
-        assert_eq!(events, 1, "one event a transition");
+        assert_told_once(&world, name, "Contended").await;
     }
     world.polls(8).await;
     assert_eq!(sent(&world, A), json!(vec![json!({ "connectionName": "new" }); 3]), "the next try is minutes away");

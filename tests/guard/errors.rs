@@ -1,6 +1,6 @@
 //! Every row of the error table: what is said, how long it stands, and that it passes by itself.
 
-use crate::log::{A, is_by_id, numbered, sent, updates};
+use crate::log::{A, assert_told_once, is_by_id, numbered, sent, updates};
 use crate::witness::Witness;
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Simulator};
 use serde_json::json;
@@ -139,8 +139,7 @@ async fn a_denied_update_is_tried_again_at_the_pace_of_polls_and_stays_stalled_m
     let (tries, polls) = (updates(&world, A).len(), world.aws.calls().iter().filter(|call| is_page(call)).count());
     assert!(tries >= 3 && tries <= polls + 1, "{tries} tries in {polls} polls");
     assert_eq!(witness.reasons(&line).await, ["Updating", "AccessDenied"], "it does not flicker");
-    let failed = world.events("line").await.into_iter().filter(|event| event.reason.as_deref() == Some("UpdateFailed"));
-    assert_eq!(failed.count(), 1, "one event a transition");
+    assert_told_once(&world, "line", "UpdateFailed").await;
     world.aws.clear_faults();
     let line = world.ready("line").await;
     assert!(!witness.reasons(&line).await.is_empty());

@@ -2,7 +2,7 @@
 
 use direct_connect_simulator::Call;
 use serde_json::Value;
-use test_support::World;
+use test_support::{World, wait};
 
 pub const A: &str = "dxcon-aaaaaaaa";
 pub const B: &str = "dxcon-bbbbbbbb";
@@ -70,4 +70,14 @@ pub fn assert_each_update_has_its_read(world: &World, id: &str) {
         assert!(!last.is_some_and(|last| last.overlaps(read)), "{read} began before {last:?} had ended");
         assert!(update.time.millis - read.time.millis < 30_000.0, "{read} is too old for {update}");
     }
+}
+
+/// Waits for an event of this reason about a resource, of which there must be one.
+pub async fn assert_told_once(world: &World, name: &str, reason: &str) {
+    let told = async || {
+        let events = world.events(name).await.into_iter().filter(|event| event.reason.as_deref() == Some(reason));
+        events.map(|event| event.series.map_or(1, |series| series.count)).sum::<i32>()
+    };
+    wait::until(wait::SOON, format!("{name} to have the event {reason}"), async || told().await > 0).await;
+    assert_eq!(told().await, 1, "one event a transition: {reason}");
 }
