@@ -172,6 +172,10 @@ pub struct DirectConnectConnectionStatus {
     /// Newest generation whose wish AWS was seen to match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub met_generation: Option<i64>,
+    /// Generation for which `must_encrypt` was last sent, or seen in AWS, while it has been wanted without a break. What is
+    /// taken back after that goes the guarded way, whatever `encryptionTransition` says. Absent while another mode is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub must_encrypt_generation: Option<i64>,
     /// Value of the annotation `directconnect-operator.dev/reconcile-requested-at` that was served last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,

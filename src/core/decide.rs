@@ -48,7 +48,8 @@ pub struct Circumstances<'a> {
     pub asked_at: Option<Moment>,
     /// `status.metGeneration`: the newest generation whose wish AWS was seen to match.
     pub met_generation: Option<i64>,
-    /// Generation of `status.lastUpdate`, where that sent `must_encrypt`.
+    /// `status.mustEncryptGeneration`: the generation for which `must_encrypt` was last sent or seen, while it has been
+    /// wanted without a break.
     pub must_sent_for: Option<i64>,
 }
 

@@ -43,6 +43,11 @@ impl Fault {
         Self { class, operation, words: text::clean(words), request_id: None, in_doubt: false }
     }
 
+    /// Whether the request may have taken effect: no answer came, or the one that came was of a server that failed over it.
+    pub fn may_have_had_an_effect(&self) -> bool {
+        self.in_doubt || (self.class == Class::Unavailable && self.request_id.is_some())
+    }
+
     /// The reason that conditions carry for it.
     pub fn reason(&self) -> Reason {
         match self.class {

@@ -19,7 +19,7 @@ use crate::aws::{Region, Urgency};
 use crate::core::clock::Moment;
 use crate::core::conditions::{Reason, Verdict};
 use crate::core::decide::{Circumstances, Plan, Step, decide};
-use crate::core::desired::{Desired, EncryptionMode, ManagementPolicy};
+use crate::core::desired::{Desired, ManagementPolicy};
 use crate::core::history::Change;
 use crate::kubernetes::events::News;
 use crate::kubernetes::index::shown;
@@ -203,7 +203,6 @@ impl<'a> Pass<'a> {
         let operator = self.operator;
         let elder = operator.index.elder(&Reference::from_obj(self.object));
         let poll_fault = region.fault();
-        let last = self.current.last_update.as_ref();
         region.with_history(&desired.key.id, |history| {
             let turns = operator.index.turns();
             let account = account_of(history.look().and_then(|look| look.connection.as_ref()));
@@ -213,9 +212,7 @@ impl<'a> Pass<'a> {
                 other: turns.other(account, &desired.key),
                 asked_at,
                 met_generation: self.current.met_generation,
-                must_sent_for: last
-                    .filter(|last| last.encryption_mode == Some(EncryptionMode::MustEncrypt))
-                    .map(|last| last.generation),
+                must_sent_for: self.current.must_encrypt_generation,
             };
             decide(desired, history, &around, &operator.settings, operator.clock.now())
         })

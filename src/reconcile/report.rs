@@ -10,7 +10,7 @@ use crate::aws::Region;
 use crate::core::clock::Moment;
 use crate::core::conditions::{self, Kind, Verdict};
 use crate::core::decide::Plan;
-use crate::core::desired::Desired;
+use crate::core::desired::{Desired, EncryptionMode};
 use crate::core::history::Look;
 use crate::kubernetes::events;
 use crate::kubernetes::status::{self, WriteError};
@@ -29,6 +29,11 @@ impl Pass<'_> {
         let mut next = self.current.clone();
         if plan.met {
             next.met_generation = next.met_generation.max(Some(desired.generation));
+        }
+        match desired.mode {
+            Some(EncryptionMode::MustEncrypt) if plan.met => next.must_encrypt_generation = Some(desired.generation),
+            Some(EncryptionMode::MustEncrypt) => {}
+            Some(EncryptionMode::NoEncrypt | EncryptionMode::ShouldEncrypt) | None => next.must_encrypt_generation = None,
         }
         let began = region.with_history(&desired.key.id, |history| history.look().map(|look| look.began));
         if asked_at.is_some_and(|asked_at| began.is_some_and(|began| began >= asked_at))

@@ -47,6 +47,11 @@ impl Pass<'_> {
             connection_name: change.name.clone(),
             encryption_mode: change.mode,
         });
+        // A name may be the next that is sent, and what was sent before it must not be forgotten.
+        let earlier_must = self.current.must_encrypt_generation;
+        if change.mode == Some(EncryptionMode::MustEncrypt) {
+            self.current.must_encrypt_generation = Some(desired.generation);
+        }
         let mut next = self.current.clone();
         // A failure stands until a try succeeds; else conditions would flicker with each.
         let stands = region.with_history(id, |history| history.update_failure().is_some());
@@ -83,8 +88,9 @@ impl Pass<'_> {
                     name = change.name, mode = change.mode.map(|mode| mode.to_string()),
                     "an update of AWS failed: {}", fault.words
                 );
-                if !fault.in_doubt {
+                if !fault.may_have_had_an_effect() {
                     self.current.last_update = earlier;
+                    self.current.must_encrypt_generation = earlier_must;
                 }
             }
         }

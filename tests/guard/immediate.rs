@@ -43,3 +43,23 @@ async fn a_new_wish_for_must_encrypt_may_be_immediate_again() {
         assert_eq!(sent(&world, A), json!(expected));
     }
 }
+
+#[tokio::test]
+async fn a_rename_after_must_encrypt_was_taken_back_does_not_send_it_again() {
+    let mut world = World::new().await;
+    let (must, name) = (json!({ "encryptionMode": "must_encrypt" }), json!({ "connectionName": "new" }));
+    let wish = |name| connection("line").id(A).name(name).mode("must_encrypt").transition("Immediate");
+    world.aws.add(REGION, Connection::new(A, "old"));
+    world.apply(wish("old")).await;
+    world.ready("line").await;
+    world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".into()));
+    world.condition("line", "Stalled", "True", "NoMacSecKey").await;
+
+    world.apply(wish("new")).await;
+    world.until("line", "the new name", |line| line.status("connectionName") == "new").await;
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([must, name]), "a name asks for no mode");
+    world.start_operator();
+    world.polls(3).await;
+    assert_eq!(sent(&world, A), json!([must, name]), "nor does it after a restart");
+}
