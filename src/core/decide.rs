@@ -48,9 +48,9 @@ pub struct Circumstances<'a> {
     pub asked_at: Option<Moment>,
     /// `status.metGeneration`: the newest generation whose wish AWS was seen to match.
     pub met_generation: Option<i64>,
-    /// `status.mustEncryptGeneration`: the generation for which `must_encrypt` was last sent or seen, while it has been
-    /// wanted without a break.
-    pub must_sent_for: Option<i64>,
+    /// A mode that was sent before, and for which generation: for the wish at hand if there is one, else the last
+    /// `must_encrypt` of an unbroken wish for it (`status.mustEncryptGeneration`), else that of `status.lastUpdate`.
+    pub mode_sent: Option<(EncryptionMode, i64)>,
 }
 
 /// What to do now.
@@ -127,7 +127,25 @@ pub fn decide(desired: &Desired, history: &History, around: &Circumstances<'_>, 
     };
     let asked = around.asked_at.is_some_and(|at| look.began < at);
     let plan = if asked && plan.step == Step::Rest { plan.read() } else { plan };
+    let plan = if acts(desired, around) { settle_turn(plan, desired, history, set, now) } else { plan };
     heed_read_faults(plan, desired, history, around, set, now)
+}
+
+/// Whether this is the resource that may change the connection, now or when the pause is over.
+fn acts(desired: &Desired, around: &Circumstances<'_>) -> bool {
+    around.elder.is_none() && desired.policy == ManagementPolicy::Manage
+}
+
+/// Others of the account wait until it is known what became of a `must_encrypt`. So it is looked at again when that can
+/// be known, even if nothing changes that would wake anyone.
+fn settle_turn(plan: Plan, desired: &Desired, history: &History, set: &Settings, now: Moment) -> Plan {
+    let settled_at =
+        history.must_settles_at(set.settle_window).filter(|_| desired.mode == Some(EncryptionMode::MustEncrypt));
+    match settled_at {
+        Some(settled_at) if now < settled_at => plan.at(Some(settled_at)),
+        Some(_) if history.is_unread_since_must() && plan.step == Step::Rest => plan.read(),
+        _ => plan,
+    }
 }
 
 /// Nothing is known yet: the first poll is on its way, or has failed.
@@ -256,7 +274,7 @@ fn compare(
     } else {
         act(desired, history, now, name, mode)
     };
-    let soaking = around.elder.is_none() && is_soaking(desired, connection, history, set);
+    let soaking = acts(desired, around) && is_soaking(desired, connection, history, set);
     let plan = if soaking { keep_looking(plan, history, set, now) } else { plan };
     Plan { drift, met, ..plan }
 }
@@ -323,7 +341,7 @@ fn mode_need(
     let evidence = Evidence {
         soaked: history.is_soaked(set.encryption_soak),
         overdue: deadline.is_some_and(|deadline| now >= deadline),
-        immediate: may_skip_the_ladder(desired, around),
+        immediate: may_skip_the_ladder(desired, history, around),
         other: around.other,
     };
     let mode = match guard::climb(wanted, connection, evidence, id) {
@@ -354,11 +372,15 @@ fn mode_need(
 
 /// `Immediate` is for a wish that has not been met yet and was not sent before. What AWS or anyone took back goes by
 /// the ladder, and in doubt so does everything.
-fn may_skip_the_ladder(desired: &Desired, around: &Circumstances<'_>) -> bool {
+fn may_skip_the_ladder(desired: &Desired, history: &History, around: &Circumstances<'_>) -> bool {
     let unmet = |generation| around.met_generation.is_none_or(|met| met < generation);
-    desired.transition == EncryptionTransition::Immediate
-        && unmet(desired.generation)
-        && around.must_sent_for.is_none_or(|sent| sent < desired.generation && unmet(sent))
+    let was_sent = history.has_sent_a_mode()
+        || around.mode_sent.is_some_and(|(mode, sent)| {
+            // A mode of this very wish was must_encrypt, or a rung on the ladder to it. One of an earlier wish was met,
+            // and then taken back by AWS or by someone.
+            sent >= desired.generation || (mode == EncryptionMode::MustEncrypt && !unmet(sent))
+        });
+    desired.transition == EncryptionTransition::Immediate && unmet(desired.generation) && !was_sent
 }
 
 fn contended(field: &str, value: &str, id: &str) -> String {
@@ -465,13 +487,11 @@ fn rank(reason: Reason) -> u8 {
 /// is no news and wakes nobody, so that look is asked for too.
 fn is_soaking(desired: &Desired, connection: &Connection, history: &History, set: &Settings) -> bool {
     desired.mode == Some(EncryptionMode::MustEncrypt)
-        && desired.policy == ManagementPolicy::Manage
-        && connection.lag_id.is_none()
-        && (history.working_since().is_some() || history.is_behind_update())
+        && (connection.encryption_works() || history.is_behind_update())
         && !history.is_soaked(set.encryption_soak)
         && match connection.mode() {
             Some(EncryptionMode::MustEncrypt) => history.is_unproven(set.encryption_soak),
-            Some(EncryptionMode::ShouldEncrypt) => !desired.paused,
+            Some(EncryptionMode::ShouldEncrypt) => !desired.paused && connection.lag_id.is_none(),
             Some(EncryptionMode::NoEncrypt) | None => false,
         }
 }

@@ -121,8 +121,8 @@ pub struct History {
     look: Option<Look>,
     /// When the last read of this connection alone began.
     read_by_id: Option<Moment>,
-    /// End of the last update: looks that began before it are late.
-    barrier: Moment,
+    /// End of the last update: looks that did not begin after it are late.
+    barrier: Option<Moment>,
     /// Whether what an earlier process sent has been taken in.
     has_resumed: bool,
     sent_name: Option<Sent<String>>,
@@ -140,16 +140,21 @@ pub struct History {
     /// Whose wish failures and disputes are about.
     wish: Option<(String, i64)>,
     wished_at: Moment,
+    /// Whether a mode was sent for that wish and may have taken effect.
+    has_sent_a_mode: bool,
 }
 
 impl History {
     /// Takes in a read of this connection. False when it is older than what is known and was passed over.
     pub fn saw(&mut self, mut look: Look, settle_window: Duration) -> bool {
         let newest = self.look.as_ref().map_or(Moment::START, |look| look.began);
-        if look.by_id && look.began >= self.barrier {
+        if self.is_late(look.began) {
+            return false;
+        }
+        if look.by_id {
             self.read_by_id = Some(look.began);
         }
-        if look.began < self.barrier || look.began < newest {
+        if look.began < newest {
             return false;
         }
         self.read_failure = None;
@@ -162,6 +167,10 @@ impl History {
         }
         self.look = Some(look);
         true
+    }
+
+    fn is_late(&self, began: Moment) -> bool {
+        self.barrier.is_some_and(|barrier| began <= barrier)
     }
 
     /// A late read does not overrule an update's own answer, and one that shows that somebody else has put a field back
@@ -233,7 +242,7 @@ impl History {
         } else {
             // A throttled request was not looked at, so the read before it is as good as it was.
             if fault.class != Class::Throttled {
-                self.barrier = self.barrier.max(now);
+                self.barrier = self.barrier.max(Some(now));
             }
             // A server that failed may have done it all the same.
             if fault.class == Class::Unavailable {
@@ -248,7 +257,7 @@ impl History {
     }
 
     fn ended(&mut self, change: Change, now: Moment, name: Stage, mode: Stage) {
-        self.barrier = self.barrier.max(now);
+        self.barrier = self.barrier.max(Some(now));
         // The soak counts only reads that began after the last update ended.
         self.working_since = None;
         self.down_since = None;
@@ -265,6 +274,7 @@ impl History {
         if let Some(value) = change.mode {
             let unread = self.sent_mode.as_ref().is_some_and(|sent| sent.stage < Stage::Read);
             let before = if unread { Before::Forgotten } else { old_mode };
+            self.has_sent_a_mode = true;
             self.unproven = (value == EncryptionMode::MustEncrypt).then_some(now);
             self.sent_mode = Some(Sent { value, ended: now, before, stage: mode });
         }
@@ -273,7 +283,7 @@ impl History {
     /// What `status.lastUpdate` says an earlier process sent, `age` ago by the wall clock. Does nothing when this
     /// process already knows more.
     pub fn resume(&mut self, change: Change, age: Duration, now: Moment) {
-        if self.has_resumed || self.barrier > Moment::START {
+        if self.has_resumed || self.barrier.is_some() {
             return;
         }
         self.has_resumed = true;
@@ -305,6 +315,7 @@ impl History {
         if self.wish.as_ref() != Some(&wish) {
             self.wish = Some(wish);
             self.wished_at = now;
+            self.has_sent_a_mode = false;
             self.forgive();
         }
     }
@@ -330,12 +341,12 @@ impl History {
     /// Whether an update may be decided on: this connection alone has been read, by a read that began after the last
     /// update ended and no more than [`FRESH`] ago. A poll that came after it only adds to what is known.
     pub fn is_fresh(&self, now: Moment) -> bool {
-        self.read_by_id.is_some_and(|began| began >= self.barrier && now.since(began) <= FRESH)
+        self.read_by_id.is_some_and(|began| !self.is_late(began) && now.since(began) <= FRESH)
     }
 
     /// Whether nothing has been read yet that began after the last update ended.
     pub fn is_behind_update(&self) -> bool {
-        self.look.as_ref().is_some_and(|look| look.began < self.barrier)
+        self.look.as_ref().is_some_and(|look| self.is_late(look.began))
     }
 
     /// Since when MACsec has worked at every look that began after the last update.
@@ -349,6 +360,11 @@ impl History {
             (Some(since), Some(look)) => look.began.since(since) >= soak,
             _ => false,
         }
+    }
+
+    /// Whether this process has sent a mode for the wish at hand that may have taken effect.
+    pub fn has_sent_a_mode(&self) -> bool {
+        self.has_sent_a_mode
     }
 
     /// Since when this wish has waited for MACsec: there is a key, but MACsec is down.
@@ -375,10 +391,17 @@ impl History {
 
     /// Whether `must_encrypt` was sent so lately that a read may not show it yet.
     pub fn must_may_still_come(&self, now: Moment, settle_window: Duration) -> bool {
-        self.unproven.is_some_and(|since| {
-            let is_older = self.look.as_ref().is_none_or(|look| look.began < since);
-            is_older || now < since + settle_window
-        })
+        self.must_settles_at(settle_window).is_some_and(|settled_at| now < settled_at || self.is_unread_since_must())
+    }
+
+    /// When reads have to show the unproven `must_encrypt` at the latest, if it is in effect.
+    pub fn must_settles_at(&self, settle_window: Duration) -> Option<Moment> {
+        self.unproven.map(|since| since + settle_window)
+    }
+
+    /// Whether no look has begun since `must_encrypt` was sent, of which nobody knows whether it works.
+    pub fn is_unread_since_must(&self) -> bool {
+        self.unproven.is_some_and(|since| self.look.as_ref().is_none_or(|look| look.began <= since))
     }
 
     /// Once looks have proven the last `must_encrypt`, a later outage does not put it in doubt again.

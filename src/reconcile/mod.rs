@@ -19,7 +19,7 @@ use crate::aws::{Region, Urgency};
 use crate::core::clock::Moment;
 use crate::core::conditions::{Reason, Verdict};
 use crate::core::decide::{Circumstances, Plan, Step, decide};
-use crate::core::desired::{Desired, ManagementPolicy};
+use crate::core::desired::{Desired, EncryptionMode, ManagementPolicy};
 use crate::core::history::Change;
 use crate::kubernetes::events::News;
 use crate::kubernetes::index::shown;
@@ -212,10 +212,17 @@ impl<'a> Pass<'a> {
                 other: turns.other(account, &desired.key),
                 asked_at,
                 met_generation: self.current.met_generation,
-                must_sent_for: self.current.must_encrypt_generation,
+                mode_sent: self.mode_sent(desired),
             };
             decide(desired, history, &around, &operator.settings, operator.clock.now())
         })
+    }
+
+    /// A mode that was sent before, for this wish or for an earlier one.
+    fn mode_sent(&self, desired: &Desired) -> Option<(EncryptionMode, i64)> {
+        let last = self.current.last_update.as_ref().and_then(|last| Some((last.encryption_mode?, last.generation)));
+        let must = self.current.must_encrypt_generation.map(|generation| (EncryptionMode::MustEncrypt, generation));
+        last.filter(|(_, generation)| *generation >= desired.generation).or(must).or(last)
     }
 
     /// Whether this is the resource that may change the connection.
