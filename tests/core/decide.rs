@@ -202,23 +202,37 @@ fn immediate_goes_once_for_a_wish_that_was_not_met_before() {
     given(asks(3)).was_met(2).sees(line()).sends(&sets(Must));
     given(asks(3)).was_met(3).sees(line()).rests(Reason::NoMacSecKey);
     given(asks(3)).was_met(4).sees(line()).rests(Reason::NoMacSecKey);
-    let sent_for = |sent: i64, met: Option<i64>| {
+    let sent_for = |mode, sent: i64, met: Option<i64>| {
         let mut story = given(asks(3)).sees(line());
-        (story.must_sent_for, story.met_generation) = (Some(sent), met);
+        (story.mode_sent, story.met_generation) = (Some((mode, sent)), met);
         story
     };
-    sent_for(3, None).rests(Reason::NoMacSecKey);
-    sent_for(4, None).rests(Reason::NoMacSecKey);
-    sent_for(2, None).sends(&sets(Must));
+    for mode in [Should, Must] {
+        sent_for(mode, 3, None).rests(Reason::NoMacSecKey);
+        sent_for(mode, 4, None).rests(Reason::NoMacSecKey);
+        sent_for(mode, 2, None).sends(&sets(Must));
+    }
+    sent_for(Should, 2, Some(2)).sends(&sets(Must));
     // It was there for generation 2, and somebody took it away.
-    sent_for(2, Some(2)).rests(Reason::NoMacSecKey);
+    sent_for(Must, 2, Some(2)).rests(Reason::NoMacSecKey);
+}
+
+#[test]
+fn immediate_does_not_begin_anew_after_a_rename() {
+    let story = given(wish().name("fra-2").to(Must).immediately()).sees(line());
+    let both = Change { name: Some("fra-2".into()), mode: Some(Must) };
+    // AWS takes both, but somebody puts the name back, and the last update that status tells of is a rename.
+    let story = story.sends(&both).gets_answer(both.clone(), &line().mode("must_encrypt")).after(61);
+    let story = story.sees(line()).sends(&renames("fra-2"));
+    let story = story.gets_answer(renames("fra-2"), &line().named("fra-2"));
+    story.after(1).sees(line().named("fra-2")).rests(Reason::NoMacSecKey);
 }
 
 #[test]
 fn an_immediate_whose_answer_was_lost_is_read_and_never_just_sent_again() {
     let mut story = given(wish().to(Must).immediately()).sees(line().mode("no_encrypt")).sends(&sets(Must));
     story = story.gets_refusal(sets(Must), lost());
-    story.must_sent_for = Some(1);
+    story.mode_sent = Some((Must, 1));
     let story = story.after(1).sees(line().mode("no_encrypt")).rests(Reason::Settling).looks_again_in(59);
     // It did not take effect: on by the ladder.
     story.after(59).sees(line().mode("no_encrypt")).sends(&sets(Should));

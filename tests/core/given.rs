@@ -171,7 +171,7 @@ pub struct Story {
     pub other: Option<&'static str>,
     pub asked_at: Option<Moment>,
     pub met_generation: Option<i64>,
-    pub must_sent_for: Option<i64>,
+    pub mode_sent: Option<(EncryptionMode, i64)>,
 }
 
 /// A story that begins a while after the process did.
@@ -186,7 +186,7 @@ pub fn given(wish: Desired) -> Story {
         other: None,
         asked_at: None,
         met_generation: None,
-        must_sent_for: None,
+        mode_sent: None,
     };
     story.history.wished("uid", story.wish.generation, story.now);
     story
@@ -236,9 +236,7 @@ impl Story {
     }
 
     pub fn gets_answer(mut self, change: Change, answer: &Connection) -> Self {
-        if change.mode == Some(Must) {
-            self.must_sent_for = Some(self.wish.generation);
-        }
+        self.mode_sent = change.mode.map(|mode| (mode, self.wish.generation));
         self.history.answered(change, answer, self.now);
         self
     }
@@ -285,7 +283,7 @@ impl Story {
             other: self.other,
             asked_at: self.asked_at,
             met_generation: self.met_generation,
-            must_sent_for: self.must_sent_for,
+            mode_sent: self.mode_sent,
         }
     }
 
