@@ -17,6 +17,8 @@
 //! - [`reconcile`] is the one pass that brings them together, and [`run`] what wires and watches it all.
 //! - [`config`], [`telemetry`], [`metrics`], [`server`] and [`clock`] each do the one thing that they are called after.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
 pub mod api;
 pub mod aws;
 pub mod clock;

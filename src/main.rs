@@ -1,5 +1,7 @@
 //! Arguments to subcommand, nothing else.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
 use std::process::ExitCode;
 
 use clap::Parser;

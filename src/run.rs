@@ -19,13 +19,14 @@ use tracing::{debug, error, info, warn};
 use crate::aws::{Aws, Regions, Woken};
 use crate::clock::Clock;
 use crate::config::{NAME, Run};
+use crate::core::text;
 use crate::kubernetes::events::Teller;
 use crate::kubernetes::index::{Index, shown};
 use crate::kubernetes::lease::{Elector, Leadership};
 use crate::kubernetes::watch::{self, Listed};
 use crate::kubernetes::{Reference, Watched};
 use crate::metrics::Metrics;
-use crate::reconcile::{MOST_SENDING, Operator, PassError, reconcile};
+use crate::reconcile::{MOST_SENDING, Operator, PassError, Shares, reconcile};
 use crate::server;
 
 /// How long updates that are under way may take to end after SIGTERM.
@@ -76,6 +77,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let operator = Arc::new(Operator {
         regions: Regions::new(aws.clone(), clock, flags.settings(), woken, metrics.clone()),
         teller: Teller::new(client.clone(), NAME, &identity),
+        shares: Shares::of(flags.concurrency),
         settings: flags.settings(),
         memory: Mutex::default(),
         sending: Semaphore::new(MOST_SENDING as usize),
@@ -92,6 +94,8 @@ async fn start(flags: &Run) -> Result<(), String> {
     }
     let readiness = readiness(Arc::clone(&operator), listed.clone(), standing.clone());
     tasks.watch_over("the HTTP server", async { server::run(listener, metrics, readiness).await.to_string() });
+    let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
+    tasks.watch_over("what is known of the cluster", rewound);
     let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&index), listed);
     tasks.watch_over("the watch on resources", watching.map(|()| String::new()));
 
@@ -116,13 +120,14 @@ async fn start(flags: &Run) -> Result<(), String> {
     tasks.watch_over("polling AWS", async move { regions.regions.run(regions.index.regions()).await });
     tasks.watch_over("news from AWS", hand_on(news, Arc::clone(&index)));
     tasks.watch_over("the look for AWS credentials", look_for_credentials(aws, standing));
-    let controlling = tokio::spawn(control(operator, store, flags.concurrency, stopped));
+    let controlling = tokio::spawn(control(operator, store, stopped));
     tokio::pin!(controlling);
     tokio::select! {
         ended = tasks.first_to_end() => Err(ended),
         ended = &mut controlling => Err(format!("the controller ended: {}", ended.err().map_or_else(String::new, |error| error.to_string()))),
         signal = &mut told => {
             let _ = stop.send(());
+            ending.shares.close();
             // From here on no update begins. Those on their way end first; reads are not waited for, since whoever leads
             // next reads for itself.
             let all_permits = tokio::time::timeout(GRACE, ending.sending.acquire_many(MOST_SENDING)).await;
@@ -249,18 +254,14 @@ async fn hand_on(mut news: mpsc::UnboundedReceiver<Woken>, index: Arc<Index>) ->
 }
 
 /// Reconciles what the watch and the polls wake, until stopped.
-async fn control(
-    operator: Arc<Operator>,
-    store: Store<Watched>,
-    concurrency: u16,
-    stopped: tokio::sync::oneshot::Receiver<()>,
-) {
+async fn control(operator: Arc<Operator>, store: Store<Watched>, stopped: tokio::sync::oneshot::Receiver<()>) {
     // The index says which changes of resources are worth a reconcile, so the watch comes in as a trigger as well.
     let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
     let woken = UnboundedReceiverStream::new(operator.index.attach());
     let forgetful = Arc::clone(&operator);
     Controller::for_stream(no_stream, store)
-        .with_config(kube::runtime::controller::Config::default().concurrency(concurrency))
+        // Without a bound here, since each region has its own: one that hangs would take all places of a common one.
+        .with_config(kube::runtime::controller::Config::default().concurrency(0))
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped.map(|_| ()))
         .run(pass, |object, error, operator| operator.retry(&object, error), operator)
@@ -273,18 +274,17 @@ async fn control(
         .await;
 }
 
-/// One pass, timed, and kept from taking others with it if it panics.
+/// One pass, when its region has a place for it: timed, and kept from taking others with it if it panics.
 async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, PassError> {
-    let started = std::time::Instant::now();
-    let name = shown(&Reference::from_obj(&*object));
-    let outcome = match AssertUnwindSafe(reconcile(&object, &operator)).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let message = panic.downcast_ref::<&str>().map(ToString::to_string);
-            let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(PassError::Panicked { object: name.clone(), message: message.unwrap_or_default() })
-        }
+    let reference = Reference::from_obj(&*object);
+    let (name, region) = (shown(&reference), operator.index.region_of(&reference).unwrap_or_default());
+    let regions = operator.index.regions().borrow().len();
+    let Some(_place) = operator.shares.enter(&region, regions).await else {
+        return Ok(Action::await_change());
     };
+    let started = std::time::Instant::now();
+    // In a box, so that thousands that wait for a place take little room.
+    let outcome = caught(&name, Box::pin(reconcile(&object, &operator))).await;
     let word = match &outcome {
         Ok(_) => "Ok",
         Err(error) => error.as_str(),
@@ -298,6 +298,15 @@ async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, P
         Err(failed) => error!(object = %name, "{failed}. It is tried again by itself"),
     }
     outcome
+}
+
+/// Work on one object, whose panic is an error of this object alone.
+async fn caught<T>(name: &str, work: impl Future<Output = Result<T, PassError>>) -> Result<T, PassError> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
+        let message = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(PassError::Panicked { object: name.to_owned(), message: text::clean(&message) })
+    })
 }
 
 /// Long tasks, none of which may end.
@@ -324,5 +333,39 @@ impl Tasks {
             Some(Err(error)) => error.to_string(),
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_one_pass_is_an_error_of_its_object() {
+        let outcome = caught::<()>("namespace/line", async { panic!("boom\n{}", "x".repeat(5000)) });
+        let error = outcome.await.expect_err("it is an error");
+        assert_eq!(error.as_str(), "Panicked");
+        let said = error.to_string();
+        assert!(said.starts_with("the pass over namespace/line panicked: boom x"), "{said}");
+        assert!(said.len() < 1200 && !said.contains('\n'));
+        assert!(caught("namespace/line", async { Ok(7) }).await.is_ok_and(|next| next == 7), "and the next goes on");
+    }
+
+    #[tokio::test]
+    async fn the_first_long_task_that_ends_is_told_by_name() {
+        for (ends, told) in [("", "polling ended: it stopped"), ("a reason", "polling ended: a reason")] {
+            let mut tasks = Tasks::default();
+            tasks.watch_over("watching", std::future::pending());
+            tasks.watch_over("polling", async move { ends.to_owned() });
+            assert_eq!(tasks.first_to_end().await, told);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_task_that_panics_is_told_by_name() {
+        let mut tasks = Tasks::default();
+        tasks.watch_over("watching", std::future::pending());
+        tasks.watch_over("polling", async { panic!("boom") });
+        assert_eq!(tasks.first_to_end().await, "polling ended: it panicked");
     }
 }

@@ -6,6 +6,10 @@ use aws_smithy_types::date_time::Format;
 
 use super::Identified;
 use crate::core::observed::{Connection, MacSecKey, RateLimiterStatus, Tag};
+use crate::core::text;
+
+/// More keys and tags than AWS allows (3 and 50).
+const MOST: usize = 100;
 
 /// `DescribeConnections` and `UpdateConnection` answer with the same fields in two types.
 macro_rules! identified {
@@ -13,35 +17,35 @@ macro_rules! identified {
         let sdk = $sdk;
         sdk.connection_id.map(|id| {
             let connection = Connection {
-                connection_name: sdk.connection_name,
-                connection_state: sdk.connection_state.map(|state| state.as_str().to_owned().into()),
-                encryption_mode: sdk.encryption_mode.map(Into::into),
-                port_encryption_status: sdk.port_encryption_status.map(Into::into),
+                connection_name: short(sdk.connection_name),
+                connection_state: sdk.connection_state.map(|state| cut(state.as_str()).into()),
+                encryption_mode: short(sdk.encryption_mode).map(Into::into),
+                port_encryption_status: short(sdk.port_encryption_status).map(Into::into),
                 mac_sec_capable: sdk.mac_sec_capable,
-                mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().map(key).collect(),
-                owner_account: sdk.owner_account,
-                region: sdk.region,
-                location: sdk.location,
-                bandwidth: sdk.bandwidth,
+                mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().take(MOST).map(key).collect(),
+                owner_account: short(sdk.owner_account),
+                region: short(sdk.region),
+                location: short(sdk.location),
+                bandwidth: short(sdk.bandwidth),
                 // A plain integer in the SDK: absent reads as 0, which is no VLAN.
                 vlan: Some(sdk.vlan).filter(|&vlan| vlan != 0),
-                partner_name: sdk.partner_name,
-                provider_name: sdk.provider_name,
+                partner_name: short(sdk.partner_name),
+                provider_name: short(sdk.provider_name),
                 loa_issue_time: sdk.loa_issue_time.and_then(|time| time.fmt(Format::DateTime).ok()),
-                lag_id: sdk.lag_id,
-                aws_device: sdk.aws_device,
-                aws_device_v2: sdk.aws_device_v2,
-                aws_logical_device_id: sdk.aws_logical_device_id,
-                has_logical_redundancy: sdk.has_logical_redundancy.map(|word| word.as_str().to_owned()),
+                lag_id: short(sdk.lag_id),
+                aws_device: short(sdk.aws_device),
+                aws_device_v2: short(sdk.aws_device_v2),
+                aws_logical_device_id: short(sdk.aws_logical_device_id),
+                has_logical_redundancy: sdk.has_logical_redundancy.map(|word| cut(word.as_str())),
                 jumbo_frame_capable: sdk.jumbo_frame_capable,
-                tags: sdk.tags.unwrap_or_default().into_iter().map(tag).collect(),
+                tags: sdk.tags.unwrap_or_default().into_iter().take(MOST).map(tag).collect(),
                 rate_limiter_status: sdk.rate_limiter_status.map(rate_limiters),
                 partner_interconnect_mac_sec_capable: sdk.partner_interconnect_mac_sec_capable,
                 prefix_pool_size_ipv4: sdk.prefix_pool_size_ipv4,
                 prefix_pool_size_ipv6: sdk.prefix_pool_size_ipv6,
                 prefix_pool_unallocated_count_ipv4: sdk.prefix_pool_unallocated_count_ipv4,
                 prefix_pool_unallocated_count_ipv6: sdk.prefix_pool_unallocated_count_ipv6,
-                billing_mode: sdk.billing_mode.map(|mode| mode.as_str().to_owned()),
+                billing_mode: sdk.billing_mode.map(|mode| cut(mode.as_str())),
             };
             (id, connection.in_order())
         })
@@ -60,12 +64,26 @@ pub(super) fn answer(sdk: UpdateConnectionOutput) -> Option<Identified> {
     identified!(sdk)
 }
 
+/// What is longer than AWS says it can be is cut: whatever answers, a status must stay one that can be written.
+fn cut(words: &str) -> String {
+    text::cut_bytes(words, text::MESSAGE_LIMIT).to_owned()
+}
+
+fn short(words: Option<String>) -> Option<String> {
+    words.map(|words| if words.len() > text::MESSAGE_LIMIT { cut(&words) } else { words })
+}
+
 fn key(sdk: types::MacSecKey) -> MacSecKey {
-    MacSecKey { ckn: sdk.ckn, secret_arn: sdk.secret_arn, state: sdk.state, start_on: sdk.start_on }
+    MacSecKey {
+        ckn: short(sdk.ckn),
+        secret_arn: short(sdk.secret_arn),
+        state: short(sdk.state),
+        start_on: short(sdk.start_on),
+    }
 }
 
 fn tag(sdk: types::Tag) -> Tag {
-    Tag { key: sdk.key, value: sdk.value }
+    Tag { key: cut(&sdk.key), value: short(sdk.value) }
 }
 
 fn rate_limiters(sdk: types::RateLimiterStatus) -> RateLimiterStatus {

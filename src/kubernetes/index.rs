@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Reference, Watched};
 use crate::api::{DirectConnectConnection, PAUSED, RECONCILE_REQUESTED_AT};
 use crate::core::desired::{ConnectionKey, Desired, EncryptionMode, InvalidSpec, ManagementPolicy, Wish};
+use crate::core::text;
 use crate::core::turn::Turns;
 use crate::metrics::{Metrics, Resource};
 
@@ -116,6 +117,12 @@ impl Index {
         (entry.claims && first != reference).then(|| shown(first))
     }
 
+    /// The region that a resource is about, where its spec is a valid one.
+    pub fn region_of(&self, reference: &Reference) -> Option<String> {
+        let state = self.state();
+        Some(state.entries.get(reference)?.key.as_ref()?.region.clone())
+    }
+
     /// Wakes the resources of a whole region.
     pub fn wake_region(&self, region: &str) {
         let state = self.state();
@@ -216,7 +223,7 @@ impl Index {
                 uid: meta.uid.clone(),
                 generation: meta.generation,
                 paused,
-                requested_at: object.annotations().get(RECONCILE_REQUESTED_AT).cloned(),
+                requested_at: requested_at(object).map(str::to_owned),
                 deleting: meta.deletion_timestamp.is_some(),
             },
             age: (created.map(|time| time.0.to_string()).unwrap_or_default(), meta.uid.clone().unwrap_or_default()),
@@ -316,6 +323,11 @@ impl State {
 /// `namespace/name`.
 pub fn shown(reference: &Reference) -> String {
     format!("{}/{}", reference.namespace.as_deref().unwrap_or_default(), reference.name)
+}
+
+/// The value with which people asked for a look at once. It goes into status, so no more of it than fits there.
+pub fn requested_at(object: &impl kube::ResourceExt) -> Option<&str> {
+    object.annotations().get(RECONCILE_REQUESTED_AT).map(|value| text::cut_bytes(value, text::MESSAGE_LIMIT))
 }
 
 /// Whether people asked for no change for now.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
+use kube::api::ListParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -19,6 +20,9 @@ use crate::clock::dice;
 
 /// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
 const WATCH_SECONDS: u32 = 20;
+/// How often to look whether the API server's versions have gone back, and how long a look may take.
+const LOOK_BACK: Duration = Duration::from_secs(20);
+const REQUEST: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whether the list of resources has been read.
@@ -63,6 +67,32 @@ pub async fn run(
                 info!("resources are listed");
             }
         }
+    }
+}
+
+/// Ends when the API server's resource versions have gone back, and says so.
+///
+/// A watch that goes on from a version that does not exist yet is silent until it does, without any error; and nothing
+/// that was remembered of an object can be told from what it is now. So whoever waits for this starts afresh.
+pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
+    let api: Api<Watched> = match namespaces.first() {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
+    let least = ListParams::default().limit(1);
+    let mut newest: u64 = 0;
+    loop {
+        if let Ok(Ok(list)) = tokio::time::timeout(REQUEST, api.list_metadata(&least)).await
+            && let Some(version) = list.metadata.resource_version.and_then(|version| version.parse().ok())
+        {
+            if version < newest {
+                return format!(
+                    "the API server was at resource version {newest} and is now at {version}, as after the restore of an older backup; all of it has to be read anew"
+                );
+            }
+            newest = version;
+        }
+        tokio::time::sleep(LOOK_BACK.mul_f64(0.75 + 0.5 * dice())).await;
     }
 }
 

@@ -3,6 +3,7 @@
 mod operator;
 mod report;
 mod send;
+mod share;
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use tracing::debug;
 use self::operator::Sent;
 pub use self::operator::{MOST_SENDING, Operator};
 use self::send::account_of;
-use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, LastUpdate, RECONCILE_REQUESTED_AT};
+pub use self::share::Shares;
+use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::{Region, Urgency};
 use crate::core::clock::Moment;
 use crate::core::conditions::{Reason, Verdict};
@@ -22,7 +24,7 @@ use crate::core::decide::{Circumstances, Plan, Step, decide};
 use crate::core::desired::{Desired, EncryptionMode, ManagementPolicy};
 use crate::core::history::Change;
 use crate::kubernetes::events::News;
-use crate::kubernetes::index::shown;
+use crate::kubernetes::index::{requested_at, shown};
 use crate::kubernetes::{Reference, Watched};
 
 /// More steps than any pass needs; one that takes more goes on in the next.
@@ -170,12 +172,12 @@ impl<'a> Pass<'a> {
     /// Brings the history up to date with what this resource asks for. Returns since when a fresh look is asked for.
     fn begin(&mut self, object: &DirectConnectConnection, desired: &Desired, region: &Region) -> Option<Moment> {
         let (operator, uid, now) = (self.operator, object.uid().unwrap_or_default(), self.operator.clock.now());
-        let request = object.annotations().get(RECONCILE_REQUESTED_AT);
-        let request = request.filter(|&request| self.before.last_handled_reconcile_at.as_ref() != Some(request));
+        let request = requested_at(object);
+        let request = request.filter(|&request| self.before.last_handled_reconcile_at.as_deref() != Some(request));
         let (is_new, asked_at) = operator.with_memory(self.object, |memory| {
-            let is_new = memory.asked.as_ref().map(|(value, _)| value) != request;
+            let is_new = memory.asked.as_ref().map(|(value, _)| value.as_str()) != request;
             if is_new {
-                memory.asked = request.map(|request| (request.clone(), now));
+                memory.asked = request.map(|request| (request.to_owned(), now));
             }
             (is_new, memory.asked.as_ref().map(|(_, at)| *at))
         });

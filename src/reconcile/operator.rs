@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 
-use super::PassError;
+use super::{PassError, Shares};
 use crate::api::{DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::Regions;
 use crate::clock::{Clock, dice};
@@ -36,6 +36,8 @@ pub struct Operator {
     pub leadership: Leadership,
     /// Writes events.
     pub teller: Teller,
+    /// How many passes there may be at once.
+    pub shares: Shares,
     /// Times that people set.
     pub settings: Settings,
     /// Monotonic time.

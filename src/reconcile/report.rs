@@ -5,7 +5,7 @@ use kube::{Resource as _, ResourceExt};
 use tracing::info;
 
 use super::{Pass, PassError};
-use crate::api::{DirectConnectConnectionStatus, RECONCILE_REQUESTED_AT};
+use crate::api::DirectConnectConnectionStatus;
 use crate::aws::Region;
 use crate::core::clock::Moment;
 use crate::core::conditions::{self, Kind, Verdict};
@@ -13,6 +13,7 @@ use crate::core::decide::Plan;
 use crate::core::desired::{Desired, EncryptionMode};
 use crate::core::history::Look;
 use crate::kubernetes::events;
+use crate::kubernetes::index::requested_at;
 use crate::kubernetes::status::{self, WriteError};
 use crate::metrics::{Health, Resource};
 
@@ -37,9 +38,9 @@ impl Pass<'_> {
         }
         let began = region.with_history(&desired.key.id, |history| history.look().map(|look| look.began));
         if asked_at.is_some_and(|asked_at| began.is_some_and(|began| began >= asked_at))
-            && let Some(served) = self.object.annotations().get(RECONCILE_REQUESTED_AT)
+            && let Some(served) = requested_at(self.object)
         {
-            next.last_handled_reconcile_at = Some(served.clone());
+            next.last_handled_reconcile_at = Some(served.to_owned());
         }
         self.show(&mut next, desired, region, plan, verdict);
         self.write(next).await
