@@ -34,7 +34,9 @@ impl Pass<'_> {
         match desired.mode {
             Some(EncryptionMode::MustEncrypt) if plan.met => next.must_encrypt_generation = Some(desired.generation),
             Some(EncryptionMode::MustEncrypt) => {}
-            Some(EncryptionMode::NoEncrypt | EncryptionMode::ShouldEncrypt) | None => next.must_encrypt_generation = None,
+            Some(EncryptionMode::NoEncrypt | EncryptionMode::ShouldEncrypt) | None => {
+                next.must_encrypt_generation = None
+            }
         }
         let began = region.with_history(&desired.key.id, |history| history.look().map(|look| look.began));
         if asked_at.is_some_and(|asked_at| began.is_some_and(|began| began >= asked_at))
