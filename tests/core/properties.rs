@@ -154,6 +154,8 @@ struct Past {
     looks: Vec<(Moment, bool)>,
     /// The newest look as it came.
     last: Option<(Moment, bool, Option<Connection>)>,
+    /// When the newest read by id began, if that was after the last update ended.
+    read_by_id: Option<Moment>,
 }
 
 const SET: Settings = crate::given::SETTINGS;
@@ -161,7 +163,8 @@ const SET: Settings = crate::given::SETTINGS;
 impl Past {
     fn of(events: Vec<Event>) -> Self {
         let now = crate::given::second(10_000);
-        let mut past = Self { history: History::default(), now, ended: None, looks: Vec::new(), last: None };
+        let mut past =
+            Self { history: History::default(), now, ended: None, looks: Vec::new(), last: None, read_by_id: None };
         past.history.wished("uid", 1, now);
         for event in events {
             past.happens(event);
@@ -184,11 +187,11 @@ impl Past {
             }
             Event::Answered(change, answer) => {
                 self.history.answered(change, &answer, now);
-                (self.ended, self.looks) = (Some(now), Vec::new());
+                (self.ended, self.read_by_id, self.looks) = (Some(now), None, Vec::new());
             }
             Event::Refused(change, fault) => {
                 if fault.class != Class::Throttled {
-                    self.ended = Some(now);
+                    (self.ended, self.read_by_id) = (Some(now), None);
                 }
                 if fault.class == Class::Unavailable {
                     self.looks.clear();
@@ -203,6 +206,9 @@ impl Past {
     }
 
     fn sees(&mut self, began: Moment, by_id: bool, connection: Option<Connection>) {
+        if by_id && self.ended.is_none_or(|ended| began > ended) {
+            self.read_by_id = self.read_by_id.max(Some(began));
+        }
         let look = Look { began, by_id, connection: connection.clone() };
         if self.history.saw(look, SET.settle_window) {
             let works = connection.as_ref().is_some_and(works);
@@ -352,10 +358,10 @@ proptest! {
     fn every_update_is_decided_on_a_fresh_read_by_id(desired in any_wish(), past in any_past(), around in any_circumstances()) {
         let plan = plan(&desired, &past, &around, past.now);
         if matches!(plan.step, Step::Update(_)) {
-            let (began, by_id, connection) = past.last.clone().expect("it was read");
-            prop_assert!(by_id && connection.is_some());
+            let began = past.read_by_id.expect("it was read by id since the last update");
             prop_assert!(past.now.since(began) <= FRESH);
-            prop_assert!(past.ended.is_none_or(|ended| began > ended));
+            let (began, _, connection) = past.last.clone().expect("it was seen");
+            prop_assert!(connection.is_some() && past.ended.is_none_or(|ended| began > ended));
         }
     }
 

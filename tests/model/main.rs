@@ -99,11 +99,12 @@ fn holds(lines: Vec<Vec<Line>>, bound: Bound) {
 #[test]
 fn one_line_is_never_put_at_risk_and_its_wish_is_met() {
     holds(one_line(), Bound { ticks: 6, moves: 2 });
+    holds(one_line(), Bound { ticks: 4, moves: 3 });
 }
 
 #[test]
 fn two_lines_of_an_account_never_go_at_once() {
-    holds(two_lines(), Bound { ticks: 6, moves: 2 });
+    holds(two_lines(), Bound { ticks: 7, moves: 2 });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use directconnect_operator::core::decide::{Circumstances, Plan, Step, decide};
 use directconnect_operator::core::desired::{Desired, EncryptionTransition};
 use directconnect_operator::core::fault::{Class, Fault};
 use directconnect_operator::core::history::{Change, History, Look};
-use directconnect_operator::core::observed::Connection;
+use directconnect_operator::core::observed::{Connection, ConnectionState, PortEncryptionStatus};
 use directconnect_operator::core::turn::{self, Turns};
 
 use super::world::{Fate, LastUpdate, Line, Must, SET, Should, State, key};
@@ -233,17 +233,24 @@ impl State {
             line.wish.transition == EncryptionTransition::Immediate && line.witness.had_must < line.generation;
         let others = self.lines.iter().enumerate().filter(|(other, _)| *other != at);
         let another = others.into_iter().any(|(_, line)| line.witness.is_on_its_way && line.mode == Must);
-        let shown = line.history.look().and_then(|look| look.connection.as_ref()).and_then(|shown| shown.mode());
+        // Things may have changed since the read, which is as old as a read may be.
+        let Some(read) = line.history.look().and_then(|look| look.connection.as_ref()) else {
+            self.violation = Some("an update without a look");
+            return;
+        };
+        let shown = read.mode();
         let goes_down = Some(mode) < shown;
+        let is_available = read.connection_state == Some(ConnectionState::Available);
+        let works = !read.mac_sec_keys.is_empty() && read.port_encryption_status == Some(PortEncryptionStatus::Up);
         let rules = [
             (!line.wish.is_managed(), "an update of what is not managed"),
             (line.wish.paused, "an update while paused"),
-            (line.in_lag, "a mode to a member of a LAG"),
-            (!line.has_light && !goes_down, "a mode up the ladder while not available"),
+            (read.lag_id.is_some(), "a mode to a member of a LAG"),
+            (!is_available && !goes_down, "a mode up the ladder while not available"),
             (shown == Some(mode), "a mode that AWS shows already"),
             (mode != line.wish.mode && (line.wish.mode, mode) != (Must, Should), "a mode that nobody asked for"),
             (!line.witness.was_read, "an update without a read since the last"),
-            (mode == Must && !at_once && !line.works(), "must_encrypt without a working key"),
+            (mode == Must && !at_once && !works, "must_encrypt without a working key"),
             (mode == Must && !at_once && !soaked, "must_encrypt without a soaked Encryption Up"),
             (mode == Must && another, "two connections on their way to must_encrypt"),
         ];
