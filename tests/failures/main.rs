@@ -3,6 +3,10 @@
 
 mod api_server;
 mod crashes;
-
+mod hostile;
 mod leadership;
+mod load;
+mod objects;
 mod replicas;
+mod soak;
+mod told;

@@ -146,7 +146,7 @@ enum Behind {
 }
 
 struct Shared {
-    behind: Behind,
+    behind: Mutex<Arc<Behind>>,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Passing>>,
     /// Counts how often all troubles were taken back.
@@ -165,13 +165,13 @@ pub struct Front {
 impl Front {
     /// Before the API server of a kubeconfig, with the rights of its user.
     pub async fn of_api_server(kubeconfig: &Path) -> Self {
-        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        let mut config = config.expect("the kubeconfig is whole");
-        // What is refused is the operator's to try again.
-        config.default_retry = false;
-        let client = Client::try_from(config).expect("a client can be made");
-        Self::of(Behind::ApiServer(client)).await
+        Self::of(behind(kubeconfig).await).await
+    }
+
+    /// From now on, requests go to the API server of this kubeconfig, as if the one before had become it.
+    pub async fn turn_to(&self, kubeconfig: &Path) {
+        let behind = Arc::new(behind(kubeconfig).await);
+        *lock(&self.shared.behind) = behind;
     }
 
     /// Before a plain HTTP server: the simulated Direct Connect.
@@ -185,7 +185,7 @@ impl Front {
         let address = listener.local_addr().expect("it listens");
         let (struck, strikes) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            behind,
+            behind: Mutex::new(Arc::new(behind)),
             rules: Mutex::default(),
             seen: Mutex::default(),
             clear: watch::Sender::new(0),
@@ -263,6 +263,15 @@ pub fn api_server(kubeconfig: &Path) -> SocketAddr {
     let mut servers = kubeconfig.clusters.into_iter().filter_map(|cluster| cluster.cluster?.server);
     let server = servers.next().expect("it has a cluster");
     server.rsplit('/').next().and_then(|address| address.parse().ok()).expect("a URL of an address and a port")
+}
+
+async fn behind(kubeconfig: &Path) -> Behind {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = config.expect("the kubeconfig is whole");
+    // What is refused is the operator's to try again.
+    config.default_retry = false;
+    Behind::ApiServer(Client::try_from(config).expect("a client can be made"))
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -351,7 +360,8 @@ impl Shared {
 
     async fn hand_on(&self, request: Request<Bytes>) -> Result<Response<Body>, Failure> {
         let (mut head, body) = request.into_parts();
-        match &self.behind {
+        let behind = Arc::clone(&lock(&self.behind));
+        match &*behind {
             Behind::ApiServer(client) => {
                 // The client says which host, and who.
                 head.uri = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse()?;

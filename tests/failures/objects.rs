@@ -1,0 +1,96 @@
+//! Objects that change, go and come back, while something is under way.
+
+use direct_connect_simulator::{Connection, Fault, FaultKind};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use test_support::{ControlPlane, Front, REGION, World, connection, kubeconfig_via, shipped_rbac, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+#[tokio::test]
+async fn a_resource_that_is_deleted_and_made_again_under_the_same_name_is_a_new_one() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.aws.add(REGION, Connection::new("dxcon-bbbbbbbb", "old"));
+    world.apply(connection("line").id(ID).name("first")).await;
+    world.ready("line").await;
+    for (id, name) in [("dxcon-bbbbbbbb", "second"), (ID, "third")] {
+        world.delete("line").await;
+        world.apply(connection("line").id(id).name(name)).await;
+        let line = world.ready("line").await;
+        assert_eq!((line.status("connectionId"), line.status("connectionName")), (&json!(id), &json!(name)));
+        assert_eq!(line.status("lastUpdate")["connectionName"], name);
+    }
+    assert_eq!(world.updates().len(), 3);
+}
+
+#[tokio::test]
+async fn the_answer_to_an_update_belongs_to_the_generation_that_asked_for_it() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 1500 }).on("UpdateConnection").times(1));
+    world.apply(connection("line").id(ID).name("one")).await;
+    wait::until(wait::SOON, "the update to be on its way", async || world.updates().len() == 1).await;
+    world.apply(connection("line").id(ID).name("two")).await;
+    let line = world.ready("line").await;
+    assert_eq!(line.status("connectionName"), "two");
+    assert_eq!((line.status("metGeneration"), line.generation()), (&json!(2), 2));
+    let names: Vec<_> =
+        world.updates().iter().map(|call| call.parameter("connectionName").map(str::to_owned)).collect();
+    assert_eq!(names, [Some("one".to_owned()), Some("two".to_owned())]);
+    assert!(!world.updates()[0].overlaps(&world.updates()[1]), "the second is decided on after the first");
+}
+
+#[tokio::test]
+async fn a_poll_that_began_before_an_update_ended_does_not_overrule_it() {
+    let world = World::builder().flag("--settle-window", "0s").build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID)).await;
+    world.ready("line").await;
+    // The page is read before the update, and arrives after it.
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 1200 }).on("DescribeConnections").times(1));
+    let is_under_way = |call: &direct_connect_simulator::Call| call.finished.is_none();
+    wait::until(wait::SOON, "a poll to be under way", async || world.aws.calls().iter().any(is_under_way)).await;
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+    world.polls(3).await;
+    assert_eq!(world.updates().len(), 1, "{:?}", world.updates());
+    assert_eq!(world.get("line").await.status("connectionName"), "new");
+}
+
+/// After the restore of an older backup a watch that goes on from the newer version is silent, without an error.
+#[tokio::test]
+async fn an_api_server_whose_versions_go_back_makes_the_process_start_afresh() {
+    let mut world = World::builder().without_operator().build().await;
+    let restored = Arc::new(ControlPlane::start().await);
+    restored.install_crd().await;
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some(world.namespace.clone());
+    let namespaces: Api<Namespace> = Api::all(restored.client().await);
+    namespaces.create(&PostParams::default(), &namespace).await.expect("it has no such namespace yet");
+    let older = restored.service_account_kubeconfig(&world.namespace, &shipped_rbac()).await;
+
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("one")).await;
+    // The one has to be ahead of the other, which has just begun.
+    for count in 0..400 {
+        world.patch("line", json!({"metadata": {"labels": {"count": count.to_string()}}})).await;
+    }
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy()).flag("--leader-elect", "false");
+    world.start_operator();
+    world.ready("line").await;
+    front.turn_to(&older).await;
+    let exit = world.operator().wait_exit(Duration::from_secs(90)).await;
+    assert_eq!(exit.code(), Some(1));
+    let words = crate::replicas::last_words(world.operator());
+    assert!(
+        matches!(&words[..], [one] if one.contains("what is known of the cluster ended") && one.contains("older backup")),
+        "{words:?}"
+    );
+}
