@@ -63,3 +63,13 @@ fn files(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     entries.flat_map(|entry| files(&entry.expect("it can be listed").path())).collect()
 }
+
+#[test]
+fn no_file_is_too_long_to_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = ["src", "tests"].into_iter().flat_map(|folder| files(&root.join(folder)));
+    for file in sources.filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+        let lines = fs::read_to_string(&file).expect("a source is text").lines().count();
+        assert!(lines <= 600, "{} has {lines} lines", file.display());
+    }
+}

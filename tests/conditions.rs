@@ -1,0 +1,31 @@
+//! The page on conditions has every reason, with what the code makes of it.
+
+use directconnect_operator::core::conditions::{Reason, Stance};
+
+const PAGE: &str = include_str!("../docs/conditions.md");
+
+#[test]
+fn every_reason_is_on_the_page_once_and_as_it_is() {
+    let rows: Vec<Vec<&str>> = PAGE
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
+        .map(|row| row.split(" |").map(|cell| cell.trim().trim_matches('`')).collect())
+        .filter(|row: &Vec<&str>| row.len() == 6)
+        .collect();
+    for reason in Reason::ALL {
+        let of = |row: &&Vec<&str>| row[0] == reason.as_str();
+        assert_eq!(rows.iter().filter(of).count(), 1, "{}", reason.as_str());
+        let row = rows.iter().find(of).expect("it was counted");
+        let (status, with) = match reason.stance() {
+            Stance::Done => ("True", ""),
+            Stance::Reconciling => ("False", "Reconciling"),
+            Stance::Stalled => ("False", "Stalled"),
+            Stance::Held => ("False", ""),
+            // Of LinkUp and Encrypted; their tables are in the tests of the core.
+            Stance::Unknown => (row[2], ""),
+        };
+        assert_eq!((row[2], row[3]), (status, with), "{}", reason.as_str());
+        assert!(row[4..].iter().all(|cell| !cell.is_empty()), "{} lacks words", reason.as_str());
+    }
+    assert_eq!(rows.len(), Reason::ALL.len(), "a row is of no reason");
+}
