@@ -2,6 +2,7 @@
 //!
 //! The model that takes every step AWS, people, another writer and crashes can take is in `tests/model`.
 
+mod conditions;
 mod decide;
 mod desired;
 mod fault;

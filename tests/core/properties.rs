@@ -8,7 +8,9 @@ use directconnect_operator::core::decide::{Circumstances, Plan, Settings, Step, 
 use directconnect_operator::core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_operator::core::fault::{Class, Fault};
 use directconnect_operator::core::history::{Change, FRESH, History, Look};
-use directconnect_operator::core::observed::{Connection, MacSecKey};
+use directconnect_operator::core::observed::{
+    Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -227,7 +229,7 @@ impl Past {
 
 /// A key is associated, and the port says up. Written anew, so that it does not share a mistake.
 fn works(connection: &Connection) -> bool {
-    let status = connection.port_encryption_status.as_ref().map(|status| status.as_str());
+    let status = connection.port_encryption_status.as_ref().map(PortEncryptionStatus::as_str);
     let has_key = connection.mac_sec_keys.iter().any(|key| key.state.as_deref() == Some("associated"));
     status == Some("Encryption Up") && has_key
 }
@@ -315,9 +317,9 @@ proptest! {
             prop_assert_eq!(&connection.lag_id, &None);
             prop_assert_eq!(connection.vlan, None);
             prop_assert_eq!(connection.mac_sec_capable, Some(true));
-            let shown = connection.encryption_mode.as_ref().map(|mode| mode.as_str()).unwrap_or_default();
+            let shown = connection.encryption_mode.as_ref().map(ObservedMode::as_str).unwrap_or_default();
             prop_assert!(["no_encrypt", "should_encrypt", "must_encrypt"].contains(&shown), "{shown}");
-            let state = connection.connection_state.as_ref().map(|state| state.as_str()).unwrap_or_default();
+            let state = connection.connection_state.as_ref().map(ConnectionState::as_str).unwrap_or_default();
             let order = ["no_encrypt", "should_encrypt", "must_encrypt"];
             let at = |word| order.iter().position(|known| *known == word);
             let goes_down = at(rung(*mode)) < at(shown);
@@ -347,9 +349,9 @@ proptest! {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((_, connection)) = sent(&plan, &past) {
             prop_assert!(!desired.paused && desired.policy == ManagementPolicy::Manage && !around.elder);
-            let state = connection.connection_state.as_ref().map(|state| state.as_str()).unwrap_or_default();
+            let state = connection.connection_state.as_ref().map(ConnectionState::as_str).unwrap_or_default();
             prop_assert!(["requested", "pending", "available", "down"].contains(&state), "{state:?}");
-            let mode = connection.encryption_mode.as_ref().map(|mode| mode.as_str());
+            let mode = connection.encryption_mode.as_ref().map(ObservedMode::as_str);
             prop_assert_ne!(mode, Some("quantum_encrypt"));
         }
     }
@@ -384,13 +386,11 @@ proptest! {
     ) {
         let before = plan(&desired, &past, &around, past.now).verdict;
         let after = plan(&desired, &past, &around, past.now + Duration::from_secs(passed)).verdict;
-        if let (Some(before), Some(after)) = (before, after) && (before.reason, before.stale) == (after.reason, after.stale) {
-            let moved = [Reason::Settling, Reason::Contended, Reason::Updating].contains(&before.reason);
-            prop_assert!(moved || before.message == after.message, "{} / {}", before.message, after.message);
-            let numbers = |message: &str| message.split(|c: char| !c.is_ascii_digit()).map(str::to_owned).collect::<Vec<_>>();
-            if !moved {
-                prop_assert_eq!(numbers(&before.message), numbers(&after.message));
-            }
+        let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
+        // No number in it changes by itself, or status would be written for ever.
+        let words = |message: &str| message.split(|c: char| c.is_ascii_digit()).map(str::to_owned).collect::<String>();
+        if words(&before.message) == words(&after.message) {
+            prop_assert_eq!(before.message, after.message);
         }
     }
 

@@ -88,7 +88,7 @@ fn holds(lines: Vec<Vec<Line>>, bound: Bound) {
     let model = Account { lines, bound, mutant: Mutant::None, is_live: true };
     let checker = model.checker().threads(2).spawn_bfs().join();
     println!("{bound:?}: {} states", checker.unique_state_count());
-    for (property, path) in checker.discoveries() {
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let last = path.last_state();
         let later = if last.violation.is_some() { None } else { last.unmet_once_calm() };
         let (last, actions) = (last.clone(), path.into_actions());

@@ -106,6 +106,7 @@ pub struct Witness {
 }
 
 /// One connection, its resource, and what the operator remembers of it.
+#[allow(clippy::struct_excessive_bools, reason = "each can turn by itself, and does")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     // In AWS.

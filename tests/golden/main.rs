@@ -1,0 +1,250 @@
+//! Every verdict that `Ready` can carry, as the whole resource that people and tools would read, beside what kstatus
+//! makes of it. `GOLDEN=write cargo test --test golden` writes them anew.
+
+#[path = "../core/given.rs"]
+#[allow(dead_code, reason = "the words are those of the tests of the core, which use them all")]
+mod given;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use directconnect_operator::api::{
+    DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
+};
+use directconnect_operator::core::conditions::{Kind, Reason, Stance, Verdict, conditions};
+use directconnect_operator::core::decide::Plan;
+use directconnect_operator::core::desired::Desired;
+use directconnect_operator::core::fault::{Class, Fault};
+use directconnect_operator::core::history::Look;
+use directconnect_operator::kubernetes::status;
+use given::{
+    Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, lost, renames, sets, wish,
+};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// What kstatus says of a resource (sigs.k8s.io/cli-utils, `pkg/kstatus/status`, generic resources).
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kstatus {
+    InProgress,
+    Failed,
+    Current,
+}
+
+/// Its rules for generic resources, in its order.
+fn kstatus(resource: &Value) -> Kstatus {
+    let observed = &resource["status"]["observedGeneration"];
+    let condition = |kind: &str| {
+        let all = resource["status"]["conditions"].as_array();
+        let found = all.into_iter().flatten().find(|condition| condition["type"] == kind);
+        found.and_then(|condition| condition["status"].as_str())
+    };
+    if !observed.is_null() && *observed != resource["metadata"]["generation"] {
+        return Kstatus::InProgress;
+    }
+    if condition("Reconciling") == Some("True") {
+        return Kstatus::InProgress;
+    }
+    if condition("Stalled") == Some("True") {
+        return Kstatus::Failed;
+    }
+    match condition("Ready") {
+        Some("False" | "Unknown") => Kstatus::InProgress,
+        _ => Kstatus::Current,
+    }
+}
+
+/// One resource at the moment that its name says.
+struct Golden {
+    name: &'static str,
+    reason: Reason,
+    kstatus: Kstatus,
+    resource: Value,
+}
+
+fn golden(name: &'static str, reason: Reason, kstatus: Kstatus, story: &Story) -> Golden {
+    let plan = story.plan();
+    let verdict = plan.verdict.clone().expect("there is something to say");
+    let resource = resource(&story.wish, Some(&plan), &verdict, story.history.look());
+    Golden { name, reason, kstatus, resource }
+}
+
+fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, look: Option<&Look>) -> Value {
+    let spec = DirectConnectConnectionSpec {
+        connection_id: wish.key.id.clone(),
+        region: Some(REGION.into()),
+        connection_name: wish.name.clone(),
+        encryption_mode: wish.mode,
+        encryption_transition: wish.transition,
+        management_policy: wish.policy,
+    };
+    let seen = look.and_then(|look| look.connection.clone()).unwrap_or_default();
+    let now = Timestamp::from_second(1_772_442_000).expect("it is a time");
+    let status = DirectConnectConnectionStatus {
+        observed_generation: Some(wish.generation),
+        met_generation: plan.filter(|plan| plan.met).map(|_| wish.generation),
+        conditions: status::conditions(conditions(verdict, look), &[], Some(wish.generation), now),
+        connection_id: plan.map(|_| ID.into()),
+        arn: plan.and_then(|_| status::arn(REGION, ID, &seen)),
+        connection: seen,
+        drift: plan.map(|plan| status::drift(&plan.drift)).unwrap_or_default(),
+        ..DirectConnectConnectionStatus::default()
+    };
+    let mut resource = DirectConnectConnection::new("frankfurt-primary", spec);
+    resource.metadata.namespace = Some("network".into());
+    resource.metadata.generation = Some(wish.generation);
+    if wish.paused {
+        let paused = ("directconnect-operator.dev/paused".to_owned(), "true".to_owned());
+        resource.metadata.annotations = Some([paused].into());
+    }
+    resource.status = Some(status);
+    serde_json::to_value(resource).expect("a resource is JSON")
+}
+
+fn all() -> Vec<Golden> {
+    use Kstatus::{Current, Failed, InProgress};
+    let should = || wish().to(Should);
+    let must = || wish().to(Must);
+    let keyed = || line().key("associated");
+    let denied = || Fault { operation: "DescribeConnections", ..fault(Class::AccessDenied) };
+    let mut disputed = given(wish().name("fra-2")).sees(line());
+    for _ in 0..3 {
+        disputed = disputed.gets_answer(renames("fra-2"), &line().named("fra-2")).after(61).sees(line());
+    }
+    let invalid = Verdict::new(Reason::InvalidSpec, "spec.region is not set and the operator has no region of its own");
+    let unread = || given(wish().name("fra-2"));
+    let cut = keyed().mode("must_encrypt").state("down");
+    let refused = |class| unread().sees(line()).after(1).gets_refusal(renames("fra-2"), fault(class));
+    let stale = |class| given(should()).sees(line()).was_met(1).polls_fail(class).after(180);
+    let goldens = vec![
+        golden("in_sync", Reason::InSync, Current, &given(should()).sees(line())),
+        golden("in_sync_paused", Reason::InSync, Current, &given(should().paused()).sees(line())),
+        golden("in_sync_encryption_down", Reason::InSync, Current, &given(must()).sees(cut)),
+        golden("observed", Reason::Observed, Current, &given(should().observing()).sees(line())),
+        golden("updating", Reason::Updating, InProgress, &unread().sees(line())),
+        golden(
+            "settling",
+            Reason::Settling,
+            InProgress,
+            &unread().sees(line()).gets_refusal(renames("fra-2"), lost()).after(1).sees(line()),
+        ),
+        golden(
+            "waiting_for_available",
+            Reason::WaitingForAvailable,
+            InProgress,
+            &given(must()).sees(line().state("pending")),
+        ),
+        golden("waiting_for_encryption_up", Reason::WaitingForEncryptionUp, InProgress, &given(must()).sees(keyed())),
+        golden("waiting_for_soak", Reason::WaitingForEncryptionUp, InProgress, &given(must()).sees(encrypted_line())),
+        golden(
+            "waiting_for_turn",
+            Reason::WaitingForTurn,
+            InProgress,
+            &given(must()).waits_for("network/frankfurt-backup").soaks(&encrypted_line()),
+        ),
+        golden("throttled", Reason::Throttled, InProgress, &refused(Class::Throttled)),
+        golden("aws_unavailable", Reason::AwsUnavailable, InProgress, &refused(Class::Unavailable)),
+        golden("unknown_mode", Reason::AwsUnavailable, InProgress, &given(must()).sees(line().mode("quantum_encrypt"))),
+        golden("no_macsec_key", Reason::NoMacSecKey, Failed, &given(must()).sees(line())),
+        golden(
+            "macsec_not_supported",
+            Reason::MacSecNotSupported,
+            Failed,
+            &given(must()).sees(line().hosted(101).without_mode()),
+        ),
+        golden("lag_member", Reason::LagMember, Failed, &given(must()).sees(line().in_lag("dxlag-fg5678cd"))),
+        golden(
+            "encryption_not_up",
+            Reason::EncryptionNotUp,
+            Failed,
+            &given(must()).sees(keyed()).after(600).sees(keyed()),
+        ),
+        golden("not_found", Reason::NotFound, Failed, &unread().misses()),
+        golden("connection_gone", Reason::ConnectionGone, Failed, &unread().sees(line().state("deleted"))),
+        golden(
+            "access_denied",
+            Reason::AccessDenied,
+            Failed,
+            &unread().sees(line()).after(1).read_fails(denied()).after(40),
+        ),
+        golden("access_denied_unread", Reason::AccessDenied, Failed, &unread().polls_fail(Class::AccessDenied)),
+        golden(
+            "credentials_invalid",
+            Reason::CredentialsInvalid,
+            Failed,
+            &unread().polls_fail(Class::CredentialsInvalid),
+        ),
+        golden("request_rejected", Reason::RequestRejected, Failed, &refused(Class::Rejected)),
+        Golden {
+            name: "invalid_spec",
+            reason: Reason::InvalidSpec,
+            kstatus: Failed,
+            resource: resource(&wish(), None, &invalid, None),
+        },
+        golden("conflict", Reason::Conflict, Failed, &unread().has_elder("network/elder").sees(line())),
+        golden("contended", Reason::Contended, Failed, &disputed),
+        golden("paused", Reason::Paused, InProgress, &given(wish().to(No).paused()).sees(line())),
+        golden("drifted", Reason::Drifted, InProgress, &given(wish().to(No).observing()).sees(line())),
+        golden("stale_reconciling", Reason::ObservationStale, InProgress, &stale(Class::Unavailable)),
+        golden("stale_stalled", Reason::ObservationStale, Failed, &stale(Class::AccessDenied)),
+    ];
+    let sent = given(must()).soaks(&encrypted_line()).sends(&sets(Must));
+    assert_eq!(sent.plan().verdict.map(|verdict| verdict.reason), Some(Reason::Updating));
+    goldens
+}
+
+fn ready(resource: &Value) -> &Value {
+    let all = resource["status"]["conditions"].as_array().expect("there are conditions");
+    all.iter().find(|condition| condition["type"] == Kind::Ready.as_str()).expect("Ready is among them")
+}
+
+#[test]
+fn kstatus_reads_the_verdict() {
+    for golden in all() {
+        assert_eq!(ready(&golden.resource)["reason"], golden.reason.as_str(), "{}", golden.name);
+        assert_eq!(kstatus(&golden.resource), golden.kstatus, "{}", golden.name);
+    }
+}
+
+#[test]
+fn every_reason_of_ready_is_among_them() {
+    let shown: BTreeSet<&str> = all().iter().map(|golden| golden.reason.as_str()).collect();
+    let of_ready = |reason: &Reason| reason.stance() != Stance::Unknown || *reason == Reason::ObservationStale;
+    let expected: BTreeSet<&str> =
+        Reason::ALL.iter().filter(|reason| of_ready(reason)).map(|reason| reason.as_str()).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn a_new_spec_is_in_progress_until_it_is_observed() {
+    for mut golden in all() {
+        golden.resource["metadata"]["generation"] = json!(99);
+        assert_eq!(kstatus(&golden.resource), Kstatus::InProgress, "{}", golden.name);
+    }
+    // The default that the CRD gives a status keeps an empty one from passing for a healthy one.
+    let new = json!({ "metadata": { "generation": 1 }, "status": { "observedGeneration": -1 } });
+    assert_eq!(kstatus(&new), Kstatus::InProgress);
+}
+
+#[test]
+fn resources_read_as_they_are_stored() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/status");
+    let write = std::env::var_os("GOLDEN").is_some_and(|word| word == "write");
+    let mut names = BTreeSet::new();
+    for Golden { name, kstatus, resource, .. } in all() {
+        let path = folder.join(format!("{name}.yaml"));
+        let yaml = serde_saphyr::to_string(&resource).expect("a resource is YAML");
+        let expected = format!("# kstatus: {kstatus:?}\n{yaml}");
+        if write {
+            fs::write(&path, &expected).expect("it can be written");
+        }
+        let stored = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(stored, expected, "{} differs: GOLDEN=write cargo test --test golden", path.display());
+        names.insert(format!("{name}.yaml"));
+    }
+    for entry in fs::read_dir(folder).expect("it can be listed") {
+        let name = entry.expect("it can be read").file_name();
+        assert!(names.contains(&*name.to_string_lossy()), "{} is of no verdict any more", name.display());
+    }
+}
