@@ -35,7 +35,7 @@ impl Pass<'_> {
             Some(EncryptionMode::MustEncrypt) if plan.met => next.must_encrypt_generation = Some(desired.generation),
             Some(EncryptionMode::MustEncrypt) => {}
             Some(EncryptionMode::NoEncrypt | EncryptionMode::ShouldEncrypt) | None => {
-                next.must_encrypt_generation = None
+                next.must_encrypt_generation = None;
             }
         }
         let began = region.with_history(&desired.key.id, |history| history.look().map(|look| look.began));
