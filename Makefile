@@ -21,7 +21,8 @@ demo: control-plane-build ## watch the operator at work on a real API server and
 
 .PHONY: test
 test: control-plane-build ## run every test
-	cargo test --workspace --locked
+	@# Most tests wait most of the time, so there may be more of them at once than there are cores.
+	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: lint

@@ -165,6 +165,11 @@ impl History {
             self.working_since = None;
             self.down_since = None;
         }
+        let is_news = self.look.as_ref().is_none_or(|before| before.connection != look.connection);
+        if !look.by_id && is_news {
+            // What the read by id showed is not what is decided on now.
+            self.read_by_id = None;
+        }
         self.look = Some(look);
         true
     }
@@ -339,7 +344,7 @@ impl History {
     }
 
     /// Whether an update may be decided on: this connection alone has been read, by a read that began after the last
-    /// update ended and no more than [`FRESH`] ago. A poll that came after it only adds to what is known.
+    /// update ended and no more than [`FRESH`] ago. A poll after it that shows the same only adds to what is known.
     pub fn is_fresh(&self, now: Moment) -> bool {
         self.read_by_id.is_some_and(|began| !self.is_late(began) && now.since(began) <= FRESH)
     }
