@@ -5,13 +5,13 @@ use std::time::Duration;
 use directconnect_operator::core::clock::Moment;
 use directconnect_operator::core::conditions::Reason;
 use directconnect_operator::core::decide::{Circumstances, Plan, Step, decide};
-use directconnect_operator::core::desired::{Desired, EncryptionTransition};
+use directconnect_operator::core::desired::{Desired, EncryptionMode, EncryptionTransition};
 use directconnect_operator::core::fault::{Class, Fault};
 use directconnect_operator::core::history::{Change, History, Look};
 use directconnect_operator::core::observed::{Connection, ConnectionState, PortEncryptionStatus};
 use directconnect_operator::core::turn::{self, Turns};
 
-use super::world::{Fate, LastUpdate, Line, Must, SET, Should, State, key};
+use super::world::{Fate, LastUpdate, Line, Must, No, SET, Should, State, key};
 
 const ACCOUNT: &str = "111122223333";
 /// More steps than any pass needs.
@@ -91,7 +91,7 @@ impl State {
                 other: self.turns.other(ACCOUNT, &desired.key),
                 asked_at: None,
                 met_generation: line.met_generation,
-                mode_sent: line.last_update.map(|last| (last.mode, last.generation)),
+                mode_sent: line.mode_sent(),
             };
             let plan = mutant.decide(&desired, &line.history, &around, now);
             match plan.step {
@@ -117,6 +117,11 @@ impl State {
         line.wake_at = plan.look_again;
         if plan.met {
             line.met_generation = line.met_generation.max(Some(desired.generation));
+        }
+        match line.wish.mode {
+            Must if plan.met => line.must_generation = Some(desired.generation),
+            Must => {}
+            No | Should => line.must_generation = None,
         }
         let on_its_way = line.wish.is_managed() && turn::is_on_its_way(desired, &line.history, &SET, now);
         if on_its_way {
@@ -165,8 +170,11 @@ impl State {
             return true;
         }
         let line = &mut self.lines[at];
-        let earlier = line.last_update;
+        let earlier = (line.last_update, line.must_generation);
         line.last_update = Some(LastUpdate { mode, generation: line.generation, at: now });
+        if mode == Must {
+            line.must_generation = Some(line.generation);
+        }
         let fate = std::mem::replace(&mut line.fate, Fate::Done);
         let took = match fate {
             Fate::Done | Fate::DoneButReadsLag => true,
@@ -186,8 +194,7 @@ impl State {
                 line.lag = Some((old, now + Duration::from_secs(59)));
             }
         }
-        // A call that AWS answers with a failure is tried again.
-        if mode == Must && !matches!(fate, Fate::Throttled | Fate::Failed { .. }) {
+        if mode == Must && fate != Fate::Throttled {
             line.witness.had_must = line.generation;
         }
         let unavailable = Fault::new(Class::Unavailable, "UpdateConnection", "it failed");
@@ -203,12 +210,13 @@ impl State {
                 return false;
             }
             Fate::Lost { .. } => Fault { in_doubt: true, ..unavailable },
-            Fate::Failed { .. } => unavailable,
+            Fate::Failed { .. } => Fault { request_id: Some("5b8cf2b7".into()), ..unavailable },
             Fate::Throttled => Fault::new(Class::Throttled, "UpdateConnection", "slow down"),
         };
-        if !fault.in_doubt {
-            line.last_update = earlier;
-        } else if mutant == Mutant::TakesLostForUnsent {
+        if !fault.may_have_had_an_effect() {
+            (line.last_update, line.must_generation) = earlier;
+        }
+        if fault.in_doubt && mutant == Mutant::TakesLostForUnsent {
             return true;
         }
         // The die is such that the next try is at the next tick.
@@ -229,8 +237,9 @@ impl State {
             .works_since
             .zip(line.witness.last_look)
             .is_some_and(|(since, last)| last.since(since) >= SET.encryption_soak);
-        let at_once =
-            line.wish.transition == EncryptionTransition::Immediate && line.witness.had_must < line.generation;
+        let at_once = line.wish.transition == EncryptionTransition::Immediate
+            && line.witness.had_must < line.generation
+            && !line.witness.was_met;
         let others = self.lines.iter().enumerate().filter(|(other, _)| *other != at);
         let another = others.into_iter().any(|(_, line)| line.witness.is_on_its_way && line.mode == Must);
         // Things may have changed since the read, which is as old as a read may be.
@@ -259,6 +268,13 @@ impl State {
 }
 
 impl Line {
+    /// A mode that was sent before, as status tells it.
+    fn mode_sent(&self) -> Option<(EncryptionMode, i64)> {
+        let last = self.last_update.map(|last| (last.mode, last.generation));
+        let must = self.must_generation.map(|generation| (Must, generation));
+        last.filter(|(_, generation)| *generation >= self.generation).or(must).or(last)
+    }
+
     /// A read of this line, by itself or with the whole account.
     fn look(&mut self, by_id: bool, now: Moment) {
         let connection = self.shown(now);
@@ -275,6 +291,7 @@ impl Line {
         let shown = self.history.look().and_then(|look| look.connection.as_ref()).and_then(Connection::mode);
         if shown == Some(Must) && self.wish.mode == Must {
             self.witness.had_must = self.witness.had_must.max(self.generation);
+            self.witness.was_met = true;
         }
     }
 }

@@ -101,8 +101,10 @@ pub struct Witness {
     pub was_read: bool,
     /// `must_encrypt` went out, may be in effect, is wanted, and has not been followed by a soak.
     pub is_on_its_way: bool,
-    /// Newest generation that `must_encrypt` went out for, or that AWS was seen to match.
+    /// Newest generation that `must_encrypt` went out for, or was seen in AWS for.
     pub had_must: i64,
+    /// AWS was seen to have `must_encrypt` since it has been wanted without a break.
+    pub was_met: bool,
 }
 
 /// One connection, its resource, and what the operator remembers of it.
@@ -122,6 +124,7 @@ pub struct Line {
     pub wish: Wish,
     pub generation: i64,
     pub met_generation: Option<i64>,
+    pub must_generation: Option<i64>,
     pub last_update: Option<LastUpdate>,
     // In the operator.
     pub history: History,
@@ -143,6 +146,7 @@ impl Line {
             wish: Wish::SHOULD,
             generation: 1,
             met_generation: None,
+            must_generation: None,
             last_update: None,
             history: History::default(),
             wake_at: None,
@@ -321,6 +325,7 @@ impl State {
                 line.generation += i64::from(Wish { paused: false, ..wish } != Wish { paused: false, ..line.wish });
                 line.wish = wish;
                 line.witness.is_on_its_way &= wish.mode == Must && wish.is_managed();
+                line.witness.was_met &= wish.mode == Must;
                 if wish.deleted {
                     self.delete(at, mutant);
                 } else {
