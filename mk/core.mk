@@ -4,7 +4,7 @@ CORE_ALONE := $(TARGET)/core-alone
 
 .PHONY: mutants
 mutants: cargo-mutants core-alone ## change the core in every small way, and see that a test notices
-	cd "$(CORE_ALONE)" && cargo mutants --no-shuffle --caught=false --unviable=false $(ARGS)
+	cd "$(CORE_ALONE)" && PROPTEST_CASES=100 env -u CARGO_TARGET_DIR cargo mutants --in-place --no-shuffle $(ARGS)
 
 # A package of src/core and tests/core alone.
 .PHONY: core-alone

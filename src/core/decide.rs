@@ -451,8 +451,10 @@ fn act(desired: &Desired, history: &History, now: Moment, name: Need<String>, mo
     }
     if change.is_empty() {
         // Each has its time to be looked at again, whichever of them is told.
-        let again = held.iter().filter_map(|(_, _, again)| *again).filter(|&at| at > now).min();
-        let told = held.into_iter().min_by_key(|(reason, _, _)| rank(*reason));
+        let again = held.iter().filter_map(|(_, _, again)| *again).min();
+        // What needs a person goes before what needs time, and contention before the rest: a name needs a person for no
+        // other reason, and stands first.
+        let told = held.into_iter().min_by_key(|(reason, _, _)| reason.stance() != Stance::Stalled);
         let (reason, message) = told.map_or((Reason::InSync, String::new()), |(reason, message, _)| (reason, message));
         return Plan::rest(reason, message).at(again);
     }
@@ -469,15 +471,6 @@ fn updating(change: &Change, id: &str) -> String {
     let mode = change.mode.map(|mode| format!("encryptionMode to {mode}"));
     let what: Vec<String> = name.into_iter().chain(mode).collect();
     format!("setting {} of {id}", what.join(" and "))
-}
-
-/// Which of two reasons to wait is told: contention first, then what needs a person, then what needs time.
-fn rank(reason: Reason) -> u8 {
-    match (reason, reason.stance()) {
-        (Reason::Contended, _) => 0,
-        (_, Stance::Stalled) => 1,
-        _ => 2,
-    }
 }
 
 /// Whether looks must now be close together: MACsec works, and either `must_encrypt` waits for that to have held, or it

@@ -227,8 +227,8 @@ impl History {
     /// An update was answered at `now`. The answer counts as a read of name, mode and state.
     pub fn answered(&mut self, change: Change, answer: &Connection, now: Moment) {
         let stage = |shown: bool| if shown { Stage::Answered } else { Stage::Sent };
-        let name = stage(change.name.is_some() && change.name == answer.connection_name);
-        let mode = stage(change.mode.is_some() && change.mode == answer.mode());
+        let name = stage(change.name == answer.connection_name);
+        let mode = stage(change.mode == answer.mode());
         self.ended(change, now, name, mode);
         if let Some(connection) = self.look.as_mut().and_then(|look| look.connection.as_mut()) {
             connection.connection_name.clone_from(&answer.connection_name);

@@ -12,7 +12,8 @@ use crate::given::{Asks, Line, Must, No, Should, encrypted_line, fault, given, l
 fn what_is_as_asked_needs_nothing() {
     given(wish()).sees(line()).rests(Reason::InSync).says("manages neither");
     given(wish().name("fra-1")).sees(line()).rests(Reason::InSync).says("AWS has what the spec asks for");
-    given(wish().name("fra-1").to(Should)).polls(line()).rests(Reason::InSync);
+    let polled = given(wish().name("fra-1").to(Should)).polls(line()).rests(Reason::InSync);
+    assert_eq!(polled.plan().verdict.map(|verdict| verdict.message), Some("AWS has what the spec asks for".into()));
     given(wish().to(No)).sees(line().incapable().without_mode()).rests(Reason::InSync);
     let plan = given(wish().name("fra-1").to(Should)).sees(line()).plan();
     assert!(plan.met && plan.drift.is_empty() && plan.look_again.is_none(), "{plan:?}");
@@ -276,10 +277,32 @@ fn a_failed_read_shows_at_once_where_an_update_is_due() {
 }
 
 #[test]
+fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
+    let unavailable = || fault(Class::Unavailable);
+    let story = given(wish().name("fra-2")).polls(line()).after(175).read_fails(unavailable()).looks_again_in(1);
+    let story = story.after(1).reads().says("setting connectionName").looks_again_in(4);
+    let story = story.after(4).reads().read_fails(unavailable()).rests(Reason::AwsUnavailable).looks_again_in(2);
+    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
+    let story = story.after(2).reads();
+    assert_eq!(story.plan().look_again, None);
+    // Before the first read it is the poller that tries again.
+    let story = given(wish().name("fra-2")).read_fails(unavailable()).rests(Reason::AwsUnavailable).looks_again_in(1);
+    assert_eq!(story.after(1).rests(Reason::AwsUnavailable).plan().look_again, None);
+}
+
+#[test]
+fn what_is_met_says_so_while_a_look_that_was_asked_for_fails() {
+    let mut story = given(wish().name("fra-1")).sees(line()).after(20);
+    story.asked_at = Some(story.now);
+    story.read_fails(fault(Class::Throttled)).rests(Reason::InSync).looks_again_in(1);
+}
+
+#[test]
 fn before_the_first_read_the_fault_shows_at_once_unless_the_wish_was_met() {
     let story = given(wish().name("fra-2"));
     assert_eq!((story.plan().verdict, story.plan().step), (None, Step::Rest));
-    story.polls_fail(Class::CredentialsInvalid).rests(Reason::CredentialsInvalid);
+    let story = story.polls_fail(Class::CredentialsInvalid).rests(Reason::CredentialsInvalid);
+    assert!(story.plan().verdict.is_some_and(|verdict| !verdict.stale), "it is no older than its resource");
     let mut story = given(wish().name("fra-2")).was_met(1).polls_fail(Class::Unavailable);
     story.now = crate::given::second(30);
     assert_eq!(story.plan().verdict, None, "status is kept for a while");

@@ -112,6 +112,15 @@ fn a_lost_answer_leads_to_reads_and_never_to_a_second_send_at_once() {
 }
 
 #[test]
+fn a_mode_whose_answer_was_lost_holds_back_itself_and_no_other_wish() {
+    let must = line().mode("must_encrypt");
+    let story = given(wish().to(Should)).sees(must.clone()).after(1).gets_refusal(sets(Should), lost());
+    let story =
+        story.after(1).sees(must.clone()).rests(Reason::Settling).says("should_encrypt was sent").looks_again_in(59);
+    story.wishes(wish().to(No).generation(2)).sends(&sets(No));
+}
+
+#[test]
 fn a_lost_answer_is_no_dispute() {
     let mut story = given(wish().name("fra-2")).sees(line());
     for _ in 0..5 {

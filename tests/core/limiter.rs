@@ -79,6 +79,14 @@ fn calls_that_were_under_way_together_count_as_one_throttle() {
 }
 
 #[test]
+fn the_first_throttle_counts_whatever_was_under_way() {
+    let mut limiter = Limiter::default();
+    limiter.took(second(10));
+    limiter.throttled(second(10), 1.0);
+    assert_eq!((gap(&limiter).as_millis(), limiter.ready_at().since(second(10)).as_millis()), (142, 500));
+}
+
+#[test]
 fn a_throttle_never_brings_a_call_forward() {
     let mut limiter = Limiter::default();
     limiter.took(second(10));

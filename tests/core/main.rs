@@ -10,6 +10,7 @@ mod given;
 mod guard;
 mod history;
 mod limiter;
+mod observed;
 mod properties;
 mod text;
 mod turn;

@@ -118,12 +118,16 @@ fn what_may_yet_have_taken_effect_is_on_its_way() {
     assert!(under_way(&story));
     let story = story.after(1).sees(encrypted_line());
     assert!(under_way(&story), "a server that failed may have done it");
-    let story = story.after(60);
+    let story = story.after(58);
+    assert!(under_way(&story), "the window is not over");
+    let story = story.after(1);
     assert!(!under_way(&story), "the window is over, and a read since shows the old mode");
     let story = story.sees(line().mode("must_encrypt"));
     assert!(under_way(&story), "it did it after all");
     let unread = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), unavailable());
     assert!(under_way(&unread.after(3600)), "no read has said since");
+    let unread = given(wish().to(Must)).soaks(&encrypted_line()).gets_refusal(sets(Must), unavailable());
+    assert!(under_way(&unread.after(3600)), "a read that began as it ended says nothing");
 }
 
 #[test]
