@@ -3,7 +3,9 @@
 use crate::replicas::last_words;
 use direct_connect_simulator::Connection;
 use std::time::Duration;
-use test_support::{Front, REGION, Trouble, Weather, Wire, World, api_server, connection, kubeconfig_via, wait};
+use test_support::{
+    Front, Passing, REGION, Trouble, Weather, Wire, World, api_server, connection, kubeconfig_via, wait,
+};
 
 const ID: &str = "dxcon-aaaaaaaa";
 /// How long a silent API server may go unnoticed, and a good deal more for a busy machine.
@@ -43,9 +45,13 @@ async fn reaches(world: &World, name: &str, deadline: Duration) {
 #[tokio::test]
 async fn a_list_that_nobody_answers_is_given_up_and_tried_again() {
     let (mut world, front) = behind_front().await;
-    front.trouble_from(0, 1, Trouble::HangBefore, test_support::Passing::reads_resources);
+    // A list that is streamed ends as a watch does; a plain one has nothing but the limit of its connection.
+    front.trouble(Trouble::status(422, "Invalid", "no streams"), Passing::is_streaming_list);
+    front.trouble_from(0, 1, Trouble::HangBefore, |request| {
+        request.lists_resources() && !request.query.contains("limit=1&") && !request.query.ends_with("limit=1")
+    });
     world.start_operator();
-    front.strikes().await;
+    wait::until(wait::SOON, "a list that hangs", async || front.strikes().await.lists_resources()).await;
     reaches(&world, "one", AFTER_SILENCE).await;
 }
 

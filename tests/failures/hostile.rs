@@ -2,7 +2,7 @@
 
 use direct_connect_simulator::{Connection, Fault, FaultKind, Tag};
 use serde_json::Value;
-use test_support::{REGION, World, connection, wait};
+use test_support::{REGION, Resource, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
 /// Longest word that any field of a status may be: AWS's words, and what is said around them.
@@ -69,6 +69,13 @@ async fn whatever_aws_answers_the_operator_lives_and_says_no_more_than_fits() {
             line.port_encryption_status = Some(word.clone());
             line.tags = Some(vec![Tag { key: word.clone(), value: Some(word.clone()) }; 110]);
         });
+        // Shown as far as it fits; what could not be written would not be there at all.
+        let shown = |line: &Resource| {
+            line.status("location")
+                .as_str()
+                .is_some_and(|shown| word.starts_with(shown) && shown.len() >= word.len().min(1000))
+        };
+        world.until("line", "shown with the word", shown).await;
         world.polls(2).await;
         is_bounded(&world).await;
     }
