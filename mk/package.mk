@@ -4,7 +4,6 @@ DOCKER ?= docker
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 IMAGE ?= directconnect-operator:$(VERSION)
 CARGO_CYCLONEDX := 0.5.9
-HADOLINT := 2.15.1
 
 .PHONY: image
 image: ## build the image (IMAGE=registry/name:tag, DOCKER=podman), and tell its size
@@ -20,6 +19,11 @@ test-packaging: control-plane-build ## test chart, manifests, alerts and health 
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: sbom
-sbom: ## write directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
+sbom: ## write target/directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
 	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install cargo-cyclonedx --locked --version $(CARGO_CYCLONEDX)
-	cargo cyclonedx --manifest-path Cargo.toml --format json --override-filename directconnect-operator.cdx
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename directconnect-operator.cdx
+	@# It writes one beside every manifest of the workspace; only the operator's is about what is shipped.
+	@mkdir -p "$(TARGET)"
+	@mv directconnect-operator.cdx.json "$(TARGET)"/
+	@rm tests/*/directconnect-operator.cdx.json
+	@echo "$(TARGET)/directconnect-operator.cdx.json: $$(grep -c '"purl"' "$(TARGET)/directconnect-operator.cdx.json") packages"
