@@ -303,8 +303,13 @@ fn before_the_first_read_the_fault_shows_at_once_unless_the_wish_was_met() {
     assert_eq!((story.plan().verdict, story.plan().step), (None, Step::Rest));
     let story = story.polls_fail(Class::CredentialsInvalid).rests(Reason::CredentialsInvalid);
     assert!(story.plan().verdict.is_some_and(|verdict| !verdict.stale), "it is no older than its resource");
-    let mut story = given(wish().name("fra-2")).was_met(1).polls_fail(Class::Unavailable);
+    let mut story = given(wish().name("fra-2"));
     story.now = crate::given::second(30);
+    let story = story.polls_fail(Class::Unavailable).rests(Reason::AwsUnavailable);
+    assert_eq!(story.plan().look_again, None, "it does not become stale");
+    let story = story.was_met(1).polls_work();
+    assert_eq!((story.plan().verdict, story.plan().look_again), (None, None), "nothing has failed");
+    let story = story.polls_fail(Class::Unavailable);
     assert_eq!(story.plan().verdict, None, "status is kept for a while");
     let story = story.looks_again_in(150).after(150).rests(Reason::AwsUnavailable);
     assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));

@@ -18,35 +18,24 @@ use proptest::sample::select;
 
 use crate::given::{Must, No, Should, line, wish};
 
-fn moded(modes: &'static [&'static str]) -> impl Strategy<Value = Option<String>> {
-    select(modes).prop_map(|word| (!word.is_empty()).then(|| word.to_owned()))
+/// One of these words; an empty one is none at all.
+fn word(words: &[&[&'static str]]) -> impl Strategy<Value = Option<String>> + use<> {
+    select(words.concat()).prop_map(|word| (!word.is_empty()).then(|| word.to_owned()))
 }
 
 /// Mostly a line that an update could go to, sometimes anything.
 fn any_connection() -> impl Strategy<Value = Connection> {
     let states = &[
-        "available",
-        "available",
-        "available",
-        "available",
-        "down",
-        "pending",
-        "requested",
-        "ordering",
-        "deleting",
-        "deleted",
-        "rejected",
-        "unknown",
-        "marvellous",
-        "",
+        &["available"; 12][..],
+        &["down", "pending", "requested", "ordering", "deleting", "deleted", "rejected", "unknown", "marvellous", ""],
     ];
-    let modes = &["should_encrypt", "should_encrypt", "no_encrypt", "must_encrypt", "unknown", "quantum_encrypt", ""];
-    let statuses = &["Encryption Up", "Encryption Up", "Encryption Up", "Encryption Down", "Encryption Sideways", ""];
+    let modes = &[&["should_encrypt"; 6][..], &["no_encrypt", "must_encrypt", "unknown", "quantum_encrypt", ""]];
+    let statuses = &[&["Encryption Up"; 3][..], &["Encryption Down", "Encryption Sideways", ""]];
     let keys =
         select(&["associated", "associated", "associated", "associating", "disassociating", "disassociated"][..]);
     (
         option::of(select(&["fra-1", "fra-2", "mine"][..])),
-        (moded(states), moded(modes), moded(statuses)),
+        (word(states), word(modes), word(statuses)),
         vec(keys, 0..3),
         prop_oneof![6 => Just(Some(true)), 1 => Just(Some(false)), 1 => Just(None)],
         prop_oneof![8 => Just(None), 1 => Just(Some("dxlag-1".to_owned()))],
@@ -235,7 +224,16 @@ fn works(connection: &Connection) -> bool {
 }
 
 fn any_past() -> impl Strategy<Value = Past> {
-    vec(any_event(), 0..24).prop_map(Past::of)
+    // Most end with a read by itself, or with MACsec seen working for a while: an update is often due then.
+    let read =
+        any_connection().prop_map(|connection| Event::Seen { began: 0, by_id: true, connection: Some(connection) });
+    (vec(any_event(), 0..24), option::weighted(0.8, read), select(&[0, 0, 5, 6][..])).prop_map(
+        |(mut events, read, ups)| {
+            events.extend(read.into_iter().flat_map(|read| [Event::Passed(1), read]));
+            events.extend(std::iter::repeat_n(Event::StillUp, ups));
+            Past::of(events)
+        },
+    )
 }
 
 /// Circumstances that own what they are about.

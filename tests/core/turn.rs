@@ -1,5 +1,6 @@
 //! One connection of an account at a time on its way to `must_encrypt`.
 
+use directconnect_operator::core::conditions::Reason;
 use directconnect_operator::core::desired::ConnectionKey;
 use directconnect_operator::core::fault::Class;
 use directconnect_operator::core::turn::{Turns, is_on_its_way};
@@ -148,4 +149,23 @@ fn after_a_restart_it_is_on_its_way_until_a_look_proves_it_or_shows_otherwise() 
     let story = story.sees(line().mode("must_encrypt"));
     assert!(under_way(&story));
     assert!(!under_way(&story.after(1).sees(line())));
+}
+
+#[test]
+fn a_turn_in_doubt_is_looked_at_again_when_it_can_be_known() {
+    let doubtful = || given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(sets(Must), lost());
+    let story = doubtful().after(1).sees(line()).rests(Reason::NoMacSecKey).looks_again_in(59);
+    assert_eq!(story.after(59).plan().look_again, None);
+    // Nobody reads by itself what is paused; but others wait for it.
+    let paused = || doubtful().wishes(wish().to(Must).paused());
+    let story = paused().rests(Reason::Paused).looks_again_in(60).after(60).reads();
+    story.sees(line()).rests(Reason::Paused);
+    // Nobody waits for what is wanted elsewhere, or is another resource's.
+    let elsewhere = doubtful().wishes(wish().to(Should).paused()).after(60);
+    assert_eq!(elsewhere.rests(Reason::InSync).plan().look_again, None);
+    let younger = paused().has_elder("net/old").rests(Reason::Conflict);
+    assert_eq!(younger.plan().look_again, None);
+    assert_eq!(younger.after(60).rests(Reason::Conflict).plan().look_again, None);
+    let observer = doubtful().wishes(wish().to(Must).observing()).rests(Reason::Drifted);
+    assert_eq!(observer.after(60).rests(Reason::Drifted).plan().look_again, None);
 }
