@@ -33,8 +33,8 @@ use crate::server;
 const GRACE: Duration = Duration::from_millis(3500);
 /// How long all else may take: passes that write down what came of an update.
 const SHORT_GRACE: Duration = Duration::from_millis(300);
-/// How long the API server may take to let the lease go.
-const RELEASE: Duration = Duration::from_secs(1);
+/// How long everything may take after SIGTERM; what is left of it, the API server may take to let the lease go.
+const FAREWELL: Duration = Duration::from_millis(4700);
 /// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
 const API_SILENCE: Duration = Duration::from_secs(30);
 
@@ -126,6 +126,7 @@ async fn start(flags: &Run) -> Result<(), String> {
         ended = tasks.first_to_end() => Err(ended),
         ended = &mut controlling => Err(format!("the controller ended: {}", ended.err().map_or_else(String::new, |error| error.to_string()))),
         signal = &mut told => {
+            let end = tokio::time::Instant::now() + FAREWELL;
             let _ = stop.send(());
             ending.shares.close();
             // From here on no update begins. Those on their way end first; reads are not waited for, since whoever leads
@@ -137,7 +138,7 @@ async fn start(flags: &Run) -> Result<(), String> {
             // While an update may be on its way nobody else may begin one, so the lease then ends by itself.
             if all_permits.is_err() {
                 warn!("an update did not end in time; what came of it is read at the next start");
-            } else if flags.leader_elect && tokio::time::timeout(RELEASE, elector.release()).await.is_err() {
+            } else if flags.leader_elect && tokio::time::timeout_at(end, elector.release()).await.is_err() {
                 warn!("the lease was not released in time; it ends by itself");
             }
             info!(signal, "ended as told");
