@@ -96,7 +96,10 @@ async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() 
         if served == REGIONS.len() - 2 { Ok(()) } else { Err(served.to_string()) }
     })
     .await;
-    println!("{count} resources: the other regions were served in {:?}", began.elapsed());
+    let took = began.elapsed();
+    println!("{count} resources: the other regions were served in {took:?}");
+    // One or two seconds; with places for all regions in common it is 25.
+    assert!(took < Duration::from_secs(15), "the other regions were served in {took:?}");
     let memory = resident(world.operator().id());
     println!("{count} resources: {memory} bytes resident");
     assert!(memory < MEMORY_LIMIT, "{memory} bytes");
