@@ -424,7 +424,6 @@ fn differences(drift: &[Drift]) -> String {
 
 fn in_sync(desired: &Desired, connection: &Connection) -> String {
     let down = desired.mode == Some(EncryptionMode::MustEncrypt)
-        && connection.mode() == Some(EncryptionMode::MustEncrypt)
         && connection.port_encryption_status == Some(PortEncryptionStatus::Down);
     if down {
         "AWS has what the spec asks for; portEncryptionStatus is Encryption Down, so must_encrypt lets no traffic pass: bring MACsec up, or lower spec.encryptionMode".into()

@@ -180,7 +180,11 @@ fn while_a_soak_runs_looks_are_close_together() {
 #[test]
 fn must_encrypt_is_held_while_encryption_is_down() {
     let down = line().key("associated").mode("must_encrypt").state("down");
-    given(wish().to(Must)).sees(down).rests(Reason::InSync).says("lets no traffic pass");
+    given(wish().to(Must)).sees(down.clone()).rests(Reason::InSync).says("lets no traffic pass");
+    let said = |story: crate::given::Story| story.rests(Reason::InSync).plan().verdict.map(|verdict| verdict.message);
+    let plain = Some("AWS has what the spec asks for".to_owned());
+    assert_eq!(said(given(wish().to(Must)).sees(encrypted_line().mode("must_encrypt"))), plain);
+    assert_eq!(said(given(wish().name("fra-1")).sees(down)), plain, "the mode is not asked for");
 }
 
 #[test]

@@ -44,6 +44,29 @@ fn two_updates_settle_each_in_its_own_time() {
 }
 
 #[test]
+fn a_read_may_be_late_by_two_updates_unless_the_first_was_seen() {
+    let rename = |seen: bool| {
+        let story = given(wish().name("fra-2")).sees(line()).after(1);
+        let story = story.gets_answer(renames("fra-2"), &line().named("fra-2")).after(1);
+        let story = if seen { story.sees(line().named("fra-2")) } else { story };
+        let story = story.after(1).wishes(wish().name("fra-3").generation(2));
+        story.gets_answer(renames("fra-3"), &line().named("fra-3")).after(1).sees(line())
+    };
+    rename(false).rests(Reason::InSync);
+    rename(true).sends(&renames("fra-3"));
+
+    let (clear, must) = (line().mode("no_encrypt"), line().mode("must_encrypt"));
+    let lower = |seen: bool| {
+        let story = given(wish().to(Should)).sees(must.clone()).after(1).gets_answer(sets(Should), &line()).after(1);
+        let story = if seen { story.sees(line()) } else { story };
+        let story = story.after(1).wishes(wish().to(No).generation(2)).gets_answer(sets(No), &clear);
+        story.after(1).sees(must.clone())
+    };
+    lower(false).rests(Reason::InSync);
+    lower(true).sends(&sets(No));
+}
+
+#[test]
 fn once_a_read_has_shown_a_value_another_one_is_somebody_elses() {
     let story = given(wish().name("fra-2")).sees(line()).gets_answer(renames("fra-2"), &line().named("fra-2"));
     let story = story.after(1).sees(line().named("fra-2")).after(1).sees(line());
