@@ -85,7 +85,7 @@ impl Region {
         let history = known.lines.entry(id.to_owned()).or_default();
         if let Some(began) = polled {
             // A whole poll without it is a look at it too.
-            history.saw(Look { began, by_id: false, connection: None }, self.settings.settle_window);
+            history.saw(Look { began, ended: began, by_id: false, connection: None }, self.settings.settle_window);
         }
         work(history)
     }
@@ -115,7 +115,7 @@ impl Region {
         self.gate.learn(&outcome, dice());
         match outcome {
             Ok(connection) => {
-                let look = Look { began, by_id: true, connection };
+                let look = Look { began, ended: self.clock.now(), by_id: true, connection };
                 self.take_in(id, |history| {
                     history.saw(look, self.settings.settle_window);
                 });
@@ -207,6 +207,7 @@ impl Region {
     /// Takes in a whole round and wakes whom it concerns.
     fn commit(&self, began: Moment, connections: Vec<Identified>) {
         let window = self.settings.settle_window;
+        let ended = self.clock.now();
         let mut known = self.known();
         let first = known.polled.is_none();
         let recovered = known.fault.take().is_some();
@@ -221,7 +222,7 @@ impl Region {
         let mut seen = HashSet::with_capacity(connections.len());
         let mut see = |history: &mut History, id: &str, connection: Option<Connection>| {
             let before = history.look().map(|look| look.connection.clone());
-            let look = Look { began, by_id: false, connection };
+            let look = Look { began, ended, by_id: false, connection };
             history.saw(look, window);
             if before != history.look().map(|look| look.connection.clone()) {
                 changed.push(id.to_owned());

@@ -16,6 +16,8 @@ use super::observed::Connection;
 pub struct Look {
     /// When the read began. What AWS showed may have changed since, but is no older.
     pub began: Moment,
+    /// When its answer was here. What AWS showed may have become so only then.
+    pub ended: Moment,
     /// Whether it asked for this connection alone.
     pub by_id: bool,
     /// What AWS showed; `None`: no such connection.
@@ -127,9 +129,9 @@ pub struct History {
     has_resumed: bool,
     sent_name: Option<Sent<String>>,
     sent_mode: Option<Sent<EncryptionMode>>,
-    /// Since which look MACsec has worked at every look.
+    /// The end of the look since which MACsec has worked at every look.
     working_since: Option<Moment>,
-    /// Since which look there has been a key, but MACsec down.
+    /// The end of the look since which there has been a key, but MACsec down.
     down_since: Option<Moment>,
     /// Since when `must_encrypt`, sent by this operator, has not yet proven itself.
     unproven: Option<Moment>,
@@ -160,7 +162,7 @@ impl History {
         self.read_failure = None;
         if let Some(connection) = &mut look.connection {
             self.reconcile_with_sent(connection, look.began, settle_window);
-            self.track_encryption(connection, look.began);
+            self.track_encryption(connection, look.ended);
         } else {
             self.working_since = None;
             self.down_since = None;
@@ -210,14 +212,14 @@ impl History {
         }
     }
 
-    fn track_encryption(&mut self, connection: &Connection, now: Moment) {
+    fn track_encryption(&mut self, connection: &Connection, seen: Moment) {
         if connection.encryption_works() {
-            self.working_since.get_or_insert(now);
+            self.working_since.get_or_insert(seen);
             self.down_since = None;
         } else {
             self.working_since = None;
             if connection.has_key_at_all() {
-                self.down_since.get_or_insert(now);
+                self.down_since.get_or_insert(seen);
             } else {
                 self.down_since = None;
             }
@@ -354,12 +356,13 @@ impl History {
         self.look.as_ref().is_some_and(|look| self.is_late(look.began))
     }
 
-    /// Since when MACsec has worked at every look that began after the last update.
+    /// Since when MACsec has worked for certain, at every look that began after the last update.
     pub fn working_since(&self) -> Option<Moment> {
         self.working_since
     }
 
-    /// Whether the looks prove that MACsec has worked for `soak`. Looks prove it, not the clock.
+    /// Whether the looks prove that MACsec has worked for `soak`: from the end of the first to the begin of the last. Looks prove
+    /// it, not the clock.
     pub fn is_soaked(&self, soak: Duration) -> bool {
         match (self.working_since, &self.look) {
             (Some(since), Some(look)) => look.began.since(since) >= soak,

@@ -8,7 +8,7 @@ use directconnect_operator::core::observed::Connection;
 use crate::given::{Line, line};
 
 fn look(connection: Connection) -> Look {
-    Look { began: Moment::START, by_id: true, connection: Some(connection) }
+    Look { began: Moment::START, ended: Moment::START, by_id: true, connection: Some(connection) }
 }
 
 fn of(kind: Kind, all: &[Condition]) -> Option<&Condition> {

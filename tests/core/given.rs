@@ -223,7 +223,7 @@ impl Story {
     }
 
     fn look(&mut self, by_id: bool, connection: Option<Connection>) {
-        let look = Look { began: self.now, by_id, connection };
+        let look = Look { began: self.now, ended: self.now, by_id, connection };
         assert!(self.history.saw(look, self.settings.settle_window), "a look at {:?} is late", self.now);
     }
 

@@ -19,7 +19,7 @@ fn shown(story: &Story) -> &Connection {
 }
 
 fn look_at(began: Moment, connection: Connection) -> Look {
-    Look { began, by_id: true, connection: Some(connection) }
+    Look { began, ended: began, by_id: true, connection: Some(connection) }
 }
 
 #[test]
@@ -191,11 +191,23 @@ fn whatever_breaks_macsec_breaks_the_soak() {
     for broken in breaks {
         let mut history = History::default();
         history.saw(look_at(second(100), encrypted_line()), WINDOW);
-        history.saw(Look { began: second(130), by_id: false, connection: broken.clone() }, WINDOW);
+        history.saw(Look { connection: broken.clone(), by_id: false, ..look_at(second(130), line()) }, WINDOW);
         assert_eq!(history.working_since(), None, "{broken:?}");
         history.saw(look_at(second(160), encrypted_line()), WINDOW);
         assert!(!history.is_soaked(SOAK), "{broken:?}");
     }
+}
+
+#[test]
+fn a_soak_lasts_from_the_end_of_the_first_good_look_to_the_begin_of_the_last() {
+    let lasting = |began, ended| Look { ended: second(ended), ..look_at(second(began), encrypted_line()) };
+    let mut history = History::default();
+    history.saw(lasting(100, 110), WINDOW);
+    assert_eq!(history.working_since(), Some(second(110)));
+    history.saw(lasting(169, 180), WINDOW);
+    assert!(!history.is_soaked(SOAK));
+    history.saw(lasting(170, 190), WINDOW);
+    assert!(history.is_soaked(SOAK));
 }
 
 #[test]
@@ -234,7 +246,7 @@ fn the_deadline_counts_while_there_is_a_key_and_macsec_is_down() {
     history.saw(look_at(second(150), line()), WINDOW);
     assert_eq!(history.waits_since(), None, "the key is gone");
     history.saw(look_at(second(160), line().key("associated")), WINDOW);
-    history.saw(Look { began: second(170), by_id: true, connection: None }, WINDOW);
+    history.saw(Look { connection: None, ..look_at(second(170), line()) }, WINDOW);
     assert_eq!(history.waits_since(), None, "the connection is gone");
     history.saw(look_at(second(180), line().key("associated")), WINDOW);
     history.answered(sets(Should), &line(), second(190));

@@ -200,7 +200,7 @@ impl Past {
         if by_id && self.ended.is_none_or(|ended| began > ended) {
             self.read_by_id = self.read_by_id.max(Some(began));
         }
-        let look = Look { began, by_id, connection: connection.clone() };
+        let look = Look { began, ended: began, by_id, connection: connection.clone() };
         if self.history.saw(look, SET.settle_window) {
             let works = connection.as_ref().is_some_and(works);
             self.looks.push((began, works));
@@ -370,7 +370,7 @@ proptest! {
         // With all but the newest look forgotten, must_encrypt goes out only if it is asked for at once.
         let (began, by_id, connection) = past.last.clone().unwrap_or((past.now, true, None));
         let mut history = History::default();
-        history.saw(Look { began, by_id, connection }, SET.settle_window);
+        history.saw(Look { began, ended: began, by_id, connection }, SET.settle_window);
         let restarted = Past { history, ..past };
         let plan = plan(&desired, &restarted, &around, restarted.now);
         if let Some((Change { mode: Some(Must), .. }, _)) = sent(&plan, &restarted) {

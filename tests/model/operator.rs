@@ -286,7 +286,7 @@ impl Line {
         } else {
             self.witness.works_since = None;
         }
-        self.history.saw(Look { began: now, by_id, connection: Some(connection) }, SET.settle_window);
+        self.history.saw(Look { began: now, ended: now, by_id, connection: Some(connection) }, SET.settle_window);
         // A read within the settle window may be late, and is then no proof that the wish was met.
         let shown = self.history.look().and_then(|look| look.connection.as_ref()).and_then(Connection::mode);
         if shown == Some(Must) && self.wish.mode == Must {
