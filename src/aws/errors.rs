@@ -39,6 +39,7 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
             };
             Fault {
                 request_id: error.request_id().map(str::to_owned),
+                answered: true,
                 ..Fault::new(classify(code, message, status), operation, &words)
             }
         }
@@ -59,6 +60,7 @@ fn unreadable<E: Modelled>(operation: &'static str, status: u16, error: &CallErr
     Fault {
         request_id: error.request_id().map(str::to_owned),
         in_doubt: true,
+        answered: true,
         ..Fault::new(Class::Unavailable, operation, &words)
     }
 }

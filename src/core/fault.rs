@@ -35,17 +35,19 @@ pub struct Fault {
     pub request_id: Option<String>,
     /// Whether the request may have taken effect although no answer came.
     pub in_doubt: bool,
+    /// Whether AWS answered, or whatever stands before it.
+    pub answered: bool,
 }
 
 impl Fault {
     /// A fault of `class` in `operation`, with the words of whoever refused.
     pub fn new(class: Class, operation: &'static str, words: &str) -> Self {
-        Self { class, operation, words: text::clean(words), request_id: None, in_doubt: false }
+        Self { class, operation, words: text::clean(words), request_id: None, in_doubt: false, answered: false }
     }
 
     /// Whether the request may have taken effect: no answer came, or the one that came was of a server that failed over it.
     pub fn may_have_had_an_effect(&self) -> bool {
-        self.in_doubt || (self.class == Class::Unavailable && self.request_id.is_some())
+        self.in_doubt || (self.class == Class::Unavailable && self.answered)
     }
 
     /// The reason that conditions carry for it.

@@ -57,6 +57,18 @@ fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
 }
 
 #[test]
+fn only_a_server_that_failed_and_an_answer_that_was_lost_may_have_changed_something() {
+    let classes = [Class::NotFound, Class::AccessDenied, Class::CredentialsInvalid, Class::Throttled, Class::Rejected];
+    for class in classes {
+        assert!(!Fault { answered: true, ..fault(class) }.may_have_had_an_effect(), "{class:?}: refused");
+    }
+    let unavailable = fault(Class::Unavailable);
+    assert!(!unavailable.may_have_had_an_effect(), "never sent");
+    assert!(Fault { in_doubt: true, ..unavailable.clone() }.may_have_had_an_effect(), "lost");
+    assert!(Fault { answered: true, ..unavailable }.may_have_had_an_effect(), "the server failed");
+}
+
+#[test]
 fn what_a_person_must_set_right_is_tried_at_the_pace_of_polls() {
     for class in [Class::AccessDenied, Class::CredentialsInvalid, Class::NotFound] {
         for (tries, dice) in [(1, 0.0), (9, 0.5), (u32::MAX, 1.0)] {

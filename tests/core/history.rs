@@ -179,6 +179,19 @@ fn looks_prove_a_soak_and_not_the_clock() {
 }
 
 #[test]
+fn a_poll_that_shows_news_wants_a_read_by_id_before_anything_is_decided() {
+    let poll = |at, connection| Look { by_id: false, ..look_at(second(at), connection) };
+    let mut history = History::default();
+    history.saw(look_at(second(100), line()), WINDOW);
+    history.saw(poll(110, line()), WINDOW);
+    assert!(history.is_fresh(second(110)), "it shows the same");
+    history.saw(poll(120, line().named("another")), WINDOW);
+    assert!(!history.is_fresh(second(120)), "it shows news");
+    history.saw(look_at(second(121), line().named("another")), WINDOW);
+    assert!(history.is_fresh(second(121)));
+}
+
+#[test]
 fn whatever_breaks_macsec_breaks_the_soak() {
     let breaks = [
         Some(line().key("associated")),

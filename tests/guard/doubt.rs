@@ -60,6 +60,22 @@ async fn a_lost_answer_to_must_encrypt_is_not_sent_again_and_keeps_the_turn() {
 }
 
 #[tokio::test]
+async fn what_a_server_that_failed_may_have_done_stays_written_down() {
+    let cases = [FaultKind::InternalFailure, FaultKind::ServiceUnavailable];
+    let world = World::new().await;
+    for (case, what) in cases.iter().enumerate() {
+        let id = numbered(case);
+        world.aws.add(REGION, Connection::new(&id, "old"));
+        world.aws.inject(Fault::new(what.clone()).on("UpdateConnection").for_connection(&id));
+        world.apply(connection(&format!("case-{case}")).id(&id).name("new")).await;
+    }
+    for (case, what) in cases.iter().enumerate() {
+        let line = world.condition(&format!("case-{case}"), "Ready", "False", "AwsUnavailable").await;
+        assert_eq!(line.status("lastUpdate")["connectionName"], "new", "{what:?}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn a_kill_in_the_middle_of_an_update_leads_to_a_read() {
     let mut world = World::new().await;
     world.aws.add(REGION, Connection::new(A, "old"));
