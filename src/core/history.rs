@@ -9,7 +9,7 @@ use super::clock::Moment;
 use super::contention::Contention;
 use super::desired::EncryptionMode;
 use super::fault::{self, Class, Fault};
-use super::observed::Connection;
+use super::observed::{Connection, ObservedMode};
 
 /// One read of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -195,7 +195,9 @@ impl History {
                 }
             }
         }
-        if let Some(sent) = &mut self.sent_mode {
+        // A mode that nobody knows says nothing about the one that was sent.
+        let says = !matches!(connection.encryption_mode, Some(ObservedMode::Other(_)));
+        if let Some(sent) = self.sent_mode.as_mut().filter(|_| says) {
             match sent.heed(connection.mode().as_ref(), began, settle_window) {
                 Echo::Late if sent.was_accepted() => connection.encryption_mode = Some(sent.value.into()),
                 Echo::Shown | Echo::Late => {}

@@ -9,17 +9,20 @@ use super::clock::Moment;
 use super::decide::Settings;
 use super::desired::{ConnectionKey, Desired, EncryptionMode};
 use super::history::History;
+use super::observed::Connection;
 
 /// Whether a connection is on its way to `must_encrypt`: this operator sent it there, it is still wanted there, and
 /// MACsec has not been seen working for a whole soak since.
 pub fn is_on_its_way(desired: &Desired, history: &History, set: &Settings, now: Moment) -> bool {
-    let must = EncryptionMode::MustEncrypt;
-    let shown = history
-        .look()
-        .is_none_or(|look| look.connection.as_ref().and_then(super::observed::Connection::mode) == Some(must));
-    desired.mode == Some(must)
+    let may_be_there = history.look().is_none_or(|look| look.connection.as_ref().is_some_and(may_be_must));
+    desired.mode == Some(EncryptionMode::MustEncrypt)
         && history.is_unproven(set.encryption_soak)
-        && (shown || history.must_may_still_come(now, set.settle_window))
+        && (may_be_there || history.must_may_still_come(now, set.settle_window))
+}
+
+/// Whether `must_encrypt` may be in effect: a mode that nobody knows does not say that it is not.
+fn may_be_must(connection: &Connection) -> bool {
+    connection.takes_a_mode() && connection.mode().is_none_or(|mode| mode == EncryptionMode::MustEncrypt)
 }
 
 /// Who is on its way to `must_encrypt`, by account.

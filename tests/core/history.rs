@@ -304,6 +304,16 @@ fn a_dispute_about_the_mode_leaves_the_name_alone() {
 }
 
 #[test]
+fn a_mode_that_nobody_knows_is_no_dispute() {
+    let ours = line().mode("no_encrypt");
+    let mut story = given(wish().to(No)).sees(line());
+    for _ in 0..4 {
+        story = story.after(61).gets_answer(sets(No), &ours).after(61).sees(line().mode("quantum_encrypt"));
+    }
+    assert_eq!(story.history.mode_contended(story.now), None);
+}
+
+#[test]
 fn what_is_put_back_now_and_then_is_no_dispute() {
     let (ours, theirs) = (line().named("fra-2"), line());
     let mut story = given(wish().name("fra-2")).sees(theirs.clone());

@@ -91,8 +91,9 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         Class::Unavailable,
         Class::Rejected,
     ];
-    (select(classes.to_vec()), any::<bool>()).prop_map(|(class, in_doubt)| Fault {
+    (select(classes.to_vec()), any::<bool>(), any::<bool>()).prop_map(|(class, in_doubt, answered)| Fault {
         in_doubt: in_doubt && class == Class::Unavailable,
+        answered,
         ..Fault::new(class, "UpdateConnection", "AWS says no")
     })
 }

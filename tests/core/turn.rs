@@ -108,6 +108,19 @@ fn what_aws_lowered_is_not_on_its_way() {
 }
 
 #[test]
+fn a_mode_that_nobody_knows_takes_no_turn_away() {
+    let (must, strange) = (line().mode("must_encrypt"), line().mode("quantum_encrypt"));
+    let sent = || given(wish().to(Must)).sees(line()).gets_answer(sets(Must), &must);
+    assert!(under_way(&sent().after(1).sees(strange.clone())), "the first read after it");
+    let story = sent().after(1).sees(must.clone()).after(3600).sees(strange);
+    assert!(under_way(&story), "it may be must_encrypt as well as anything");
+    assert!(!under_way(&story.after(1).sees(line())));
+    for other in [line().mode("unknown"), line().without_mode(), line().mode("quantum_encrypt").hosted(101)] {
+        assert!(!under_way(&sent().after(60).sees(other)), "what takes no mode has none");
+    }
+}
+
+#[test]
 fn what_may_yet_have_taken_effect_is_on_its_way() {
     let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), lost());
     let story = story.after(1).sees(encrypted_line());

@@ -15,7 +15,7 @@ mod world;
 use stateright::{Checker, Model, Property};
 
 use operator::Mutant;
-use world::{Line, Move, Must, State, Wish, moves};
+use world::{Line, Move, State, Wish, moves};
 
 /// How far the model goes.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,7 @@ fn holds(lines: Vec<Vec<Line>>, bound: Bound) {
 #[test]
 fn one_line_is_never_put_at_risk_and_its_wish_is_met() {
     holds(one_line(), Bound { ticks: 6, moves: 2 });
-    let tightened = one_line().into_iter().filter(|lines| lines[0].wish.mode == Must).collect();
+    let tightened = one_line().into_iter().filter(|lines| lines[0].wish.wants_must()).collect();
     holds(tightened, Bound { ticks: 4, moves: 3 });
 }
 

@@ -77,7 +77,7 @@ impl State {
         }
         line.wake_at = None;
         let desired = line.desired(at);
-        if line.wish.is_managed() {
+        if line.acts() {
             line.history.wished("uid", line.generation, now);
             if let Some(last) = line.last_update {
                 line.history.resume(Change { name: None, mode: Some(last.mode) }, now.since(last.at), now);
@@ -87,7 +87,7 @@ impl State {
             let (line, now) = (&self.lines[at], self.now);
             let around = Circumstances {
                 poll_fault: None,
-                elder: None,
+                elder: line.has_elder.then_some("net/elder"),
                 other: self.turns.other(ACCOUNT, &desired.key),
                 asked_at: None,
                 met_generation: line.met_generation,
@@ -119,15 +119,15 @@ impl State {
             line.met_generation = line.met_generation.max(Some(desired.generation));
         }
         match line.wish.mode {
-            Must if plan.met => line.must_generation = Some(desired.generation),
-            Must => {}
-            No | Should => line.must_generation = None,
+            Some(Must) if plan.met => line.must_generation = Some(desired.generation),
+            Some(Must) => {}
+            Some(No | Should) | None => line.must_generation = None,
         }
-        let on_its_way = line.wish.is_managed() && turn::is_on_its_way(desired, &line.history, &SET, now);
+        let on_its_way = line.acts() && turn::is_on_its_way(desired, &line.history, &SET, now);
         if on_its_way {
             self.turns.hold(ACCOUNT, &desired.key, &name(at));
         } else {
-            if line.wish.is_managed() {
+            if line.acts() {
                 line.history.prove_if_soaked(SET.encryption_soak);
             }
             self.release(at, mutant);
@@ -153,7 +153,7 @@ impl State {
         for (at, line) in self.lines.iter_mut().enumerate() {
             (line.history, line.wake_at) = (History::default(), None);
             let sent_must = line.last_update.is_some_and(|last| last.mode == Must);
-            if sent_must && line.wish.mode == Must && !line.wish.deleted {
+            if sent_must && line.wish.wants_must() && !line.wish.deleted {
                 self.turns.hold(ACCOUNT, &key(at), &name(at));
             }
         }
@@ -210,7 +210,7 @@ impl State {
                 return false;
             }
             Fate::Lost { .. } => Fault { in_doubt: true, ..unavailable },
-            Fate::Failed { .. } => Fault { request_id: Some("5b8cf2b7".into()), ..unavailable },
+            Fate::Failed { .. } => Fault { answered: true, ..unavailable },
             Fate::Throttled => Fault::new(Class::Throttled, "UpdateConnection", "slow down"),
         };
         if !fault.may_have_had_an_effect() {
@@ -252,12 +252,17 @@ impl State {
         let is_available = read.connection_state == Some(ConnectionState::Available);
         let works = !read.mac_sec_keys.is_empty() && read.port_encryption_status == Some(PortEncryptionStatus::Up);
         let rules = [
-            (!line.wish.is_managed(), "an update of what is not managed"),
+            (!line.wish.is_managed() || line.wish.mode.is_none(), "an update of what is not managed"),
+            (line.has_elder, "an update of what another resource manages"),
+            (shown.is_none(), "an update from a value that nobody knows"),
             (line.wish.paused, "an update while paused"),
             (read.lag_id.is_some(), "a mode to a member of a LAG"),
             (!is_available && !goes_down, "a mode up the ladder while not available"),
             (shown == Some(mode), "a mode that AWS shows already"),
-            (mode != line.wish.mode && (line.wish.mode, mode) != (Must, Should), "a mode that nobody asked for"),
+            (
+                Some(mode) != line.wish.mode && !(line.wish.wants_must() && mode == Should),
+                "a mode that nobody asked for",
+            ),
             (!line.witness.was_read, "an update without a read since the last"),
             (mode == Must && !at_once && !works, "must_encrypt without a working key"),
             (mode == Must && !at_once && !soaked, "must_encrypt without a soaked Encryption Up"),
@@ -289,7 +294,7 @@ impl Line {
         self.history.saw(Look { began: now, ended: now, by_id, connection: Some(connection) }, SET.settle_window);
         // A read within the settle window may be late, and is then no proof that the wish was met.
         let shown = self.history.look().and_then(|look| look.connection.as_ref()).and_then(Connection::mode);
-        if shown == Some(Must) && self.wish.mode == Must {
+        if shown == Some(Must) && self.wish.wants_must() {
             self.witness.had_must = self.witness.had_must.max(self.generation);
             self.witness.was_met = true;
         }

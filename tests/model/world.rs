@@ -31,7 +31,8 @@ pub const SET: Settings = Settings {
 /// What a resource asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Wish {
-    pub mode: EncryptionMode,
+    /// `None`: the mode is not managed.
+    pub mode: Option<EncryptionMode>,
     pub transition: EncryptionTransition,
     pub policy: ManagementPolicy,
     pub paused: bool,
@@ -40,24 +41,37 @@ pub struct Wish {
 
 impl Wish {
     pub const MUST: Self = Self {
-        mode: Must,
+        mode: Some(Must),
         transition: EncryptionTransition::Guarded,
         policy: ManagementPolicy::Manage,
         paused: false,
         deleted: false,
     };
     pub const AT_ONCE: Self = Self { transition: EncryptionTransition::Immediate, ..Self::MUST };
-    pub const SHOULD: Self = Self { mode: Should, ..Self::MUST };
-    pub const CLEAR: Self = Self { mode: No, ..Self::MUST };
+    pub const SHOULD: Self = Self { mode: Some(Should), ..Self::MUST };
+    pub const CLEAR: Self = Self { mode: Some(No), ..Self::MUST };
+    pub const UNMANAGED: Self = Self { mode: None, ..Self::MUST };
     const PAUSED: Self = Self { paused: true, ..Self::MUST };
     const OBSERVED: Self = Self { policy: ManagementPolicy::Observe, ..Self::MUST };
     const DELETED: Self = Self { deleted: true, ..Self::MUST };
-    const ALL: [Self; 7] =
-        [Self::CLEAR, Self::SHOULD, Self::MUST, Self::AT_ONCE, Self::PAUSED, Self::OBSERVED, Self::DELETED];
+    const ALL: [Self; 8] = [
+        Self::CLEAR,
+        Self::SHOULD,
+        Self::MUST,
+        Self::AT_ONCE,
+        Self::UNMANAGED,
+        Self::PAUSED,
+        Self::OBSERVED,
+        Self::DELETED,
+    ];
 
     /// Whether the operator may act on it.
     pub fn is_managed(self) -> bool {
         self.policy == ManagementPolicy::Manage && !self.deleted
+    }
+
+    pub fn wants_must(self) -> bool {
+        self.mode == Some(Must)
     }
 }
 
@@ -117,11 +131,15 @@ pub struct Line {
     pub is_up: bool,
     pub has_light: bool,
     pub in_lag: bool,
+    /// Reads show a mode that nobody knows.
+    pub is_strange: bool,
     /// What reads show instead of the mode, and until when.
     pub lag: Option<(EncryptionMode, Moment)>,
     pub fate: Fate,
     // In the cluster.
     pub wish: Wish,
+    /// An older resource claims the connection, and does nothing with it.
+    pub has_elder: bool,
     pub generation: i64,
     pub met_generation: Option<i64>,
     pub must_generation: Option<i64>,
@@ -141,9 +159,11 @@ impl Line {
             is_up: false,
             has_light: true,
             in_lag: false,
+            is_strange: false,
             lag: None,
             fate: Fate::Done,
             wish: Wish::SHOULD,
+            has_elder: false,
             generation: 1,
             met_generation: None,
             must_generation: None,
@@ -182,6 +202,11 @@ impl Line {
         self.has_light && (self.mode != Must || self.works())
     }
 
+    /// Whether this resource is the one that may change the connection.
+    pub fn acts(&self) -> bool {
+        self.wish.is_managed() && !self.has_elder
+    }
+
     /// What a read shows.
     pub fn shown(&self, now: Moment) -> Connection {
         let mode = self.lag.filter(|(_, until)| now < *until).map_or(self.mode, |(old, _)| old);
@@ -189,7 +214,7 @@ impl Line {
         let word = |word: &str| Some(word.to_owned());
         Connection {
             connection_state: word(if self.is_available() { "available" } else { "down" }).map(Into::into),
-            encryption_mode: Some(mode.into()),
+            encryption_mode: if self.is_strange { word("quantum_encrypt").map(Into::into) } else { Some(mode.into()) },
             port_encryption_status: word(if self.works() { "Encryption Up" } else { "Encryption Down" })
                 .map(Into::into),
             mac_sec_capable: Some(true),
@@ -203,7 +228,7 @@ impl Line {
         Desired {
             key: key(at),
             name: None,
-            mode: Some(self.wish.mode),
+            mode: self.wish.mode,
             transition: self.wish.transition,
             policy: self.wish.policy,
             paused: self.wish.paused,
@@ -245,10 +270,12 @@ pub enum Move {
     SessionTurns(usize),
     LightTurns(usize),
     JoinsLag(usize),
+    ModeTurnsStrange(usize),
     /// Another writer.
     SomeoneSets(usize, EncryptionMode),
     /// People.
     Wishes(usize, Wish),
+    ElderTurns(usize),
     /// Misfortune.
     Meets(usize, Fate),
     Crash,
@@ -258,13 +285,14 @@ pub enum Move {
 pub fn moves(state: &State, moves: &mut Vec<Move>) {
     moves.push(Move::Crash);
     for (at, line) in state.lines.iter().enumerate() {
-        moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at)]);
+        moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at), Move::ModeTurnsStrange(at)]);
         if !line.in_lag {
             moves.push(Move::JoinsLag(at));
         }
         let others = [No, Should, Must].into_iter().filter(|mode| *mode != line.mode);
         moves.extend(others.map(|mode| Move::SomeoneSets(at, mode)));
         if !line.wish.deleted {
+            moves.push(Move::ElderTurns(at));
             let others = Wish::ALL.into_iter().filter(|wish| *wish != line.wish);
             moves.extend(others.map(|wish| Move::Wishes(at, wish)));
         }
@@ -308,6 +336,7 @@ impl State {
                 line.has_key = !line.has_key;
                 line.keep_up();
             }
+            Move::ModeTurnsStrange(at) => self.lines[at].is_strange ^= true,
             Move::SessionTurns(at) => self.lines[at].is_up ^= true,
             Move::LightTurns(at) => self.lines[at].has_light ^= true,
             Move::JoinsLag(at) => {
@@ -324,13 +353,22 @@ impl State {
                 // An annotation is not part of the spec.
                 line.generation += i64::from(Wish { paused: false, ..wish } != Wish { paused: false, ..line.wish });
                 line.wish = wish;
-                line.witness.is_on_its_way &= wish.mode == Must && wish.is_managed();
-                line.witness.was_met &= wish.mode == Must;
+                line.witness.is_on_its_way &= wish.wants_must() && line.acts();
+                line.witness.was_met &= wish.wants_must();
                 if wish.deleted {
                     self.delete(at, mutant);
                 } else {
                     self.pass(at, mutant);
                 }
+            }
+            Move::ElderTurns(at) => {
+                let line = &mut self.lines[at];
+                line.has_elder = !line.has_elder;
+                line.witness.is_on_its_way &= line.acts();
+                if line.has_elder {
+                    line.history.wished("elder", 1, self.now);
+                }
+                self.pass(at, mutant);
             }
             Move::Meets(at, fate) => self.lines[at].fate = fate,
             Move::Crash => self.crash(mutant),
@@ -354,10 +392,11 @@ impl State {
         let mut calm = self.clone();
         for line in &mut calm.lines {
             (line.has_key, line.is_up, line.has_light) = (true, true, true);
-            line.fate = Fate::Done;
+            (line.is_strange, line.fate) = (false, Fate::Done);
         }
-        let is_met =
-            |line: &Line| line.in_lag || line.wish.paused || !line.wish.is_managed() || line.mode == line.wish.mode;
+        let is_met = |line: &Line| {
+            line.in_lag || line.wish.paused || !line.acts() || line.wish.mode.is_none_or(|wanted| line.mode == wanted)
+        };
         for _ in 0..CALM_TICKS {
             calm.tick(Mutant::None);
             if calm.violation.is_some() {
