@@ -91,6 +91,6 @@ fn rate_limiters(sdk: types::RateLimiterStatus) -> RateLimiterStatus {
         max_allowed: sdk.max_allowed,
         in_use: sdk.in_use,
         remaining: sdk.remaining,
-        total_bandwidth: sdk.total_bandwidth,
+        total_bandwidth: short(sdk.total_bandwidth),
     }
 }

@@ -12,6 +12,7 @@ use aws_types::request_id::RequestId;
 use hyper_util::client::legacy::Error as HttpError;
 
 use crate::core::fault::{Class, Fault};
+use crate::core::text;
 
 /// Error of a call as the SDK gives it.
 pub(super) type CallError<E> = SdkError<E, HttpResponse>;
@@ -38,7 +39,7 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
                 (code, message) => format!("{code}: {message}"),
             };
             Fault {
-                request_id: error.request_id().map(str::to_owned),
+                request_id: request_id(error),
                 answered: true,
                 ..Fault::new(classify(code, message, status), operation, &words)
             }
@@ -58,7 +59,7 @@ fn unreadable<E: Modelled>(operation: &'static str, status: u16, error: &CallErr
         error.source().map(with_sources).unwrap_or_default()
     );
     Fault {
-        request_id: error.request_id().map(str::to_owned),
+        request_id: request_id(error),
         in_doubt: true,
         answered: true,
         ..Fault::new(Class::Unavailable, operation, &words)
@@ -77,6 +78,11 @@ fn unsent<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
     }
     let never_connected = source_of::<HttpError>(error).is_some_and(HttpError::is_connect);
     Fault { in_doubt: !never_connected, ..Fault::new(Class::Unavailable, operation, &words) }
+}
+
+/// AWS's id of a request, no longer than fits into a status: whoever answers may call itself anything.
+pub(super) fn request_id(answer: &impl RequestId) -> Option<String> {
+    answer.request_id().map(|id| text::cut_bytes(id, text::MESSAGE_LIMIT).to_owned())
 }
 
 /// Codes of AWS's common errors and of Direct Connect.

@@ -19,7 +19,6 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
-use aws_types::request_id::RequestId;
 
 use crate::core::fault::{Class, Fault};
 use crate::core::history::Change;
@@ -169,7 +168,7 @@ impl Client {
             .config_override(aws_sdk_directconnect::config::Config::builder().timeout_config(timeouts))
             .send();
         let answer = self.timed(UPDATE, call).await?;
-        let request_id = answer.request_id().map(str::to_owned);
+        let request_id = errors::request_id(&answer);
         match convert::answer(answer) {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
             other => {

@@ -2,6 +2,7 @@
 
 use super::history::Look;
 use super::observed::{ConnectionState, PortEncryptionStatus};
+use super::text;
 
 /// Every reason a condition can have. Closed, and documented in `docs/conditions.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -253,6 +254,10 @@ pub fn conditions(verdict: &Verdict, look: Option<&Look>) -> Vec<Condition> {
         reason: verdict.reason,
         message: verdict.message.clone(),
     }));
+    // Messages quote AWS's words, whatever those are.
+    for condition in &mut conditions {
+        condition.message = text::printable(&condition.message);
+    }
     conditions
 }
 

@@ -5,9 +5,14 @@ pub const MESSAGE_LIMIT: usize = 1024;
 
 /// What AWS said, without control characters and cut at [`MESSAGE_LIMIT`] characters.
 pub fn clean(words: &str) -> String {
-    let mut clean: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_LIMIT).collect();
+    let mut clean: String = printable(words).chars().take(MESSAGE_LIMIT).collect();
     clean.truncate(clean.trim_end().len());
     clean
+}
+
+/// The same words with a blank for each control character, so that a terminal can show them.
+pub fn printable(words: &str) -> String {
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The longest start of `words` that has at most `limit` bytes and ends between two characters.

@@ -11,7 +11,7 @@ use kube::api::ListParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Resource as _, ResourceExt};
 use tracing::{debug, error, info, warn};
 
 use super::index::Index;
@@ -106,6 +106,15 @@ struct Feed {
     failures: u32,
 }
 
+/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
+/// others all but their managed fields, which are most of them and serve nobody here.
+pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
+    match &event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
+        _ => Some(event.modify(|object| object.managed_fields_mut().clear())),
+    }
+}
+
 /// What one namespace's watch brings, for ever. Errors are told here, and waited out.
 fn events(api: Api<Watched>, namespace: String) -> BoxStream<'static, Event<Watched>> {
     let feed = Feed { api, namespace, stream: None, streaming: true, initial: true, failures: 0 };
@@ -131,7 +140,10 @@ impl Feed {
                         Event::InitDone => self.initial = false,
                         Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) => {}
                     }
-                    return event.modify(|object| object.managed_fields_mut().clear());
+                    if let Some(event) = usable(event) {
+                        return event;
+                    }
+                    warn!("the API server sent a resource without a name; it is passed over");
                 }
                 Some(Err(error)) => self.recover(&error).await,
                 None => self.stream = None,

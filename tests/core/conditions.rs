@@ -85,6 +85,8 @@ fn link_up_carries_the_state() {
     for state in ["down", "pending", "marvellous"] {
         assert_eq!(of(look(line().state(state))), (down.0, down.1, format!("connectionState is {state}")));
     }
+    let hostile = of(look(line().state("up\u{1b}[31m\n")));
+    assert_eq!(hostile.2, "connectionState is up [31m ", "a terminal can show it");
     let stateless = Connection { connection_state: None, ..line() };
     assert_eq!(of(look(stateless)), (down.0, down.1, "AWS shows no connectionState".into()));
     let gone = Look { connection: None, ..look(line()) };

@@ -1,12 +1,13 @@
 //! Words from outside, made fit for status and events.
 
-use directconnect_operator::core::text::{MESSAGE_LIMIT, clean, cut_bytes};
+use directconnect_operator::core::text::{MESSAGE_LIMIT, clean, cut_bytes, printable};
 
 #[test]
 fn control_characters_become_blanks_and_the_end_is_trimmed() {
     assert_eq!(clean("a\u{0}b\nc\u{1b}[1m \r\n"), "a b c [1m");
     assert_eq!(clean(""), "");
     assert_eq!(clean(" a"), " a");
+    assert_eq!(printable("a\u{0}b\u{9f}\n"), "a b  ");
 }
 
 #[test]
