@@ -60,6 +60,10 @@ pub struct Health {
     pub link_up: bool,
     /// `Encrypted` is `True`.
     pub encrypted: bool,
+    /// AWS shows `must_encrypt`.
+    pub must_encrypt: bool,
+    /// AWS differs from the spec.
+    pub drifted: bool,
     /// Paused by annotation.
     pub paused: bool,
 }
@@ -80,6 +84,8 @@ pub struct Metrics {
     ready: Family<Resource, Gauge>,
     link_up: Family<Resource, Gauge>,
     encrypted: Family<Resource, Gauge>,
+    must_encrypt: Family<Resource, Gauge>,
+    drifted: Family<Resource, Gauge>,
     paused: Family<Resource, Gauge>,
 }
 
@@ -101,8 +107,8 @@ impl Metrics {
         let status_writes = Counter::default();
         let observed: Arc<Mutex<HashMap<String, (String, Instant)>>> = Arc::default();
         let leader = Gauge::default();
-        let (ready, link_up, encrypted, paused) =
-            (Family::default(), Family::default(), Family::default(), Family::default());
+        let (ready, link_up, encrypted) = (Family::default(), Family::default(), Family::default());
+        let (must_encrypt, drifted, paused) = (Family::default(), Family::default(), Family::default());
 
         let own = registry.sub_registry_with_prefix("directconnect_operator");
         own.register("reconcile", "Reconciles by outcome", Family::clone(&reconciles));
@@ -129,6 +135,8 @@ impl Metrics {
         each.register("ready", "1 while Ready is True", Family::clone(&ready));
         each.register("link_up", "1 while LinkUp is True", Family::clone(&link_up));
         each.register("encrypted", "1 while Encrypted is True", Family::clone(&encrypted));
+        each.register("must_encrypt", "1 while AWS shows must_encrypt", Family::clone(&must_encrypt));
+        each.register("drifted", "1 while AWS differs from the spec", Family::clone(&drifted));
         each.register("paused", "1 while paused by annotation", Family::clone(&paused));
 
         Self {
@@ -143,6 +151,8 @@ impl Metrics {
             ready,
             link_up,
             encrypted,
+            must_encrypt,
+            drifted,
             paused,
         }
     }
@@ -194,16 +204,19 @@ impl Metrics {
 
     /// How a resource is.
     pub fn health(&self, resource: &Resource, health: Health) {
-        let Health { ready, link_up, encrypted, paused } = health;
+        let Health { ready, link_up, encrypted, must_encrypt, drifted, paused } = health;
         self.ready.get_or_create(resource).set(i64::from(ready));
         self.link_up.get_or_create(resource).set(i64::from(link_up));
         self.encrypted.get_or_create(resource).set(i64::from(encrypted));
+        self.must_encrypt.get_or_create(resource).set(i64::from(must_encrypt));
+        self.drifted.get_or_create(resource).set(i64::from(drifted));
         self.paused.get_or_create(resource).set(i64::from(paused));
     }
 
     /// A resource is gone, and its gauges with it.
     pub fn forget(&self, resource: &Resource) {
-        for gauges in [&self.ready, &self.link_up, &self.encrypted, &self.paused] {
+        let state = [&self.ready, &self.link_up, &self.encrypted, &self.must_encrypt, &self.drifted, &self.paused];
+        for gauges in state {
             gauges.remove(resource);
         }
     }

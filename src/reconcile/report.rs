@@ -12,6 +12,7 @@ use crate::core::conditions::{self, Kind, Verdict};
 use crate::core::decide::Plan;
 use crate::core::desired::{Desired, EncryptionMode};
 use crate::core::history::Look;
+use crate::core::observed::ObservedMode;
 use crate::kubernetes::events;
 use crate::kubernetes::index::requested_at;
 use crate::kubernetes::status::{self, WriteError};
@@ -136,8 +137,14 @@ impl Pass<'_> {
             name: self.object.name_any(),
             connection_id: id,
         };
-        let health =
-            Health { ready: is(Kind::Ready), link_up: is(Kind::LinkUp), encrypted: is(Kind::Encrypted), paused };
+        let health = Health {
+            ready: is(Kind::Ready),
+            link_up: is(Kind::LinkUp),
+            encrypted: is(Kind::Encrypted),
+            must_encrypt: self.current.connection.encryption_mode == Some(ObservedMode::MustEncrypt),
+            drifted: !self.current.drift.is_empty(),
+            paused,
+        };
         self.operator.metrics.health(&resource, health);
     }
 }

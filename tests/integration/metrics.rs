@@ -4,7 +4,7 @@ use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
-const OF_A_RESOURCE: [&str; 4] = ["ready", "link_up", "encrypted", "paused"];
+const OF_A_RESOURCE: [&str; 6] = ["ready", "link_up", "encrypted", "must_encrypt", "drifted", "paused"];
 
 fn series(world: &World, gauge: &str) -> String {
     let namespace = &world.namespace;
@@ -42,8 +42,9 @@ async fn every_promised_metric_is_there() {
 async fn gauges_follow_the_resource_and_go_with_it() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
-    world.apply(connection("line").id(ID).name("line")).await;
-    let until = async |expected: [Option<f64>; 4]| {
+    world.apply(connection("line").id(ID).name("line").mode("must_encrypt")).await;
+    let until = async |expected: Option<[bool; 6]>| {
+        let expected = expected.map_or([None; 6], |each| each.map(|truth| Some(f64::from(u8::from(truth)))));
         wait::until(wait::SOON, format!("{expected:?} of {OF_A_RESOURCE:?}"), async || {
             let mut found = Vec::new();
             for gauge in OF_A_RESOURCE {
@@ -53,16 +54,17 @@ async fn gauges_follow_the_resource_and_go_with_it() {
         })
         .await;
     };
-    until([Some(1.0), Some(1.0), Some(1.0), Some(0.0)]).await;
+    until(Some([true, true, true, true, false, false])).await;
     world.annotate("line", "paused", Some("true")).await;
-    until([Some(1.0), Some(1.0), Some(1.0), Some(1.0)]).await;
+    until(Some([true, true, true, true, false, true])).await;
     world.aws.edit(REGION, ID, |line| {
         line.connection_state = Some("down".to_owned());
         line.connection_name = Some("theirs".to_owned());
+        line.encryption_mode = Some("should_encrypt".to_owned());
     });
-    until([Some(0.0), Some(0.0), Some(0.0), Some(1.0)]).await;
+    until(Some([false, false, false, false, true, true])).await;
     world.delete("line").await;
-    until([None; 4]).await;
+    until(None).await;
     let text = world.http_get("/metrics").await.body;
     assert!(!text.contains(ID), "nothing of it is left:\n{text}");
 }
