@@ -1,6 +1,5 @@
 //! Status: how a decision reads, and how it is written.
 
-use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
-use serde_json::{Map, Value, json};
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
 
 use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, DriftStatus};
 use crate::core::conditions::{Condition, Kind};
@@ -130,18 +130,26 @@ pub async fn write(
     }
 }
 
-/// Status as a merge patch that leaves nothing behind: what is absent is `null`.
+/// Status as a merge patch that leaves nothing behind: what is absent is `null`, at every depth, since a merge patch
+/// merges objects within objects too.
 fn whole(status: &DirectConnectConnectionStatus) -> Value {
-    let mut fields: Map<String, Value> = FIELDS.iter().map(|field| (field.clone(), Value::Null)).collect();
-    if let Ok(Value::Object(present)) = serde_json::to_value(status) {
-        fields.extend(present);
-    }
-    Value::Object(fields)
+    let mut value = serde_json::to_value(status).unwrap_or_default();
+    complete(&SCHEMA, &mut value);
+    value
 }
 
-/// Names of all fields of status, as the CRD has them.
-static FIELDS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let schema = schemars::schema_for!(DirectConnectConnectionStatus);
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flat_map(|properties| properties.keys().cloned()).collect()
+/// Gives an object every field that its schema has.
+fn complete(schema: &Value, value: &mut Value) {
+    let Value::Object(fields) = value else { return };
+    // What may be absent is any of itself and null.
+    let variants = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
+    for (name, schema) in variants.filter_map(|variant| variant["properties"].as_object()).flatten() {
+        complete(schema, fields.entry(name.clone()).or_insert(Value::Null));
+    }
+}
+
+/// The schema of status, as the CRD has it.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let inline = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
+    inline.into_generator().into_root_schema_for::<DirectConnectConnectionStatus>().to_value()
 });

@@ -1,7 +1,7 @@
 //! Nothing to change.
 
 use direct_connect_simulator::Connection;
-use test_support::{REGION, World, connection};
+use test_support::{REGION, World, connection, wait};
 
 #[tokio::test]
 async fn a_connection_that_is_as_the_spec_says_is_only_polled() {
@@ -51,4 +51,33 @@ async fn lists_that_aws_reorders_are_no_news() {
     });
     world.polls(4).await;
     assert_eq!(world.get("line").await.version(), before.version());
+}
+
+#[tokio::test]
+async fn after_an_update_of_one_field_and_then_another_nothing_is_written_again() {
+    let id = "dxcon-aaaaaaaa";
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(id, "old").with_mode("no_encrypt"));
+    world.apply(connection("line").id(id).name("new").mode("no_encrypt")).await;
+    world.ready("line").await;
+    world.apply(connection("line").id(id).name("new").mode("should_encrypt")).await;
+    let line = world.ready("line").await;
+    let last = line.status("lastUpdate");
+    assert_eq!(last["encryptionMode"], "should_encrypt", "{line}");
+    assert!(last["connectionName"].is_null(), "the last update sent no name: {line}");
+    assert_eq!(last["requestId"], world.updates()[1].request_id.as_str());
+
+    // A patch that changes nothing leaves the resource version as it is; the operator counts it.
+    let writes = async || world.operator().metric("directconnect_operator_status_writes_total").await;
+    let settled = wait::until(wait::SOON, "late reads to be over", async || {
+        let before = writes().await;
+        world.polls(3).await;
+        (writes().await == before).then_some(before)
+    });
+    let settled = settled.await;
+    // Everybody looks again.
+    world.annotate("line", "reconcile-requested-at", Some("now")).await;
+    world.until("line", "looked at", |line| line.status("lastHandledReconcileAt") == "now").await;
+    world.polls(3).await;
+    assert_eq!(writes().await, settled.map(|count| count + 1.0));
 }
