@@ -1,7 +1,10 @@
 //! Events: one a transition, never one a poll.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::Lookup;
@@ -17,11 +20,14 @@ use crate::core::text;
 
 /// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
 const NOTE_LIMIT: usize = 1024;
+/// How long after it was told last the same news counts one event up, and makes none of its own. The recorder forgets an
+/// event after as long.
+const SERIES: Duration = Duration::from_mins(6);
 /// How long the API server may take for an event. Nobody waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that people may want to know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct News {
     warning: bool,
     reason: &'static str,
@@ -122,13 +128,21 @@ fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'st
 #[derive(Clone)]
 pub struct Teller {
     recorder: Recorder,
+    told: Arc<Mutex<HashMap<Told, (ObjectReference, Instant)>>>,
+}
+
+/// News of an object, by its uid.
+#[derive(PartialEq, Eq, Hash)]
+struct Told {
+    uid: Option<String>,
+    news: News,
 }
 
 impl Teller {
     /// Writes as `controller`, from the process `instance`.
     pub fn new(client: Client, controller: &str, instance: &str) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { recorder: Recorder::new(client, reporter), told: Arc::default() }
     }
 
     /// Tells the news about an object, in order, without anyone waiting for it.
@@ -136,9 +150,11 @@ impl Teller {
         if news.is_empty() {
             return;
         }
-        let (recorder, about) = (self.recorder.clone(), object.to_object_ref(()).into());
+        let (teller, now) = (self.clone(), ObjectReference::from(object.to_object_ref(())));
         tokio::spawn(async move {
-            for News { warning, reason, note } in news {
+            for one in news {
+                let about = teller.first_reference(&now, &one);
+                let News { warning, reason, note } = one;
                 let event = Event {
                     type_: if warning { EventType::Warning } else { EventType::Normal },
                     reason: reason.to_owned(),
@@ -146,12 +162,26 @@ impl Teller {
                     action: "Reconcile".to_owned(),
                     secondary: None,
                 };
-                match tokio::time::timeout(WRITE_TIMEOUT, recorder.publish(&event, &about)).await {
+                match tokio::time::timeout(WRITE_TIMEOUT, teller.recorder.publish(&event, &about)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => debug!(%error, reason, "an event was not written"),
                     Err(_) => debug!(reason, "an event was not written in time"),
                 }
             }
         });
+    }
+
+    /// The reference to an object under which these news of it were told first, or else the one to it now.
+    ///
+    /// The recorder takes an event for another one's repetition by reference and reason. The reference has the resource
+    /// version, which the status of the first news has moved on; without it, news of one reason would share the note of
+    /// the first, and a second rename would be told as the first again.
+    fn first_reference(&self, now: &ObjectReference, news: &News) -> ObjectReference {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|_, (_, last)| last.elapsed() < SERIES);
+        let news = Told { uid: now.uid.clone(), news: news.clone() };
+        let (first, last) = told.entry(news).or_insert_with(|| (now.clone(), Instant::now()));
+        *last = Instant::now();
+        first.clone()
     }
 }

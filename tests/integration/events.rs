@@ -81,6 +81,26 @@ async fn each_transition_of_link_and_encryption_is_one_event() {
 }
 
 #[tokio::test]
+async fn what_happens_again_counts_its_event_up_and_what_differs_is_told_apart() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID)).await;
+    world.condition("line", "LinkUp", "True", "Available").await;
+    for count in [1, 2] {
+        for (state, up, reason) in [("down", "False", "LinkDown"), ("available", "True", "LinkUp")] {
+            world.aws.edit(REGION, ID, |line| line.connection_state = Some(state.to_owned()));
+            world.until("line", state, |line| line.condition("LinkUp").is_some_and(|it| it.status == up)).await;
+            assert_eq!(told(&world, "line", reason, count).await.len(), 1, "one event of {reason}");
+        }
+    }
+    for (count, name) in [(1, "one"), (2, "two")] {
+        world.apply(connection("line").id(ID).name(name)).await;
+        let notes = told(&world, "line", "Renamed", count).await;
+        assert!(notes.iter().any(|note| note.contains(&format!("is now {name:?}"))), "{notes:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_needs_a_person_is_one_warning_however_often_it_is_seen() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "line"));
