@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::core::decide::Settings;
 
-/// Name of the Lease, of the controller in events and of the field manager.
+/// Name of the Lease and of the controller in events.
 pub const NAME: &str = "directconnect-operator";
 
 /// Keeps AWS Direct Connect connections as git says.

@@ -120,7 +120,9 @@ pub async fn write(
         "metadata": { "resourceVersion": resource_version },
         "status": whole(status),
     });
-    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    // Else `kubectl get --show-managed-fields` would tell who wrote it as "unknown".
+    let params = PatchParams { field_manager: Some(env!("CARGO_PKG_NAME").to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge(&patch);
     let request = api.patch_subresource("status", name, &params, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, request).await {
         Ok(Ok(written)) => Ok(written.metadata.resource_version),

@@ -107,3 +107,18 @@ async fn everything_that_aws_says_is_in_status_with_lists_in_order() {
     assert_eq!(line.status("macSecKeys")[0]["ckn"], "aa");
     assert_eq!(everything.keys().len(), 2, "lists of one have no order");
 }
+
+#[tokio::test]
+async fn status_is_written_in_the_name_of_the_operator_and_nothing_else_is() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new("dxcon-aaaaaaaa", "line"));
+    world.apply(connection("line").id("dxcon-aaaaaaaa")).await;
+    let line = world.ready("line").await;
+
+    let managers = line.0["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let of_operator: Vec<_> = managers.filter(|it| it["manager"] == "directconnect-operator").collect();
+    assert_eq!(of_operator.len(), 1, "{:#}", line.0["metadata"]["managedFields"]);
+    assert_eq!(of_operator[0]["subresource"], "status");
+    let fields = of_operator[0]["fieldsV1"].as_object().expect("fields");
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["f:status"]);
+}
