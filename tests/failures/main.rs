@@ -3,6 +3,7 @@
 
 mod api_server;
 mod crashes;
+mod half;
 mod hostile;
 mod leadership;
 mod load;

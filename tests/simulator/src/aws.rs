@@ -48,7 +48,8 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
             call.access_key_id.clone_from(&scope.access_key_id);
             state.settings.account_of(&scope.access_key_id).clone_into(&mut call.account);
         }
-        let fault = if scope.is_ok() && request.is_ok() { state.faults.take(&call) } else { None };
+        let page = state.world.page_of(call.parameter("nextToken"));
+        let fault = if scope.is_ok() && request.is_ok() { state.faults.take(&call, page) } else { None };
         let entry = Entry::open(shared, &mut state, call.clone());
         (entry, fault, state.settings.latency)
     };

@@ -33,6 +33,9 @@ pub struct Fault {
     /// The `connectionName` in the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The page of a listing that the call asks for, 1 for the first: a describe of everything is hit, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
     /// How many calls it hits; `None`: all until it is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -107,7 +110,16 @@ pub enum FaultKind {
 impl Fault {
     /// A fault that hits every call until it is cleared.
     pub fn new(what: FaultKind) -> Self {
-        Self { operation: None, region: None, account: None, connection_id: None, name: None, times: None, what }
+        Self {
+            operation: None,
+            region: None,
+            account: None,
+            connection_id: None,
+            name: None,
+            page: None,
+            times: None,
+            what,
+        }
     }
 
     /// The same, for this operation only.
@@ -145,6 +157,13 @@ impl Fault {
         self
     }
 
+    /// The same, for this page of a listing only, 1 for the first.
+    #[must_use]
+    pub fn on_page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
+
     /// The same, for this many calls only.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
@@ -152,15 +171,17 @@ impl Fault {
         self
     }
 
-    fn hits(&self, call: &Call) -> bool {
+    fn hits(&self, call: &Call, page: u32) -> bool {
         let is = |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|wanted| wanted == value);
         let parameter = |name: &str| call.parameters[name].as_str().unwrap_or_default();
+        let is_listing = call.operation == "DescribeConnections" && call.parameters["connectionId"].is_null();
         self.times != Some(0)
             && is(&self.operation, &call.operation)
             && is(&self.region, &call.region)
             && is(&self.account, &call.account)
             && is(&self.connection_id, parameter("connectionId"))
             && is(&self.name, parameter("connectionName"))
+            && self.page.is_none_or(|wanted| is_listing && wanted == page)
     }
 
     /// What is wrong with this fault, if anything.
@@ -265,10 +286,10 @@ impl Faults {
         self.0.iter().map(|(fault, _)| fault).collect()
     }
 
-    /// The fault that hits a call, which uses up one of its times. A spent fault stays, so that clearing it still
-    /// lets go of what it holds.
-    pub(crate) fn take(&mut self, call: &Call) -> Option<(Act, Hold)> {
-        let (fault, hold) = self.0.iter_mut().find(|(fault, _)| fault.hits(call))?;
+    /// The fault that hits a call, which uses up one of its times. `page` is the page that the call asks for, if it asks
+    /// for one. A spent fault stays, so that clearing it still lets go of what it holds.
+    pub(crate) fn take(&mut self, call: &Call, page: u32) -> Option<(Act, Hold)> {
+        let (fault, hold) = self.0.iter_mut().find(|(fault, _)| fault.hits(call, page))?;
         fault.times = fault.times.map(|times| times - 1);
         Some((fault.what.act(call), Hold(hold.subscribe())))
     }

@@ -112,10 +112,16 @@ impl World {
         };
         // Above 100, AWS documents to answer 100 all the same.
         let asked = wish.max_results.and_then(|count| usize::try_from(count).ok()).unwrap_or(LARGEST_PAGE);
-        Ok(self.page(caller, settings, after.as_deref(), asked.min(settings.page_size)))
+        let next = self.page_of(wish.next_token.as_deref()) + 1;
+        Ok(self.page(caller, settings, after.as_deref(), asked.min(settings.page_size), next))
     }
 
-    fn page(&mut self, caller: Caller<'_>, settings: &Settings, after: Option<&str>, size: usize) -> Value {
+    /// The number of the page that a token stands for.
+    pub(crate) fn page_of(&self, token: Option<&str>) -> u32 {
+        self.tokens.page(token)
+    }
+
+    fn page(&mut self, caller: Caller<'_>, settings: &Settings, after: Option<&str>, size: usize, next: u32) -> Value {
         let Some(lines) = self.regions.get_mut(caller.region) else {
             return json!({"connections": []});
         };
@@ -136,7 +142,7 @@ impl World {
         let last = shown.last().filter(|_| rest.peek().is_some()).map(|last| last.connection_id.clone());
         match last {
             Some(last) => {
-                let token = self.tokens.issue(caller.account, caller.region, &last);
+                let token = self.tokens.issue(caller.account, caller.region, &last, next);
                 json!({"connections": shown, "nextToken": token})
             }
             None => json!({"connections": shown}),

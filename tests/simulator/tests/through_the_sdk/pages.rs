@@ -1,9 +1,9 @@
-//! Pages of at most 100, and tokens that are good only for what they were given for.
+//! Pages of at most 100, and tokens that are good only for what they were given for; a fault on one of them.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_directconnect::Client;
-use direct_connect_simulator::{Connection, Simulator};
+use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
 
 use crate::{REGION, client, refusal};
 
@@ -56,6 +56,23 @@ async fn pages_can_be_made_smaller_than_what_is_asked_for() {
     let (aws, client) = with_many(5).await;
     aws.configure(|settings| settings.page_size = 3);
     assert_eq!(walk(&client, Some(100)).await.0, [3, 2]);
+}
+
+#[tokio::test]
+async fn a_fault_can_hit_one_page_of_a_listing_and_nothing_else() {
+    let (aws, client) = with_many(5).await;
+    aws.configure(|settings| settings.page_size = 2);
+    for faulty in 1..=3 {
+        aws.inject(Fault::new(FaultKind::ServiceUnavailable).on_page(faulty));
+        client.describe_connections().connection_id("dxcon-00000000").send().await.expect("it is no listing");
+        let mut token = None;
+        for _ in 1..faulty {
+            let page = client.describe_connections().set_next_token(token).send().await;
+            token = page.expect("a page before it").next_token;
+        }
+        client.describe_connections().set_next_token(token).send().await.expect_err("it is hit");
+        aws.clear_faults();
+    }
 }
 
 #[tokio::test]
