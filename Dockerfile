@@ -1,10 +1,12 @@
-# The operator's image: one binary on distroless, run by a numeric user that is not root. `make image` builds it; for others
-# than your own architecture:
+# The operator's image: one static binary and the CA certificates, run by a numeric user that is not root. `make image` builds
+# it; for others than your own architecture:
 #   docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/directconnect-operator:0.1.0 --push .
 #
-# The bases are pinned by the digest of their multi-platform index; `docker buildx imagetools inspect NAME:TAG` tells newer ones.
+# The base is pinned by the digest of its multi-platform index; `docker buildx imagetools inspect NAME:TAG` tells newer ones.
 FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 WORKDIR /build
+# With glibc inside, the binary needs no other file. Cargo applies flags to build scripts too unless it is told a target.
+ENV RUSTFLAGS="-C target-feature=+crt-static"
 
 # Dependencies first: their layer is built anew only when a manifest or Cargo.lock changes. Cargo reads a workspace only when
 # every member has something to build.
@@ -15,15 +17,18 @@ COPY tests/support/Cargo.toml tests/support/
 RUN for member in . tests/demo tests/simulator tests/support; do \
       mkdir -p "$member/src"; echo 'fn main() {}' >"$member/src/main.rs"; touch "$member/src/lib.rs"; \
     done \
- && cargo build --release --locked --package directconnect-operator
+ && cargo build --release --locked --target "$(rustc --print host-tuple)" --package directconnect-operator
 
-# The files may be older than what was built in their place, and cargo goes by time.
+# The files may be older than what was built in their place, and cargo goes by time. Where the linker can pack relocations, the
+# binary is 0.6 MB smaller.
 COPY src src
 RUN touch src/main.rs src/lib.rs \
- && cargo build --release --locked --package directconnect-operator \
- && target/release/directconnect-operator --version
+ && cargo rustc --release --locked --target "$(rustc --print host-tuple)" --bin directconnect-operator \
+      -- -C link-arg=-Wl,-z,pack-relative-relocs \
+ && cp target/*/release/directconnect-operator . \
+ && ./directconnect-operator --version
 
-FROM gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
+FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="directconnect-operator" \
@@ -31,7 +36,8 @@ LABEL org.opencontainers.image.title="directconnect-operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
-COPY --from=build /build/target/release/directconnect-operator /usr/local/bin/directconnect-operator
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /build/directconnect-operator /usr/local/bin/directconnect-operator
 # By number, since Kubernetes can't tell whether a name is root.
 USER 65532:65532
 EXPOSE 8080
