@@ -58,9 +58,9 @@ refuses() {
 
 # Waits for a command to succeed: eventually COMMAND...
 eventually() {
-  local deadline=$((SECONDS + 60)) said
+  local deadline=$((SECONDS + ${WITHIN:-60})) said
   until said=$("$@" 2>&1); do
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within 60 s: %s\n%s\n' "$*" "$said"; return 1; }
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within %s s: %s\n%s\n' "${WITHIN:-60}" "$*" "$said"; return 1; }
     sleep 0.2
   done
 }
