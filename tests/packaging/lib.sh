@@ -12,13 +12,14 @@ crd=directconnectconnections.directconnect-operator.dev
 tool() {
   local made_from folder
   command -v go >/dev/null || { echo "go is not on the PATH; install Go 1.26 or later" >&2; return 1; }
-  made_from=$(cat "$1"/go.* $(ls "$1"/*.go 2>/dev/null) | sha256sum | cut -c1-16)
+  made_from=$( (echo "$@"; cat "$1"/go.* $(ls "$1"/*.go 2>/dev/null)) | sha256sum | cut -c1-16)
   folder=${XDG_CACHE_HOME:-$HOME/.cache}/directconnect-operator/$(basename "$1")-$made_from
   if [ ! -x "$folder/it" ]; then
-    echo "building $2: minutes, once" >&2
+    echo "building $2 of $1: minutes, once" >&2
     mkdir -p "$folder"
-    (cd "$1" && go build -trimpath -ldflags '-s -w' ${3:+-tags "$3"} -o "$folder/it.new" "$2") >&2
-    mv "$folder/it.new" "$folder/it"
+    # Under a name of its own, since others may build it at the same time.
+    (cd "$1" && go build -trimpath -ldflags '-s -w' ${3:+-tags "$3"} -o "$folder/it.$$" "$2") >&2
+    mv "$folder/it.$$" "$folder/it"
   fi
   echo "$folder/it"
 }

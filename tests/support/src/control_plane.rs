@@ -103,7 +103,7 @@ impl ControlPlane {
     }
 
     /// The administrator's kubeconfig with another's token, and with the namespace as its default.
-    fn write_kubeconfig(&self, namespace: &str, token: &str) -> PathBuf {
+    pub fn write_kubeconfig(&self, namespace: &str, token: &str) -> PathBuf {
         let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig can be read");
         for user in &mut kubeconfig.auth_infos {
             user.auth_info.get_or_insert_default().token = Some(token.to_owned().into());
@@ -134,23 +134,42 @@ impl ControlPlane {
             .arg(&self.kubeconfig)
             .arg("--cache-dir")
             .arg(self.kubeconfig.with_file_name("kubectl-cache"))
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let stdin = stdin.to_owned();
-        let run = move || {
-            let mut process = command.spawn()?;
-            // Kubectl may end without reading it.
-            let _ = process.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
-            process.wait_with_output()
-        };
-        let output = spawn_blocking(run).await.expect("no panic").expect("kubectl runs");
-        Output {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            .args(arguments);
+        run(command, stdin).await
+    }
+
+    /// Runs Helm as administrator: the one that `HELM` names, else what was built with the API server, else that of the
+    /// PATH. It leaves nothing in the user's own folders.
+    pub async fn helm(&self, arguments: &[&str]) -> Output {
+        let kubectl = fs::canonicalize(&self.kubectl).expect("kubectl is there");
+        let built = Some(kubectl.with_file_name("helm")).filter(|helm| helm.is_file());
+        let helm = std::env::var_os("HELM").map(PathBuf::from).or(built).unwrap_or_else(|| "helm".into());
+        let mut command = Command::new(helm);
+        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).current_dir(repository("."));
+        for (variable, folder) in
+            [("HELM_CACHE_HOME", "helm-cache"), ("HELM_CONFIG_HOME", "helm-config"), ("HELM_DATA_HOME", "helm-data")]
+        {
+            command.env(variable, self.kubeconfig.with_file_name(folder));
         }
+        run(command, "").await
+    }
+}
+
+/// Runs a program to its end.
+async fn run(mut command: Command, stdin: &str) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let stdin = stdin.to_owned();
+    let run = move || {
+        let mut process = command.spawn()?;
+        // It may end without reading it.
+        let _ = process.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
+        process.wait_with_output()
+    };
+    let output = spawn_blocking(run).await.expect("no panic").expect("the program runs");
+    Output {
+        status: output.status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

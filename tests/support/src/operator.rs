@@ -52,6 +52,7 @@ impl Operator {
         OperatorBuilder {
             program: program.to_owned(),
             subcommand: "run".to_owned(),
+            arguments: Vec::new(),
             environment: BTreeMap::new(),
             flags: BTreeMap::new(),
         }
@@ -139,6 +140,7 @@ impl Drop for Operator {
 pub struct OperatorBuilder {
     program: PathBuf,
     subcommand: String,
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     flags: BTreeMap<String, String>,
 }
@@ -148,6 +150,13 @@ impl OperatorBuilder {
     #[must_use]
     pub fn subcommand(mut self, subcommand: &str) -> Self {
         subcommand.clone_into(&mut self.subcommand);
+        self
+    }
+
+    /// Adds an argument after the subcommand and before the flags, such as a flag that may be there twice.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
         self
     }
 
@@ -183,6 +192,7 @@ impl OperatorBuilder {
     pub fn start(&self) -> Operator {
         let mut process = Command::new(&self.program)
             .arg(&self.subcommand)
+            .args(&self.arguments)
             .args(self.flags.iter().map(|(name, value)| format!("{name}={value}")))
             .env_clear()
             .envs(&self.environment)
