@@ -93,6 +93,15 @@ fn a_line_that_never_comes_up_stays_on_its_way() {
 }
 
 #[test]
+fn whether_macsec_works_after_must_encrypt_is_looked_at_before_the_next_poll() {
+    let must = line().mode("must_encrypt");
+    let story = given(wish().to(Must).immediately()).sees(line()).gets_answer(sets(Must), &must);
+    let story = story.rests(Reason::InSync).looks_again_in(15).after(15).reads();
+    // A look that shows it down is the far end's to change, and that is news of a poll.
+    story.sees(must).rests(Reason::InSync).looks_again_in(45);
+}
+
+#[test]
 fn what_is_no_longer_wanted_there_is_not_on_its_way() {
     let must = encrypted_line().mode("must_encrypt");
     let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(sets(Must), &must);
