@@ -33,6 +33,8 @@ fn a_throttle_takes_three_tenths_of_the_pace_down_to_a_floor() {
         limiter.throttled(second(1000), 0.0);
     }
     assert_eq!(gap(&limiter), Duration::from_secs(5));
+    limiter.answered();
+    assert_eq!(gap(&limiter), Duration::from_millis(4504), "0.2 + 0.02 + 0.2 * 0.01 calls a second");
 }
 
 #[test]
