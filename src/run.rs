@@ -1,32 +1,29 @@
 //! The whole put together, and watched: if one long task ends, the process says which and ends too.
 
+mod control;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use kube::Client;
-use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::UnboundedReceiverStream;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::aws::{Aws, Regions, Woken};
 use crate::clock::Clock;
 use crate::config::{NAME, Run};
-use crate::core::text;
+use crate::kubernetes::Watched;
 use crate::kubernetes::events::Teller;
-use crate::kubernetes::index::{Index, shown};
+use crate::kubernetes::index::Index;
 use crate::kubernetes::lease::{Elector, Leadership};
 use crate::kubernetes::watch::{self, Listed};
-use crate::kubernetes::{Reference, Watched};
 use crate::metrics::Metrics;
-use crate::reconcile::{MOST_SENDING, Operator, PassError, Shares, reconcile};
+use crate::reconcile::{MOST_SENDING, Operator, Shares, reconcile};
 use crate::server;
 
 /// How long updates that are under way may take to end after SIGTERM.
@@ -97,7 +94,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
     tasks.watch_over("what is known of the cluster", rewound);
     let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&index), listed);
-    tasks.watch_over("the watch on resources", watching.map(|()| String::new()));
+    tasks.watch_over("the watch on resources", watching);
 
     if flags.leader_elect {
         let lease = tokio::select! {
@@ -120,7 +117,8 @@ async fn start(flags: &Run) -> Result<(), String> {
     tasks.watch_over("polling AWS", async move { regions.regions.run(regions.index.regions()).await });
     tasks.watch_over("news from AWS", hand_on(news, Arc::clone(&index)));
     tasks.watch_over("the look for AWS credentials", look_for_credentials(aws, standing));
-    let controlling = tokio::spawn(control(operator, store, stopped));
+    let work = |object: Arc<Watched>, operator: Arc<Operator>| async move { reconcile(&object, &operator).await };
+    let controlling = tokio::spawn(control::control(operator, store, stopped, work));
     tokio::pin!(controlling);
     tokio::select! {
         ended = tasks.first_to_end() => Err(ended),
@@ -254,62 +252,6 @@ async fn hand_on(mut news: mpsc::UnboundedReceiver<Woken>, index: Arc<Index>) ->
     String::new()
 }
 
-/// Reconciles what the watch and the polls wake, until stopped.
-async fn control(operator: Arc<Operator>, store: Store<Watched>, stopped: tokio::sync::oneshot::Receiver<()>) {
-    // The index says which changes of resources are worth a reconcile, so the watch comes in as a trigger as well.
-    let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
-    let woken = UnboundedReceiverStream::new(operator.index.attach());
-    let forgetful = Arc::clone(&operator);
-    Controller::for_stream(no_stream, store)
-        // Without a bound here, since each region has its own: one that hangs would take all places of a common one.
-        .with_config(kube::runtime::controller::Config::default().concurrency(0))
-        .reconcile_on(woken)
-        .graceful_shutdown_on(stopped.map(|_| ()))
-        .run(pass, |object, error, operator| operator.retry(&object, error), operator)
-        .for_each(|outcome| {
-            if let Err(kube::runtime::controller::Error::ObjectNotFound(gone)) = outcome {
-                forgetful.forget(gone.namespace.as_deref().unwrap_or_default(), &gone.name);
-            }
-            futures::future::ready(())
-        })
-        .await;
-}
-
-/// One pass, when its region has a place for it: timed, and kept from taking others with it if it panics.
-async fn pass(object: Arc<Watched>, operator: Arc<Operator>) -> Result<Action, PassError> {
-    let reference = Reference::from_obj(&*object);
-    let (name, region) = (shown(&reference), operator.index.region_of(&reference).unwrap_or_default());
-    let regions = operator.index.regions().borrow().len();
-    let Some(_place) = operator.shares.enter(&region, regions).await else {
-        return Ok(Action::await_change());
-    };
-    let started = std::time::Instant::now();
-    // In a box, so that thousands that wait for a place take little room.
-    let outcome = caught(&name, Box::pin(reconcile(&object, &operator))).await;
-    let word = match &outcome {
-        Ok(_) => "Ok",
-        Err(error) => error.as_str(),
-    };
-    operator.metrics.reconciled(word, started.elapsed());
-    match &outcome {
-        Ok(_) => debug!(object = %name, "reconciled"),
-        Err(PassError::Outdated { .. }) => {
-            debug!(object = %name, "the object has changed meanwhile; it is looked at again");
-        }
-        Err(failed) => error!(object = %name, "{failed}. It is tried again by itself"),
-    }
-    outcome
-}
-
-/// Work on one object, whose panic is an error of this object alone.
-async fn caught<T>(name: &str, work: impl Future<Output = Result<T, PassError>>) -> Result<T, PassError> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(PassError::Panicked { object: name.to_owned(), message: text::clean(&message) })
-    })
-}
-
 /// Long tasks, none of which may end.
 #[derive(Default)]
 struct Tasks {
@@ -340,17 +282,6 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_panic_in_one_pass_is_an_error_of_its_object() {
-        let outcome = caught::<()>("namespace/line", async { panic!("boom\n{}", "x".repeat(5000)) });
-        let error = outcome.await.expect_err("it is an error");
-        assert_eq!(error.as_str(), "Panicked");
-        let said = error.to_string();
-        assert!(said.starts_with("the pass over namespace/line panicked: boom x"), "{said}");
-        assert!(said.len() < 1200 && !said.contains('\n'));
-        assert!(caught("namespace/line", async { Ok(7) }).await.is_ok_and(|next| next == 7), "and the next goes on");
-    }
 
     #[tokio::test]
     async fn the_first_long_task_that_ends_is_told_by_name() {

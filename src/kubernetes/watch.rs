@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{BoxStream, select_all};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
@@ -14,7 +15,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource as _, ResourceExt};
 use tracing::{debug, error, info, warn};
 
-use super::index::Index;
+use super::index::{Index, shown};
 use super::{Reference, Watched};
 use crate::clock::dice;
 
@@ -36,7 +37,8 @@ impl Listed {
     }
 }
 
-/// Watches for ever: keeps the store and the index as the API server has it.
+/// Watches for ever: keeps the store and the index as the API server has it. Ends, and says so, when a list shows an object
+/// that has gone back.
 ///
 /// `namespaces` empty: all of them.
 pub async fn run(
@@ -45,7 +47,8 @@ pub async fn run(
     mut store: Writer<Watched>,
     index: Arc<Index>,
     listed: Listed,
-) {
+) -> String {
+    let lists = client.clone();
     let apis: Vec<(String, Api<Watched>)> = if namespaces.is_empty() {
         vec![(String::new(), Api::all(client))]
     } else {
@@ -60,6 +63,12 @@ pub async fn run(
     let mut events = select_all(streams);
     let reader = store.as_reader();
     while let Some((namespace, event)) = events.next().await {
+        if let Event::InitApply(object) = &event
+            && let Some(known) = reader.get(&Reference::from_obj(object))
+            && let Some(went_back) = went_back(&lists, &known, object).await
+        {
+            return went_back;
+        }
         for event in merge.take(&namespace, event, &reader) {
             index.note(&event);
             store.apply_watcher_event(&event);
@@ -68,12 +77,39 @@ pub async fn run(
             }
         }
     }
+    String::new()
+}
+
+/// What to say of an object that is older than what was known of the very same.
+///
+/// Nothing that was remembered of it can be told from what it is now, so whoever hears of this starts afresh.
+async fn went_back(client: &Client, known: &Watched, listed: &Watched) -> Option<String> {
+    let newest = version_of(known.meta())?;
+    if known.meta().uid != listed.meta().uid || version_of(listed.meta())? >= newest {
+        return None;
+    }
+    // A list may come from the cache of a server that lags behind; this one may not.
+    let api: Api<Watched> = Api::namespaced(client.clone(), &listed.namespace()?);
+    let only = ListParams::default().fields(&format!("metadata.name={}", listed.name_any()));
+    let list = tokio::time::timeout(REQUEST, api.list_metadata(&only)).await.ok()?.ok()?;
+    let now = version_of(&list.items.first()?.metadata)?;
+    (now < newest).then(|| rewound(&shown(&Reference::from_obj(listed)), newest, now))
+}
+
+fn version_of(meta: &ObjectMeta) -> Option<u64> {
+    meta.resource_version.as_ref()?.parse().ok()
+}
+
+fn rewound(what: &str, newest: u64, now: u64) -> String {
+    format!(
+        "{what} was at resource version {newest} and is now at {now}, as after the restore of an older backup; all of it has to be read anew"
+    )
 }
 
 /// Ends when the API server's resource versions have gone back, and says so.
 ///
-/// A watch that goes on from a version that does not exist yet is silent until it does, without any error; and nothing
-/// that was remembered of an object can be told from what it is now. So whoever waits for this starts afresh.
+/// A watch that goes on from a version that does not exist yet is silent until it does, without any error. A server that
+/// was away is listed anew, which shows what went back; this is for one whose absence nobody noticed.
 pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
     let api: Api<Watched> = match namespaces.first() {
         Some(namespace) => Api::namespaced(client, namespace),
@@ -86,9 +122,7 @@ pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
             && let Some(version) = list.metadata.resource_version.and_then(|version| version.parse().ok())
         {
             if version < newest {
-                return format!(
-                    "the API server was at resource version {newest} and is now at {version}, as after the restore of an older backup; all of it has to be read anew"
-                );
+                return rewound("the API server", newest, version);
             }
             newest = version;
         }
@@ -137,7 +171,8 @@ impl Feed {
                     self.failures = 0;
                     match event {
                         Event::Init => self.initial = true,
-                        Event::InitDone => self.initial = false,
+                        // What could not be streamed this time may be the next.
+                        Event::InitDone => (self.initial, self.streaming) = (false, true),
                         Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) => {}
                     }
                     if let Some(event) = usable(event) {
@@ -158,10 +193,10 @@ impl Feed {
             debug!(%error, "the API server does not stream the list; listing plainly");
             self.streaming = false;
         }
-        // Resuming from a version that is gone would fail for ever, and an initial list that broke off is no list.
-        if self.initial || code == Some(410) {
-            self.stream = None;
-        }
+        // Never from where it was: that version may be gone, or the server be back from an older backup, in which it does
+        // not exist yet.
+        self.stream = None;
+        self.initial = true;
         self.failures = self.failures.saturating_add(1);
         self.tell(error, code);
         let longest =

@@ -5,22 +5,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The passes at once, shared equally by the regions that are needed; each may have one at least.
+/// The passes at once, shared equally by the regions that are needed. Where there are more regions than passes, each comes
+/// with one at a time, and they take turns.
 pub struct Shares {
     most: usize,
+    all: Arc<Semaphore>,
     /// `None`: no pass begins any more.
     regions: Mutex<Option<HashMap<String, Arc<Semaphore>>>>,
+}
+
+/// A pass may go on for as long as it has this.
+pub struct Place {
+    _of_the_region: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
 }
 
 impl Shares {
     /// So many passes at once, all regions together.
     pub fn of(most: u16) -> Self {
-        Self { most: usize::from(most), regions: Mutex::new(Some(HashMap::new())) }
+        let most = usize::from(most);
+        Self { most, all: Arc::new(Semaphore::new(most)), regions: Mutex::new(Some(HashMap::new())) }
     }
 
-    /// Waits until a pass of this region may begin, of so many regions. It lasts as long as the permit; `None`: none
-    /// begins any more.
-    pub async fn enter(&self, region: &str, regions: usize) -> Option<OwnedSemaphorePermit> {
+    /// Waits until a pass of this region may begin, of so many regions; `None`: none begins any more.
+    pub async fn enter(&self, region: &str, regions: usize) -> Option<Place> {
         let share = (self.most / regions.max(1)).max(1);
         let places = {
             let mut open = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -29,13 +37,17 @@ impl Shares {
             open.retain(|_, places| Arc::strong_count(places) > 1);
             Arc::clone(open.entry(region.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(share))))
         };
-        places.acquire_owned().await.ok()
+        let of_the_region = places.acquire_owned().await.ok()?;
+        // First come, first served: a region waits here with no more than its share, so none is passed over.
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Place { _of_the_region: of_the_region, _of_all: of_all })
     }
 
     /// Lets no pass begin any more, those that wait for it included.
     pub fn close(&self) {
         let open = self.regions.lock().unwrap_or_else(PoisonError::into_inner).take();
         open.into_iter().flatten().for_each(|(_, places)| places.close());
+        self.all.close();
     }
 }
 
@@ -56,10 +68,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_of_many_regions_may_have_one() {
-        let shares = Shares::of(1);
-        let a = shares.enter("a", 20).await;
-        assert!(a.is_some() && shares.enter("b", 20).await.is_some());
+    async fn more_regions_than_places_take_turns() {
+        let shares = Shares::of(2);
+        let (hangs, a) = (shares.enter("hangs", 20).await, shares.enter("a", 20).await);
+        assert!(hangs.is_some() && a.is_some());
+        let (mut b, mut again) = (Box::pin(shares.enter("b", 20)), Box::pin(shares.enter("a", 20)));
+        assert!(b.as_mut().now_or_never().is_none(), "there are never more at once");
+        assert!(again.as_mut().now_or_never().is_none());
+        drop(a);
+        let b = b.as_mut().now_or_never();
+        assert!(matches!(b, Some(Some(_))), "it came first");
+        assert!(again.as_mut().now_or_never().is_none());
+        drop(b);
+        assert!(matches!(again.as_mut().now_or_never(), Some(Some(_))), "one that hangs stops no other");
     }
 
     #[tokio::test]

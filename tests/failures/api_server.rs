@@ -158,3 +158,16 @@ async fn an_api_server_that_streams_no_lists_is_listed_plainly() {
     assert_eq!(world.operator().exit(), None);
     assert!(last_words(world.operator()).is_empty());
 }
+
+/// Neither a right that is missing for a while nor a version that is gone says that it streams no lists.
+#[tokio::test]
+async fn a_list_that_was_forbidden_or_expired_is_still_streamed() {
+    for (code, reason) in [(403, "Forbidden"), (410, "Expired")] {
+        let (mut world, front) = behind_front().await;
+        front.trouble_from(0, 2, Trouble::status(code, reason, "not now"), Passing::is_streaming_list);
+        world.start_operator();
+        reaches(&world, "one", wait::SOON).await;
+        let is_whole = |request: &Passing| request.lists_resources() && !request.query.contains("limit=1");
+        assert!(!front.seen().iter().any(is_whole), "after {code}: {:?}", front.seen());
+    }
+}

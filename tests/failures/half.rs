@@ -2,7 +2,11 @@
 
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Outcome};
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
 use test_support::{Front, REGION, Trouble, World, WorldBuilder, connection, wait};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// Two on a page, so that they make three pages.
 const LINES: usize = 5;
@@ -173,4 +177,30 @@ async fn pages_without_end_are_no_round() {
     front.clear();
     all_in_sync(&world).await;
     assert_eq!(world.updates(), []);
+}
+
+/// Headers came and something always follows, so neither a wait for the one nor for the other helps.
+#[tokio::test]
+async fn an_answer_that_only_trickles_is_given_up() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head =
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: 1000000\r\n\r\n";
+                let mut given_up = stream.write_all(head.as_bytes()).await.is_err();
+                while !given_up {
+                    given_up = stream.write_all(b" ").await.is_err();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            });
+        }
+    });
+    let world = World::builder().env("AWS_ENDPOINT_URL_DIRECT_CONNECT", endpoint).build().await;
+    world.apply(connection("line").id(&id(0)).name("new")).await;
+    let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+    let message = line.condition("Ready").expect("it is there").message;
+    assert!(message.contains("no answer in time"), "{message}");
 }

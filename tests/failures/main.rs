@@ -3,11 +3,13 @@
 
 mod api_server;
 mod crashes;
+mod fence;
 mod half;
 mod hostile;
 mod leadership;
 mod load;
 mod objects;
 mod replicas;
+mod restore;
 mod soak;
 mod told;

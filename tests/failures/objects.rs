@@ -1,13 +1,8 @@
 //! Objects that change, go and come back, while something is under way.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
-use kube::api::PostParams;
 use serde_json::json;
-use std::sync::Arc;
-use std::time::Duration;
-use test_support::{ControlPlane, Front, REGION, World, connection, kubeconfig_via, shipped_rbac, wait};
+use test_support::{REGION, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -60,37 +55,4 @@ async fn a_poll_that_began_before_an_update_ended_does_not_overrule_it() {
     world.polls(3).await;
     assert_eq!(world.updates().len(), 1, "{:?}", world.updates());
     assert_eq!(world.get("line").await.status("connectionName"), "new");
-}
-
-/// After the restore of an older backup a watch that goes on from the newer version is silent, without an error.
-#[tokio::test]
-async fn an_api_server_whose_versions_go_back_makes_the_process_start_afresh() {
-    let mut world = World::builder().without_operator().build().await;
-    let restored = Arc::new(ControlPlane::start().await);
-    restored.install_crd().await;
-    let mut namespace = Namespace::default();
-    namespace.metadata.name = Some(world.namespace.clone());
-    let namespaces: Api<Namespace> = Api::all(restored.client().await);
-    namespaces.create(&PostParams::default(), &namespace).await.expect("it has no such namespace yet");
-    let older = restored.service_account_kubeconfig(&world.namespace, &shipped_rbac()).await;
-
-    world.aws.add(REGION, Connection::new(ID, "old"));
-    world.apply(connection("line").id(ID).name("one")).await;
-    // The one has to be ahead of the other, which has just begun.
-    for count in 0..400 {
-        world.patch("line", json!({"metadata": {"labels": {"count": count.to_string()}}})).await;
-    }
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy()).flag("--leader-elect", "false");
-    world.start_operator();
-    world.ready("line").await;
-    front.turn_to(&older).await;
-    let exit = world.operator().wait_exit(Duration::from_secs(90)).await;
-    assert_eq!(exit.code(), Some(1));
-    let words = crate::replicas::last_words(world.operator());
-    assert!(
-        matches!(&words[..], [one] if one.contains("what is known of the cluster ended") && one.contains("older backup")),
-        "{words:?}"
-    );
 }

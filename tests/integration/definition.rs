@@ -3,7 +3,7 @@
 use direct_connect_simulator::Connection;
 use serde_json::Value;
 use std::process::Command;
-use test_support::{ControlPlane, REGION, World, connection, operator_binary, repository};
+use test_support::{ControlPlane, REGION, World, connection, operator_binary, repository, wait};
 
 fn printed() -> String {
     let printed = Command::new(operator_binary()).arg("crd").env_clear().output().expect("the operator starts");
@@ -46,11 +46,31 @@ fn every_field_is_described() {
     assert!(schema["description"].as_str().is_some_and(|text| text.contains("Direct Connect")));
 }
 
+/// The paths of what has a default below a schema.
+fn defaults(path: &str, schema: &Value) -> Vec<String> {
+    let own = schema.get("default").map(|default| format!("{path} {default}"));
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let below = fields.flat_map(|(name, field)| defaults(&format!("{path}.{name}"), field));
+    let items = schema.get("items").into_iter().flat_map(|items| defaults(&format!("{path}[]"), items));
+    own.into_iter().chain(below).chain(items).collect()
+}
+
+/// A field with a default of its own would be shown of connections that AWS says nothing about.
+#[test]
+fn no_field_inside_status_has_a_default_and_status_itself_says_that_nobody_has_looked() {
+    let crd: Value = serde_saphyr::from_str(&printed()).expect("it is YAML");
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    assert_eq!(defaults("status", schema), [r#"status {"observedGeneration":-1}"#]);
+}
+
 #[tokio::test]
 async fn kubectl_explain_tells_each_field() {
     let control_plane = ControlPlane::shared().await;
     control_plane.install_crd().await;
     let explain = ["explain", "directconnectconnections", "--recursive"];
+    // The API server may serve a resource a moment before its discovery lists it.
+    let discovered = async || control_plane.kubectl(&explain, "").await.status.success();
+    wait::until(wait::SOON, "kubectl to know the resource", discovered).await;
     let all = control_plane.kubectl(&explain, "").await.text();
     for field in ["connectionId", "encryptionTransition", "macSecKeys", "secretARN", "lastHandledReconcileAt"] {
         assert!(all.contains(field), "{field} is not in {all}");
@@ -99,7 +119,7 @@ async fn without_the_definition_it_says_what_to_install_stays_unready_and_goes_o
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains("CRD"), "{}", answer.body);
     assert_eq!(world.http_get("/healthz").await.status, 200);
-    test_support::wait::until(test_support::wait::SOON, "it to be told again", async || {
+    wait::until(wait::SOON, "it to be told again", async || {
         world.operator().logs().iter().filter(|line| line.contains("install the CRD")).count() > 1
     })
     .await;

@@ -21,6 +21,39 @@ async fn a_connection_that_is_as_the_spec_says_is_only_polled() {
     assert_eq!(world.get("line").await.version(), line.version(), "and not written about");
 }
 
+/// All passes so far.
+async fn passes(world: &World) -> f64 {
+    let metrics = world.http_get("/metrics").await.body;
+    let passes = metrics.lines().filter(|line| line.starts_with("directconnect_operator_reconcile_total{"));
+    passes.filter_map(|line| line.split(' ').nth(1)?.parse::<f64>().ok()).sum()
+}
+
+/// A controller that woke itself by each status that it writes would never rest.
+#[tokio::test]
+async fn what_changes_beside_spec_and_the_annotations_wakes_nobody() {
+    let id = "dxcon-aaaaaaaa";
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(id, "line"));
+    world.apply(connection("line").id(id)).await;
+    world.ready("line").await;
+    world.polls(2).await;
+    let before = passes(&world).await;
+    // Written by the operator itself, once for each change.
+    for location in ["here", "there", "elsewhere"] {
+        world.aws.edit(REGION, id, |line| line.location = Some(location.to_owned()));
+        world.until("line", location, |line| line.status("location") == location).await;
+    }
+    for count in 0..5 {
+        world.patch("line", serde_json::json!({"metadata": {"labels": {"count": count.to_string()}}})).await;
+    }
+    world.polls(3).await;
+    let after = passes(&world).await;
+    assert!(after - before <= 3.0, "three changes in AWS made {} passes", after - before);
+
+    world.annotate("line", "paused", Some("true")).await;
+    wait::until(wait::SOON, "the annotation to wake it", async || passes(&world).await > after).await;
+}
+
 #[tokio::test]
 async fn a_wish_for_no_encryption_is_met_where_there_is_no_macsec() {
     let (not_capable, hosted) = ("dxcon-plain000", "dxcon-hosted00");

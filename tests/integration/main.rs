@@ -2,6 +2,7 @@
 
 mod absent;
 mod both;
+mod cache;
 mod command_line;
 mod credentials;
 mod definition;
@@ -21,6 +22,7 @@ mod outage;
 mod paging;
 mod pause;
 mod process;
+mod proxy;
 mod reconcile_request;
 mod refused_specs;
 mod regions;

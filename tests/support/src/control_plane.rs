@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
@@ -20,7 +20,7 @@ use tokio::task::spawn_blocking;
 ///
 /// Holds nothing of a runtime, as every test has its own: clients are made anew for each.
 pub struct ControlPlane {
-    _running: Running,
+    running: Running,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     crd: OnceCell<()>,
@@ -46,14 +46,11 @@ impl ControlPlane {
 
     /// Given up halfway, it leaves as little behind as one that ran.
     async fn start_with(environment: &[(&str, PathBuf)]) -> Self {
-        let (running, stdout) = Running::launch(environment);
-        let mut line = String::new();
-        let reading = spawn_blocking(move || BufReader::new(stdout).read_line(&mut line).map(|_| line));
-        let line = reading.await.expect("no panic").expect("its output is text");
-        let kubeconfig = PathBuf::from(line.trim_end());
+        let running = Running::launch(environment);
+        let kubeconfig = PathBuf::from(running.says().await);
         assert!(kubeconfig.is_file(), "the control plane did not start; it says why above");
         let kubectl = kubeconfig.with_file_name("kubectl");
-        Self { _running: running, kubeconfig, kubectl, crd: OnceCell::new() }
+        Self { running, kubeconfig, kubectl, crd: OnceCell::new() }
     }
 
     /// The administrator's kubeconfig.
@@ -85,6 +82,10 @@ impl ControlPlane {
         assert!(printed.status.success(), "`crd` failed: {}", String::from_utf8_lossy(&printed.stderr));
         let crd = String::from_utf8(printed.stdout).expect("the CRD is text");
         self.kubectl(&["apply", "--server-side", "--filename", "-"], &crd).await.text();
+        self.serves_the_crd().await;
+    }
+
+    async fn serves_the_crd(&self) {
         let connections = crate::resource::api(self.client().await, None);
         wait::until(wait::SOON, "the API server to serve the CRD", async || {
             connections.list(&ListParams::default()).await
@@ -124,6 +125,24 @@ impl ControlPlane {
         let listed = fs::read_to_string(self.kubeconfig.with_file_name("pids")).expect("the control plane runs");
         let api_server = listed.lines().last().and_then(|line| line.parse().ok()).and_then(Pid::from_raw);
         kill_process(api_server.expect("the API server is listed last"), signal).expect("the API server runs");
+    }
+
+    /// Keeps a copy of all that it holds now, for [`ControlPlane::restore`].
+    ///
+    /// For a control plane of a test's own.
+    pub async fn back_up(&self) {
+        self.running.does("keep").await;
+    }
+
+    /// Ends the API server and etcd, and starts them again at the same address with what the last backup holds: objects are
+    /// as they were, and so is the resource version that the next change counts on from.
+    ///
+    /// For a control plane of a test's own.
+    pub async fn restore(&self) {
+        self.running.does("restore").await;
+        if self.crd.initialized() {
+            self.serves_the_crd().await;
+        }
     }
 
     /// Runs kubectl as administrator.
@@ -174,10 +193,14 @@ async fn run(mut command: Command, stdin: &str) -> Output {
 }
 
 /// `tests/control-plane/run`, which runs for as long as its standard input is open.
-struct Running(Child);
+struct Running {
+    process: Child,
+    /// Its standard input and output, until its end.
+    talk: Arc<Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>>,
+}
 
 impl Running {
-    fn launch(environment: &[(&str, PathBuf)]) -> (Self, ChildStdout) {
+    fn launch(environment: &[(&str, PathBuf)]) -> Self {
         let mut process = Command::new(repository("tests/control-plane/run"))
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
@@ -185,16 +208,46 @@ impl Running {
             .own_group()
             .spawn()
             .expect("tests/control-plane/run starts");
-        let stdout = process.stdout.take().expect("stdout is piped");
-        (Self(process), stdout)
+        let stdin = process.stdin.take().expect("stdin is piped");
+        let stdout = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        Self { process, talk: Arc::new(Mutex::new(Some((stdin, stdout)))) }
+    }
+
+    /// The next line that it says.
+    async fn says(&self) -> String {
+        self.talk(|_, stdout| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("its output is text");
+            line.trim_end().to_owned()
+        })
+        .await
+    }
+
+    /// Has it do something, and returns when it is done.
+    async fn does(&self, command: &'static str) {
+        self.talk(move |stdin, _| writeln!(stdin, "{command}").expect("it reads")).await;
+        assert_eq!(self.says().await, command, "the control plane did not do it; it says why above");
+    }
+
+    async fn talk<T: Send + 'static>(
+        &self,
+        exchange: impl FnOnce(&mut ChildStdin, &mut BufReader<ChildStdout>) -> T + Send + 'static,
+    ) -> T {
+        let talk = Arc::clone(&self.talk);
+        let exchange = move || {
+            let mut talk = talk.lock().unwrap_or_else(PoisonError::into_inner);
+            let (stdin, stdout) = talk.as_mut().expect("it runs");
+            exchange(stdin, stdout)
+        };
+        spawn_blocking(exchange).await.expect("no panic")
     }
 }
 
 /// Ends it, and returns when its folder is gone.
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        self.talk.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = self.process.wait();
     }
 }
 

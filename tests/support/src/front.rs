@@ -106,6 +106,8 @@ pub enum Trouble {
     CutAfter,
     /// It gets there late.
     Late(Duration),
+    /// It gets there once the trouble is over.
+    Held,
 }
 
 impl Trouble {
@@ -146,7 +148,7 @@ enum Behind {
 }
 
 struct Shared {
-    behind: Mutex<Arc<Behind>>,
+    behind: Behind,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Passing>>,
     /// Counts how often all troubles were taken back.
@@ -168,12 +170,6 @@ impl Front {
         Self::of(behind(kubeconfig).await).await
     }
 
-    /// From now on, requests go to the API server of this kubeconfig, as if the one before had become it.
-    pub async fn turn_to(&self, kubeconfig: &Path) {
-        let behind = Arc::new(behind(kubeconfig).await);
-        *lock(&self.shared.behind) = behind;
-    }
-
     /// Before a plain HTTP server: the simulated Direct Connect.
     pub async fn of_http(endpoint: &str) -> Self {
         let address = endpoint.strip_prefix("http://").and_then(|address| address.parse().ok());
@@ -185,7 +181,7 @@ impl Front {
         let address = listener.local_addr().expect("it listens");
         let (struck, strikes) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            behind: Mutex::new(Arc::new(behind)),
+            behind,
             rules: Mutex::default(),
             seen: Mutex::default(),
             clear: watch::Sender::new(0),
@@ -343,6 +339,11 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             tokio::time::sleep(late).await;
             shared.hand_on(request).await
         }
+        Some(Trouble::Held) => {
+            strike();
+            let _ = clear.changed().await;
+            shared.hand_on(request).await
+        }
     }
 }
 
@@ -360,8 +361,7 @@ impl Shared {
 
     async fn hand_on(&self, request: Request<Bytes>) -> Result<Response<Body>, Failure> {
         let (mut head, body) = request.into_parts();
-        let behind = Arc::clone(&lock(&self.behind));
-        match &*behind {
+        match &self.behind {
             Behind::ApiServer(client) => {
                 // The client says which host, and who.
                 head.uri = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse()?;

@@ -1,0 +1,228 @@
+//! The last look at the Lease before an update is sent, and the end that it sets to the sending.
+//!
+//! A process ends when its Lease does, so from outside it cannot be told whether an update was held back by that end or by
+//! the look. Here one pass runs by itself, on the real API server and through the real SDK, and nothing ends it.
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
+use direct_connect_simulator::{Connection, Fault, FaultKind};
+use directconnect_operator::aws::{Aws, Regions};
+use directconnect_operator::clock::Clock;
+use directconnect_operator::core::decide::Settings;
+use directconnect_operator::kubernetes::Watched;
+use directconnect_operator::kubernetes::events::Teller;
+use directconnect_operator::kubernetes::index::Index;
+use directconnect_operator::kubernetes::lease::{Elector, Leadership};
+use directconnect_operator::metrics::Metrics;
+use directconnect_operator::reconcile::{MOST_SENDING, Operator, PassError, Shares, reconcile};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, Config};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+use test_support::{Front, Passing, REGION, Trouble, World, connection, kubeconfig_via, wait};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::replicas::LEASE;
+
+const ID: &str = "dxcon-aaaaaaaa";
+/// Longer than any test: what it is about is done when the test says so.
+const NEVER: Duration = Duration::from_hours(1);
+
+/// All that a pass needs, with a Lease that nobody renews.
+struct Bench {
+    world: World,
+    /// Between the operator and the API server, but for the Lease.
+    front: Front,
+    elector: Elector,
+    lease: Lease,
+    leadership: Leadership,
+    operator: Arc<Operator>,
+    clock: Clock,
+    poller: AbortHandle,
+    halt: Halt,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.poller.abort();
+    }
+}
+
+async fn client(kubeconfig: &Path) -> Client {
+    let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).expect("it can be read");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await;
+    let mut config = config.expect("the kubeconfig is whole");
+    config.default_retry = false;
+    Client::try_from(config).expect("a client can be made")
+}
+
+impl Bench {
+    /// One that leads, has read AWS, and knows of a resource that wants another name than AWS has.
+    async fn new() -> Self {
+        let world = World::builder().without_operator().build().await;
+        world.aws.add(REGION, Connection::new(ID, "old"));
+        world.apply(connection("line").id(ID).name("new")).await;
+        let front = Front::of_api_server(&world.kubeconfig).await;
+        let through = client(&kubeconfig_via(&world.kubeconfig, &front.url(), "front")).await;
+
+        let (clock, metrics, halt) = (Clock::start(), Metrics::new(), Halt::default());
+        let settings = Settings {
+            poll_interval: NEVER,
+            encryption_soak: Duration::ZERO,
+            settle_window: Duration::ZERO,
+            progress_deadline: NEVER,
+        };
+        let from = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
+            .endpoint_url(world.aws.endpoint())
+            .region(REGION)
+            .credentials_provider(halt.clone());
+        let index = Arc::new(Index::new(Some(REGION.to_owned()), metrics.clone()));
+        let elector =
+            Elector::new(client(&world.kubeconfig).await, &world.namespace, "directconnect-operator", "this_1", clock);
+        let leadership = elector.leadership();
+        let operator = Arc::new(Operator {
+            regions: Regions::new(
+                Aws::load(from, metrics.clone()).await,
+                clock,
+                settings,
+                mpsc::unbounded_channel().0,
+                metrics.clone(),
+            ),
+            teller: Teller::new(through.clone(), "test", "test"),
+            shares: Shares::of(1),
+            memory: Mutex::default(),
+            sending: Semaphore::new(MOST_SENDING as usize),
+            leadership: leadership.clone(),
+            client: through,
+            settings,
+            index,
+            metrics,
+            clock,
+        });
+        let polling = Arc::clone(&operator);
+        let poller = tokio::spawn(async move { polling.regions.run(polling.index.regions()).await }).abort_handle();
+        let lease = tokio::time::timeout(wait::SOON, elector.acquire()).await.expect("nobody else has it");
+        let bench = Self { world, front, elector, lease, leadership, operator, clock, poller, halt };
+        bench.object().await;
+        let polled = || bench.operator.regions.get(REGION).is_some_and(|region| region.is_polled());
+        wait::until(wait::SOON, "AWS to be read", async || polled()).await;
+        bench
+    }
+
+    /// The resource as it is now, made known to the operator.
+    async fn object(&self) -> Watched {
+        let api: Api<Watched> = Api::namespaced(self.world.client.clone(), &self.world.namespace);
+        let object = api.get("line").await.expect("it is there");
+        self.operator.index.note(&Event::Apply(object.clone()));
+        object
+    }
+
+    /// How long the lease still holds.
+    fn left(&self) -> Duration {
+        self.leadership.until().map_or(Duration::ZERO, |until| until.since(self.clock.now()))
+    }
+
+    /// A pass that has decided on its update, and is at writing down what it is about to send.
+    async fn pass_held(&self) -> tokio::task::JoinHandle<Result<(), PassError>> {
+        self.front.trouble_from(0, 1, Trouble::Held, Passing::writes_status);
+        let (object, operator) = (self.object().await, Arc::clone(&self.operator));
+        let pass = tokio::spawn(async move { reconcile(&object, &operator).await.map(|_| ()) });
+        tokio::time::timeout(wait::SOON, self.front.strikes()).await.expect("it comes to the writing");
+        pass
+    }
+}
+
+/// Credentials that are asked for anew for each call, and not given while the process is halted.
+#[derive(Clone, Debug, Default)]
+struct Halt(Arc<Mutex<Option<Halted>>>);
+
+#[derive(Debug)]
+struct Halted {
+    begins: mpsc::UnboundedSender<()>,
+    goes_on: tokio::sync::oneshot::Receiver<()>,
+}
+
+impl ProvideCredentials for Halt {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let halted = self.0.lock().expect("nobody panicked").take();
+            if let Some(halted) = halted {
+                let _ = halted.begins.send(());
+                let _ = halted.goes_on.await;
+            }
+            provider::Result::Ok(Credentials::new("AKIAEXAMPLE", "any", None, Some(SystemTime::now()), "test"))
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_update_is_not_sent_when_the_lease_ends_after_all_else_was_done_for_it() {
+    let bench = Bench::new().await;
+    let pass = bench.pass_held().await;
+    bench.elector.release().await;
+    bench.front.clear();
+    let ended = pass.await.expect("no panic");
+    assert!(matches!(ended, Err(PassError::NotLeading { .. })), "{ended:?}");
+    let line = bench.world.get("line").await;
+    assert_eq!(line.status("lastUpdate")["connectionName"], "new", "it was about to be sent: {line}");
+    assert_eq!(bench.world.updates(), []);
+
+    // The same with a lease is sent, so it was the lease that was missing.
+    bench.elector.acquire().await;
+    reconcile(&bench.object().await, &bench.operator).await.expect("it goes through");
+    assert_eq!(bench.world.updates().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_lease_not_even_the_intention_is_written_down() {
+    let bench = Bench::new().await;
+    bench.elector.release().await;
+    let before = bench.world.get("line").await;
+    let ended = reconcile(&bench.object().await, &bench.operator).await;
+    assert!(matches!(ended, Err(PassError::NotLeading { .. })), "{ended:?}");
+    assert_eq!(bench.world.get("line").await.version(), before.version());
+    assert_eq!(bench.world.updates(), []);
+}
+
+#[tokio::test]
+async fn an_update_is_given_up_when_its_lease_ends_though_its_own_time_is_not_up() {
+    let bench = Bench::new().await;
+    let renewed = crate::replicas::term_of(bench.lease.clone()).expect("it has a holder").renewed;
+    bench.world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on("UpdateConnection"));
+    let pass = bench.pass_held().await;
+    // Its own time is 8 s at the least, which is then more than the lease has, its margin included.
+    wait::until(LEASE, "less than 5 s to be left", async || bench.left() < Duration::from_secs(5)).await;
+    bench.front.clear();
+    let finished = wait::until(LEASE * 2, "the update to be given up", async || {
+        bench.world.updates().into_iter().find_map(|call| call.finished)
+    })
+    .await;
+    let finished: jiff::Timestamp = finished.wall.parse().expect("a time");
+    let after = Duration::try_from(finished.duration_since(renewed)).expect("it came after");
+    assert!(after < LEASE, "it was given up {after:?} after the lease was taken");
+    pass.abort();
+}
+
+/// As when it is stopped, or its machine has no processor for it.
+#[tokio::test]
+async fn a_process_that_is_halted_between_the_last_look_and_the_sending_sends_nothing_when_the_lease_is_over() {
+    let bench = Bench::new().await;
+    let pass = bench.pass_held().await;
+    let (begins, mut begun) = mpsc::unbounded_channel();
+    let (go_on, goes_on) = tokio::sync::oneshot::channel();
+    *bench.halt.0.lock().expect("nobody panicked") = Some(Halted { begins, goes_on });
+    bench.front.clear();
+    begun.recv().await.expect("the update is about to be sent");
+    // All of the operator runs in this thread, so nothing of it goes on meanwhile.
+    std::thread::sleep(bench.left() + Duration::from_millis(50));
+    let _ = go_on.send(());
+    let _ = pass.await.expect("no panic");
+    assert_eq!(bench.left(), Duration::ZERO);
+    assert_eq!(bench.world.updates(), []);
+}
