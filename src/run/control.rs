@@ -66,11 +66,11 @@ where
     let started = std::time::Instant::now();
     // In a box, so that thousands that wait for a place take little room.
     let outcome = caught(&name, Box::pin(work(object, Arc::clone(&operator)))).await;
-    let word = match &outcome {
+    let result = match &outcome {
         Ok(_) => "Ok",
         Err(error) => error.as_str(),
     };
-    operator.metrics.reconciled(word, started.elapsed());
+    operator.metrics.reconciled(result, started.elapsed());
     match &outcome {
         Ok(_) => debug!(object = %name, "reconciled"),
         Err(PassError::Outdated { .. }) => {

@@ -107,8 +107,8 @@ impl Bench {
         let lease = tokio::time::timeout(wait::SOON, elector.acquire()).await.expect("nobody else has it");
         let bench = Self { world, front, elector, lease, leadership, operator, clock, poller, halt };
         bench.object().await;
-        let polled = || bench.operator.regions.get(REGION).is_some_and(|region| region.is_polled());
-        wait::until(wait::SOON, "AWS to be read", async || polled()).await;
+        let has_read = || bench.operator.regions.get(REGION).is_some_and(|region| region.is_polled());
+        wait::until(wait::SOON, "AWS to be read", async || has_read()).await;
         bench
     }
 

@@ -195,9 +195,12 @@ async fn run(mut command: Command, stdin: &str) -> Output {
 /// `tests/control-plane/run`, which runs for as long as its standard input is open.
 struct Running {
     process: Child,
-    /// Its standard input and output, until its end.
-    talk: Arc<Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>>,
+    /// Until its end.
+    talk: Arc<Mutex<Option<Talk>>>,
 }
+
+/// Its standard input and output.
+type Talk = (ChildStdin, BufReader<ChildStdout>);
 
 impl Running {
     fn launch(environment: &[(&str, PathBuf)]) -> Self {
