@@ -15,7 +15,7 @@ COPY tests/demo/Cargo.toml tests/demo/
 COPY tests/simulator/Cargo.toml tests/simulator/
 COPY tests/support/Cargo.toml tests/support/
 RUN for member in . tests/demo tests/simulator tests/support; do \
-      mkdir -p "$member/src"; echo 'fn main() {}' >"$member/src/main.rs"; touch "$member/src/lib.rs"; \
+      mkdir -p "$member/src"; printf '//! Stands in.\n' >"$member/src/lib.rs"; printf '//! Stands in.\nfn main() {}\n' >"$member/src/main.rs"; \
     done \
  && cargo build --release --locked --target "$(rustc --print host-tuple)" --package directconnect-operator
 

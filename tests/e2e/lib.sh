@@ -6,7 +6,7 @@ release=directconnect-operator
 home=directconnect-operator-e2e
 aws=directconnect-operator-e2e-aws
 region=eu-central-1
-lease=15 renew=5 poll=2 soak=4
+lease=15 poll=2 soak=4
 mine=(--namespace "$home" --selector "app.kubernetes.io/instance=$release")
 
 # measured NAME COMMAND...: a check that tells its figures too, those that the command gives to `figure`
