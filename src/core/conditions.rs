@@ -256,7 +256,8 @@ pub fn conditions(verdict: &Verdict, look: Option<&Look>) -> Vec<Condition> {
     }));
     // Messages quote AWS's words, whatever those are.
     for condition in &mut conditions {
-        condition.message = text::printable(&condition.message);
+        let printable = text::printable(&condition.message);
+        text::cut_bytes(&printable, text::CONDITION_LIMIT).clone_into(&mut condition.message);
     }
     conditions
 }

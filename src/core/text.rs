@@ -2,6 +2,8 @@
 
 /// Characters of a foreign message that go into status; the rest is cut.
 pub const MESSAGE_LIMIT: usize = 1024;
+/// Bytes of a condition's message at most: quoted, a word grows where it has characters that nobody can see.
+pub const CONDITION_LIMIT: usize = 4 * MESSAGE_LIMIT;
 
 /// What AWS said, without control characters and cut at [`MESSAGE_LIMIT`] characters.
 pub fn clean(words: &str) -> String {

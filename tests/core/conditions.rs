@@ -4,6 +4,7 @@ use directconnect_operator::core::clock::Moment;
 use directconnect_operator::core::conditions::{Condition, Kind, Reason, Stance, Truth, Verdict, conditions};
 use directconnect_operator::core::history::Look;
 use directconnect_operator::core::observed::Connection;
+use directconnect_operator::core::text::{CONDITION_LIMIT, MESSAGE_LIMIT};
 
 use crate::given::{Line, line};
 
@@ -53,6 +54,18 @@ fn ready_follows_from_the_stance_and_one_of_the_other_two_carries_it() {
             assert_eq!(of(kind, &all), (carrier == Some(kind)).then_some(&expected), "{reason:?}");
         }
     }
+}
+
+#[test]
+fn a_message_fits_whatever_it_quotes() {
+    let word = "\u{e}".repeat(MESSAGE_LIMIT);
+    let odd = look(Connection { port_encryption_status: Some(word.clone().into()), ..line() });
+    let verdict = Verdict::new(Reason::RequestRejected, format!("{word:?} {word:?}"));
+    for condition in conditions(&verdict, Some(&odd)) {
+        assert!(condition.message.len() <= CONDITION_LIMIT, "{condition:?}");
+        assert!(!condition.message.contains(char::is_control), "{condition:?}");
+    }
+    assert_eq!(CONDITION_LIMIT, 4096);
 }
 
 #[test]
