@@ -46,6 +46,8 @@ struct State {
     regions: BTreeMap<String, usize>,
     /// What of the entries the list that is coming in has not shown yet.
     unlisted: HashSet<Reference>,
+    /// Whom what is being taken in concerns.
+    concerned: Vec<Reference>,
     /// Where references to reconcile go, once someone reconciles.
     wake: Option<mpsc::UnboundedSender<Reference>>,
 }
@@ -146,11 +148,23 @@ impl Index {
 
     /// Wakes all resources: somebody's turn has come.
     pub fn wake_all(&self) {
-        self.state().wake_all();
+        let state = self.state();
+        for reference in state.entries.keys() {
+            state.wake(reference);
+        }
     }
 
-    /// Takes in what the watch says, and wakes whom it concerns.
-    pub fn note(&self, event: &Event<Watched>) {
+    /// Wakes these resources.
+    pub fn wake(&self, references: &[Reference]) {
+        let state = self.state();
+        for reference in references {
+            state.wake(reference);
+        }
+    }
+
+    /// Takes in what the watch says. Returns whom it concerns, to be woken once the store has it too: else they would be
+    /// looked at as they were before, and not again.
+    pub fn note(&self, event: &Event<Watched>) -> Vec<Reference> {
         match event {
             Event::Apply(object) | Event::InitApply(object) => self.apply(object),
             Event::Delete(object) => self.delete(&Reference::from_obj(object)),
@@ -165,6 +179,7 @@ impl Index {
                 }
             }
         }
+        std::mem::take(&mut self.state().concerned)
     }
 
     fn apply(&self, object: &Watched) {
@@ -190,7 +205,7 @@ impl Index {
             known.trigger = entry.trigger;
         }
         if is_changed {
-            state.wake(&reference);
+            state.concerned.push(reference);
         }
     }
 
@@ -200,10 +215,11 @@ impl Index {
         self.metrics.forget(&entry.labels);
         // Nobody wants it there any more; others of the account may go on.
         if entry.key.as_ref().is_some_and(|key| self.turns().release(key, &shown(reference))) {
-            state.wake_all();
+            let all: Vec<Reference> = state.entries.keys().cloned().collect();
+            state.concerned.extend(all);
         }
         self.publish_regions(&state);
-        state.wake(reference);
+        state.concerned.push(reference.clone());
     }
 
     fn entry(&self, object: &Watched) -> Entry {
@@ -276,11 +292,7 @@ impl State {
         }
     }
 
-    fn wake_all(&self) {
-        self.entries.keys().for_each(|reference| self.wake(reference));
-    }
-
-    /// Adds a resource, and wakes those that claim the same connection: one of them may have to stand back.
+    /// Adds a resource, which concerns those that claim the same connection: one of them may have to stand back.
     fn insert(&mut self, reference: Reference, entry: Entry) {
         if let Some(key) = &entry.key {
             *self.regions.entry(key.region.clone()).or_default() += 1;
@@ -288,12 +300,12 @@ impl State {
                 let claims = self.connections.entry(key.clone()).or_default();
                 claims.insert(entry.age.clone(), reference.clone());
             }
-            self.wake_claimants(key);
+            self.concern_claimants(key);
         }
         self.entries.insert(reference, entry);
     }
 
-    /// Removes a resource, and wakes those that claim the same connection: one of them may now act.
+    /// Removes a resource, which concerns those that claim the same connection: one of them may now act.
     fn remove(&mut self, reference: &Reference) -> Option<Entry> {
         let entry = self.entries.remove(reference)?;
         if let Some(key) = &entry.key {
@@ -309,14 +321,14 @@ impl State {
                     self.connections.remove(key);
                 }
             }
-            self.wake_claimants(key);
+            self.concern_claimants(key);
         }
         Some(entry)
     }
 
-    fn wake_claimants(&self, key: &ConnectionKey) {
+    fn concern_claimants(&mut self, key: &ConnectionKey) {
         let claims = self.connections.get(key).into_iter().flat_map(BTreeMap::values);
-        claims.for_each(|reference| self.wake(reference));
+        self.concerned.extend(claims.cloned());
     }
 }
 

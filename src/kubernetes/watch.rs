@@ -69,15 +69,22 @@ pub async fn run(
         {
             return went_back;
         }
-        for event in merge.take(&namespace, event, &reader) {
-            index.note(&event);
-            store.apply_watcher_event(&event);
-            if matches!(event, Event::InitDone) && !listed.0.swap(true, Ordering::AcqRel) {
-                info!("resources are listed");
-            }
+        let events = merge.take(&namespace, event, &reader);
+        take_in(&events, &index, &mut store);
+        if matches!(events.last(), Some(Event::InitDone)) && !listed.0.swap(true, Ordering::AcqRel) {
+            info!("resources are listed");
         }
     }
     String::new()
+}
+
+/// Has the index and the store take in what comes together, and then wakes whom it concerns.
+fn take_in(events: &[Event<Watched>], index: &Index, store: &mut Writer<Watched>) {
+    let concerned: Vec<Reference> = events.iter().flat_map(|event| index.note(event)).collect();
+    for event in events {
+        store.apply_watcher_event(event);
+    }
+    index.wake(&concerned);
 }
 
 /// What to say of an object that is older than what was known of the very same.
@@ -298,5 +305,50 @@ impl Merge {
         let known = known.into_iter().map(Arc::unwrap_or_clone);
         let objects = fresh.into_values().chain(known).map(Event::InitApply);
         [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use serde_json::json;
+    use std::sync::mpsc;
+
+    fn object(number: usize, generation: i64) -> Watched {
+        let object = json!({
+            "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
+            "metadata": { "name": format!("line-{number}"), "namespace": "namespace", "generation": generation },
+            "spec": { "connectionId": format!("dxcon-{number:08}") },
+        });
+        serde_json::from_value(object).expect("a resource")
+    }
+
+    #[test]
+    fn whoever_is_woken_finds_what_woke_it() {
+        let index = Index::new(Some("eu-central-1".into()), Metrics::new());
+        let (mut woken, mut store) = (index.attach(), Writer::default());
+        let (reader, (finds, found)) = (store.as_reader(), mpsc::channel());
+        std::thread::spawn(move || {
+            while let Some(reference) = woken.blocking_recv() {
+                let _ = finds.send(reader.get(&reference).map(|object| object.meta().generation));
+            }
+        });
+        for generation in 1..=40 {
+            let objects = (0..200).map(|number| object(number, generation));
+            if generation % 2 == 0 {
+                objects.for_each(|object| take_in(&[Event::Apply(object)], &index, &mut store));
+            } else {
+                let list: Vec<_> = [Event::Init].into_iter().chain(objects.map(Event::InitApply)).collect();
+                take_in(&[list, vec![Event::InitDone]].concat(), &index, &mut store);
+            }
+            index.wake(&[Reference::new("nobody")]);
+            let mut finds = 0;
+            while let Some(seen) = found.recv_timeout(Duration::from_secs(30)).expect("all are woken") {
+                assert_eq!(seen, Some(generation));
+                finds += 1;
+            }
+            assert!(finds >= 200, "{finds}");
+        }
     }
 }
