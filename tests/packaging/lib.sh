@@ -117,5 +117,14 @@ pod_of() {
 }
 
 crd_gone() { ! kubectl get crd "$crd" >/dev/null 2>&1; }
-delete_crd() { kubectl delete --ignore-not-found --timeout 60s crd "$crd" "$@"; }
+# Asks again when the API server is late or refuses: a CRD that stays would fail what comes next, for no fault of its own.
+delete_crd() { WITHIN=180 eventually kubectl delete --ignore-not-found --timeout 30s crd "$crd" "$@"; }
+# At the end of a check. Nothing is said when all is gone.
+leave_no_crd() {
+  local said
+  if ! said=$(delete_crd "$@" 2>&1); then
+    printf 'FAIL  the CRDs are deleted\n%s\n' "$said"
+    kubectl get crd -o jsonpath='{range .items[*]}{.metadata.name} {.status.conditions}{"\n"}{end}' || true
+  fi
+}
 crd_served() { kubectl wait --for=condition=Established --timeout 10s crd "$crd"; }
