@@ -73,12 +73,8 @@ impl Aws {
                 .build(),
         );
         let http = http_client_fn(move |_, _| connector.clone());
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .operation_attempt_timeout(CALL_TIMEOUT)
-            .operation_timeout(CALL_TIMEOUT)
-            .build();
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
         let shared = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled()).load().await;
         Self { shared, metrics }
     }

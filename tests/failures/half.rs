@@ -133,6 +133,8 @@ async fn a_page_that_never_comes_is_given_up_and_nothing_of_the_round_counts() {
     world.aws.clear_calls();
     world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on_page(3));
     broken_off(&world, 1).await;
+    // Not the end of the whole call, which comes later.
+    world.operator().says("read timeout occurred after 8s").await;
     for line in 0..LINES {
         let resource = world.get(&name(line)).await;
         assert_eq!(resource.status("connectionName"), &name(line), "{resource}");
