@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 use test_support::{Front, REGION, Trouble, World, WorldBuilder, connection, wait};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Two on a page, so that they make three pages.
 const LINES: usize = 5;
@@ -179,6 +179,20 @@ async fn pages_without_end_are_no_round() {
     front.clear();
     all_in_sync(&world).await;
     assert_eq!(world.updates(), []);
+}
+
+/// A queue for one, which is full: the system answers nobody else who wants to connect.
+#[tokio::test]
+async fn an_endpoint_that_takes_no_connection_is_given_up() {
+    let socket = TcpSocket::new_v4().expect("there are sockets");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("loopback has a free port");
+    let listener = socket.listen(0).expect("it listens");
+    let address = listener.local_addr().expect("it is bound");
+    let _first = TcpStream::connect(address).await.expect("the queue is empty");
+    let world = World::builder().env("AWS_ENDPOINT_URL_DIRECT_CONNECT", format!("http://{address}")).build().await;
+    world.apply(connection("line").id(&id(0)).name("new")).await;
+    world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+    world.operator().says("connect timeout occurred after 3s").await;
 }
 
 /// Headers came and something always follows, so neither a wait for the one nor for the other helps.
