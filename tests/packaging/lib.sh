@@ -59,8 +59,14 @@ refuses() {
 
 # Waits for a command to succeed: eventually COMMAND...
 eventually() {
-  local deadline=$((SECONDS + ${WITHIN:-60})) said
-  until said=$("$@" 2>&1); do
+  local deadline=$((SECONDS + ${WITHIN:-60})) said status
+  while :; do
+    # Not as a condition: what is called in one goes on after a failure.
+    set +e
+    said=$( (set -e; "$@") 2>&1 )
+    status=$?
+    set -e
+    [ "$status" -ne 0 ] || return 0
     [ "$SECONDS" -lt "$deadline" ] || { printf 'not within %s s: %s\n%s\n' "${WITHIN:-60}" "$*" "$said"; return 1; }
     sleep 0.2
   done
@@ -68,6 +74,13 @@ eventually() {
 
 same() {
   [ "$1" = "$2" ] || { diff <(printf '%s\n' "$1") <(printf '%s\n' "$2"); return 1; }
+}
+
+# Succeeds, and prints nothing: none COMMAND...
+none() {
+  local found
+  found=$("$@") || return
+  same "$found" ''
 }
 
 # The chart as it would be installed: rendered [OPTION]...
@@ -116,7 +129,7 @@ pod_of() {
   printf '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"it","namespace":"%s"},"spec":%s}' "$1" "$spec"
 }
 
-crd_gone() { ! kubectl get crd "$crd" >/dev/null 2>&1; }
+crd_gone() { none kubectl get crd "$crd" --ignore-not-found -o name; }
 # Asks again when the API server is late or refuses: a CRD that stays would fail what comes next, for no fault of its own.
 delete_crd() { WITHIN=180 eventually kubectl delete --ignore-not-found --timeout 30s crd "$crd" "$@"; }
 # At the end of a check. Nothing is said when all is gone.
