@@ -6,8 +6,8 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::core::desired::{EncryptionMode, EncryptionTransition, ManagementPolicy};
-use crate::core::observed::Connection;
+pub use directconnect_core::desired::{EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::observed::Connection;
 
 /// API group of the resource and prefix of its annotations.
 pub const GROUP: &str = "directconnect-operator.dev";

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::core::clock::Moment;
+use directconnect_core::clock::Moment;
 
 /// Tells how far the process has come.
 #[derive(Clone, Copy, Debug)]

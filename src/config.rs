@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::core::decide::Settings;
+use directconnect_core::decide::Settings;
 
 /// Name of the Lease and of the controller in events.
 pub const NAME: &str = "directconnect-operator";

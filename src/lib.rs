@@ -9,7 +9,7 @@
 //!  Direct Connect poller ─> look ┘                                                     └────> one status patch
 //! ```
 //!
-//! - [`core`] decides. It knows nothing of the rest: no Kubernetes, no AWS SDK, no runtime, no clock, no dice.
+//! - `directconnect-core`, a crate of its own, decides and keeps the books. It knows nothing of the rest.
 //! - [`api`] is the custom resource. It knows the core's words.
 //! - [`aws`] reads and updates connections. It knows the core, and nothing of Kubernetes.
 //! - [`kubernetes`] watches resources and writes status, events and the Lease. It knows the core and the resource, and
@@ -23,7 +23,6 @@ pub mod api;
 pub mod aws;
 pub mod clock;
 pub mod config;
-pub mod core;
 pub mod kubernetes;
 pub mod metrics;
 pub mod reconcile;

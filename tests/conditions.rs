@@ -1,6 +1,6 @@
 //! The page on conditions has every reason, with what the code makes of it.
 
-use directconnect_operator::core::conditions::{Reason, Stance};
+use directconnect_core::conditions::{Reason, Stance};
 
 const PAGE: &str = include_str!("../docs/conditions.md");
 

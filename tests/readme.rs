@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use directconnect_operator::config::Arguments;
-use directconnect_operator::core::conditions::{Reason, Stance};
+use directconnect_core::conditions::{Reason, Stance};
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");

@@ -5,8 +5,8 @@ use aws_sdk_directconnect::types;
 use aws_smithy_types::date_time::Format;
 
 use super::Identified;
-use crate::core::observed::{Connection, MacSecKey, RateLimiterStatus, Tag};
-use crate::core::text;
+use directconnect_core::observed::{Connection, MacSecKey, RateLimiterStatus, Tag};
+use directconnect_core::text;
 
 /// More keys and tags than AWS allows (3 and 50).
 const MOST: usize = 100;

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::request_id::RequestId;
 use hyper_util::client::legacy::Error as HttpError;
 
-use crate::core::fault::{Class, Fault};
-use crate::core::text;
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::text;
 
 /// Error of a call as the SDK gives it.
 pub(super) type CallError<E> = SdkError<E, HttpResponse>;

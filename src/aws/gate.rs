@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
-use crate::core::fault::{Class, Fault};
-use crate::core::limiter::Limiter;
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::limiter::Limiter;
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

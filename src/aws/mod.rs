@@ -20,9 +20,9 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 
-use crate::core::fault::{Class, Fault};
-use crate::core::history::Change;
-use crate::core::observed::Connection;
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::history::Change;
+use directconnect_core::observed::Connection;
 use crate::metrics::Metrics;
 
 pub use gate::Urgency;

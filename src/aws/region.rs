@@ -11,11 +11,11 @@ use super::gate::{Gate, Urgency};
 use super::regions::Woken;
 use super::{Client, Identified, MOST_PAGES, Updated};
 use crate::clock::{Clock, dice};
-use crate::core::clock::Moment;
-use crate::core::decide::Settings;
-use crate::core::fault::{self, Class, Fault};
-use crate::core::history::{Change, History, Look};
-use crate::core::observed::Connection;
+use directconnect_core::clock::Moment;
+use directconnect_core::decide::Settings;
+use directconnect_core::fault::{self, Class, Fault};
+use directconnect_core::history::{Change, History, Look};
+use directconnect_core::observed::Connection;
 use crate::metrics::Metrics;
 
 /// What is known of one region.

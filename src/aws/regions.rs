@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::{Aws, Region};
 use crate::clock::Clock;
-use crate::core::decide::Settings;
+use directconnect_core::decide::Settings;
 use crate::metrics::Metrics;
 
 /// What a poll has news of.

@@ -13,10 +13,10 @@ use tracing::debug;
 use super::Watched;
 use super::status::{condition, truth};
 use crate::api::DirectConnectConnectionStatus;
-use crate::core::conditions::{Kind, Reason};
-use crate::core::desired::EncryptionMode;
-use crate::core::history::Change;
-use crate::core::text;
+use directconnect_core::conditions::{Kind, Reason};
+use directconnect_core::desired::EncryptionMode;
+use directconnect_core::history::Change;
+use directconnect_core::text;
 
 /// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
 const NOTE_LIMIT: usize = 1024;

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Reference, Watched};
 use crate::api::{DirectConnectConnection, PAUSED, RECONCILE_REQUESTED_AT};
-use crate::core::desired::{ConnectionKey, Desired, EncryptionMode, InvalidSpec, ManagementPolicy, Wish};
-use crate::core::text;
-use crate::core::turn::Turns;
+use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, InvalidSpec, ManagementPolicy, Wish};
+use directconnect_core::text;
+use directconnect_core::turn::Turns;
 use crate::metrics::{Metrics, Resource};
 
 /// Order of claims on one connection: the older resource first, by creation time, then uid.

@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use tracing::{debug, info, warn};
 
 use crate::clock::{Clock, dice};
-use crate::core::clock::Moment;
+use directconnect_core::clock::Moment;
 
 /// How long a lease holds without being renewed.
 const LEASE: Duration = Duration::from_secs(15);

@@ -12,9 +12,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, DriftStatus};
-use crate::core::conditions::{Condition, Kind};
-use crate::core::decide::Drift;
-use crate::core::observed::Connection;
+use directconnect_core::conditions::{Condition, Kind};
+use directconnect_core::decide::Drift;
+use directconnect_core::observed::Connection;
 
 /// How long the API server may take to write a status.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

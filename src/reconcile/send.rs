@@ -7,11 +7,11 @@ use super::operator::Sent;
 use super::{Pass, PassError};
 use crate::api::LastUpdate;
 use crate::aws::Region;
-use crate::core::decide::Plan;
-use crate::core::desired::{Desired, EncryptionMode};
-use crate::core::history::Change;
-use crate::core::observed::Connection;
-use crate::core::turn;
+use directconnect_core::decide::Plan;
+use directconnect_core::desired::{Desired, EncryptionMode};
+use directconnect_core::history::Change;
+use directconnect_core::observed::Connection;
+use directconnect_core::turn;
 use crate::kubernetes::{events, status};
 
 impl Pass<'_> {

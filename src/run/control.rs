@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, error};
 
-use crate::core::text;
+use directconnect_core::text;
 use crate::kubernetes::index::shown;
 use crate::kubernetes::{Reference, Watched};
 use crate::reconcile::{Operator, PassError};
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::aws::{Aws, Regions};
     use crate::clock::Clock;
-    use crate::core::decide::Settings;
+    use directconnect_core::decide::Settings;
     use crate::kubernetes::events::Teller;
     use crate::kubernetes::index::Index;
     use crate::kubernetes::lease::Leadership;

@@ -1,7 +1,7 @@
 //! Every verdict that `Ready` can carry, as the whole resource that people and tools would read, beside what kstatus
 //! makes of it. `GOLDEN=write cargo test --test golden` writes them anew.
 
-#[path = "../core/given.rs"]
+#[path = "../../crates/core/tests/core/given.rs"]
 #[allow(dead_code, reason = "the words are those of the tests of the core, which use them all")]
 mod given;
 
@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use directconnect_operator::api::{
     DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
 };
-use directconnect_operator::core::conditions::{Kind, Reason, Stance, Verdict, conditions};
-use directconnect_operator::core::decide::Plan;
-use directconnect_operator::core::desired::Desired;
-use directconnect_operator::core::fault::{Class, Fault};
-use directconnect_operator::core::history::Look;
+use directconnect_core::conditions::{Kind, Reason, Stance, Verdict, conditions};
+use directconnect_core::decide::Plan;
+use directconnect_core::desired::Desired;
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::history::Look;
 use directconnect_operator::kubernetes::status;
 use given::{
     Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, lost, renames, sets, wish,

@@ -5,15 +5,15 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use directconnect_operator::aws::{Aws, Client};
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::conditions;
-use directconnect_operator::core::decide::{Circumstances, Settings, decide};
-use directconnect_operator::core::desired::{
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::conditions;
+use directconnect_core::decide::{Circumstances, Settings, decide};
+use directconnect_core::desired::{
     ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
 };
-use directconnect_operator::core::fault::Fault;
-use directconnect_operator::core::history::{Change, History, Look};
-use directconnect_operator::core::observed::Connection;
+use directconnect_core::fault::Fault;
+use directconnect_core::history::{Change, History, Look};
+use directconnect_core::observed::Connection;
 use directconnect_operator::kubernetes::{events, status};
 use directconnect_operator::metrics::Metrics;
 use proptest::collection::vec;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::decide::{Circumstances, Plan, Step, decide};
-use directconnect_operator::core::desired::{Desired, EncryptionMode, EncryptionTransition};
-use directconnect_operator::core::fault::{Class, Fault};
-use directconnect_operator::core::history::{Change, History, Look};
-use directconnect_operator::core::observed::{Connection, ConnectionState, PortEncryptionStatus};
-use directconnect_operator::core::turn::{self, Turns};
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Reason;
+use directconnect_core::decide::{Circumstances, Plan, Step, decide};
+use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition};
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::history::{Change, History, Look};
+use directconnect_core::observed::{Connection, ConnectionState, PortEncryptionStatus};
+use directconnect_core::turn::{self, Turns};
 
 use super::world::{Fate, LastUpdate, Line, Must, No, SET, Should, State, key};
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::decide::Settings;
-use directconnect_operator::core::desired::{
+use directconnect_core::clock::Moment;
+use directconnect_core::decide::Settings;
+use directconnect_core::desired::{
     ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
 };
-use directconnect_operator::core::history::History;
-use directconnect_operator::core::observed::{Connection, MacSecKey};
-use directconnect_operator::core::turn::Turns;
+use directconnect_core::history::History;
+use directconnect_core::observed::{Connection, MacSecKey};
+use directconnect_core::turn::Turns;
 
 use super::operator::Mutant;
 

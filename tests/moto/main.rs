@@ -6,10 +6,10 @@
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
 use directconnect_operator::aws::{Aws, Client};
-use directconnect_operator::core::desired::EncryptionMode;
-use directconnect_operator::core::fault::Class;
-use directconnect_operator::core::history::Change;
-use directconnect_operator::core::observed::{ConnectionState, PortEncryptionStatus};
+use directconnect_core::desired::EncryptionMode;
+use directconnect_core::fault::Class;
+use directconnect_core::history::Change;
+use directconnect_core::observed::{ConnectionState, PortEncryptionStatus};
 use directconnect_operator::metrics::Metrics;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,9 +1,9 @@
 //! One connection of an account at a time on its way to `must_encrypt`.
 
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::desired::ConnectionKey;
-use directconnect_operator::core::fault::Class;
-use directconnect_operator::core::turn::{Turns, is_on_its_way};
+use directconnect_core::conditions::Reason;
+use directconnect_core::desired::ConnectionKey;
+use directconnect_core::fault::Class;
+use directconnect_core::turn::{Turns, is_on_its_way};
 
 use crate::given::{Asks, Line, Must, Should, Story, encrypted_line, fault, given, line, lost, seconds, sets, wish};
 

@@ -1,6 +1,6 @@
 //! Words from outside, made fit for status and events.
 
-use directconnect_operator::core::text::{MESSAGE_LIMIT, clean, cut_bytes, printable};
+use directconnect_core::text::{MESSAGE_LIMIT, clean, cut_bytes, printable};
 
 #[test]
 fn control_characters_become_blanks_and_the_end_is_trimmed() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::limiter::Limiter;
+use directconnect_core::limiter::Limiter;
 
 use crate::given::second;
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::decide::{Circumstances, Plan, Settings, Step, decide};
-use directconnect_operator::core::desired::{
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Reason;
+use directconnect_core::decide::{Circumstances, Plan, Settings, Step, decide};
+use directconnect_core::desired::{
     ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
 };
-use directconnect_operator::core::fault::{Class, Fault};
-use directconnect_operator::core::history::{Change, History, Look};
-use directconnect_operator::core::observed::{Connection, MacSecKey};
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::history::{Change, History, Look};
+use directconnect_core::observed::{Connection, MacSecKey};
 
 pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as Should};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::conditions::{Reason, Stance};
-use directconnect_operator::core::fault::{Class, Fault, retry_after};
+use directconnect_core::conditions::{Reason, Stance};
+use directconnect_core::fault::{Class, Fault, retry_after};
 
 use crate::given::{ID, REGION, fault, seconds};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::clock::Moment;
-use super::conditions::{Reason, Stance, Verdict};
-use super::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
-use super::fault::{Class, Fault};
-use super::guard::{self, Evidence, Rung};
-use super::history::{Change, Failure, History};
-use super::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
+use crate::clock::Moment;
+use crate::conditions::{Reason, Stance, Verdict};
+use crate::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use crate::fault::{Class, Fault};
+use crate::guard::{self, Evidence, Rung};
+use crate::history::{Change, Failure, History};
+use crate::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
 
 /// The times that people set on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

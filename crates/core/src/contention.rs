@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::clock::Moment;
+use crate::clock::Moment;
 
 const WINDOW: Duration = Duration::from_hours(1);
 const FIRST_WAIT: Duration = Duration::from_mins(5);

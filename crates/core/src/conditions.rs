@@ -1,8 +1,8 @@
 //! What people and tools are told: a verdict with its reason, and the conditions that follow from it.
 
-use super::history::Look;
-use super::observed::{ConnectionState, PortEncryptionStatus};
-use super::text;
+use crate::history::Look;
+use crate::observed::{ConnectionState, PortEncryptionStatus};
+use crate::text;
 
 /// Every reason a condition can have. Closed, and documented in `docs/conditions.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

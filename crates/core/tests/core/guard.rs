@@ -1,9 +1,9 @@
 //! The ladder: which mode goes to a connection that AWS shows so, for a wish like that.
 
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::desired::EncryptionMode;
-use directconnect_operator::core::guard::{Evidence, Rung, climb};
-use directconnect_operator::core::observed::Connection;
+use directconnect_core::conditions::Reason;
+use directconnect_core::desired::EncryptionMode;
+use directconnect_core::guard::{Evidence, Rung, climb};
+use directconnect_core::observed::Connection;
 
 use crate::given::{ID, Line, Must, No, Should, encrypted_line, line};
 

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::Moment;
-use super::decide::Settings;
-use super::desired::{ConnectionKey, Desired, EncryptionMode};
-use super::history::History;
-use super::observed::Connection;
+use crate::clock::Moment;
+use crate::decide::Settings;
+use crate::desired::{ConnectionKey, Desired, EncryptionMode};
+use crate::history::History;
+use crate::observed::Connection;
 
 /// Whether a connection is on its way to `must_encrypt`: this operator sent it there, it is still wanted there, and
 /// MACsec has not been seen working for a whole soak since.

@@ -1,10 +1,10 @@
 //! What people and tools are told: each verdict as conditions.
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::{Condition, Kind, Reason, Stance, Truth, Verdict, conditions};
-use directconnect_operator::core::history::Look;
-use directconnect_operator::core::observed::Connection;
-use directconnect_operator::core::text::{CONDITION_LIMIT, MESSAGE_LIMIT};
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::{Condition, Kind, Reason, Stance, Truth, Verdict, conditions};
+use directconnect_core::history::Look;
+use directconnect_core::observed::Connection;
+use directconnect_core::text::{CONDITION_LIMIT, MESSAGE_LIMIT};
 
 use crate::given::{Line, line};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::conditions::Reason;
-use super::text;
+use crate::conditions::Reason;
+use crate::text;
 
 /// What kind of failure it was. The class decides the reason in status and the retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::clock::Moment;
+use crate::clock::Moment;
 
 /// Calls a second that nobody should need more of.
 const FASTEST: f64 = 20.0;

@@ -1,6 +1,6 @@
 //! Which specs are wishes, and which are not.
 
-use directconnect_operator::core::desired::{ConnectionKey, Desired, InvalidSpec, Wish, is_region};
+use directconnect_core::desired::{ConnectionKey, Desired, InvalidSpec, Wish, is_region};
 
 use crate::given::{ID, Must, REGION};
 
@@ -10,8 +10,8 @@ const BLANK: Wish<'_> = Wish {
     region: None,
     name: None,
     mode: None,
-    transition: directconnect_operator::core::desired::EncryptionTransition::Guarded,
-    policy: directconnect_operator::core::desired::ManagementPolicy::Manage,
+    transition: directconnect_core::desired::EncryptionTransition::Guarded,
+    policy: directconnect_core::desired::ManagementPolicy::Manage,
     paused: false,
     generation: 0,
 };

@@ -1,10 +1,10 @@
 //! What is remembered between looks: settling, late reads, the soak, contention, lost answers, restarts.
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::fault::Class;
-use directconnect_operator::core::history::{Change, History, Look};
-use directconnect_operator::core::observed::Connection;
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Reason;
+use directconnect_core::fault::Class;
+use directconnect_core::history::{Change, History, Look};
+use directconnect_core::observed::Connection;
 
 use crate::given::{
     Asks, Line, Must, No, SETTINGS, Should, Story, encrypted_line, fault, given, line, lost, renames, second, seconds,

@@ -4,9 +4,9 @@
 //! `Encryption Up` has been seen at every look for a whole soak, to one connection of an account at a time. Everything
 //! else on the ladder keeps the link up and goes at once.
 
-use super::conditions::Reason;
-use super::desired::EncryptionMode;
-use super::observed::{Connection, ConnectionState, ObservedMode};
+use crate::conditions::Reason;
+use crate::desired::EncryptionMode;
+use crate::observed::{Connection, ConnectionState, ObservedMode};
 
 /// What the ladder says about a wanted mode.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::desired::EncryptionMode;
+use crate::desired::EncryptionMode;
 
 /// A connection as `DescribeConnections` or `UpdateConnection` returned it, field for field.
 ///

@@ -1,10 +1,10 @@
 //! Given this connection and this wish, that plan.
 
-use directconnect_operator::core::conditions::Reason;
-use directconnect_operator::core::decide::{Drift, Step};
-use directconnect_operator::core::fault::Class;
-use directconnect_operator::core::history::Change;
-use directconnect_operator::core::observed::Connection;
+use directconnect_core::conditions::Reason;
+use directconnect_core::decide::{Drift, Step};
+use directconnect_core::fault::Class;
+use directconnect_core::history::Change;
+use directconnect_core::observed::Connection;
 
 use crate::given::{Asks, Line, Must, No, Should, encrypted_line, fault, given, line, lost, renames, sets, wish};
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use directconnect_operator::core::clock::Moment;
-use directconnect_operator::core::conditions::{Kind, Reason, Stance, Truth, conditions};
-use directconnect_operator::core::decide::{Circumstances, Plan, Settings, Step, decide};
-use directconnect_operator::core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
-use directconnect_operator::core::fault::{Class, Fault};
-use directconnect_operator::core::history::{Change, FRESH, History, Look};
-use directconnect_operator::core::observed::{
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::{Kind, Reason, Stance, Truth, conditions};
+use directconnect_core::decide::{Circumstances, Plan, Settings, Step, decide};
+use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::fault::{Class, Fault};
+use directconnect_core::history::{Change, FRESH, History, Look};
+use directconnect_core::observed::{
     Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus,
 };
 use proptest::collection::vec;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::clock::Moment;
-use super::contention::Contention;
-use super::desired::EncryptionMode;
-use super::fault::{self, Class, Fault};
-use super::observed::{Connection, ObservedMode};
+use crate::clock::Moment;
+use crate::contention::Contention;
+use crate::desired::EncryptionMode;
+use crate::fault::{self, Class, Fault};
+use crate::observed::{Connection, ObservedMode};
 
 /// One read of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

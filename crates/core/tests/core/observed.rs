@@ -1,6 +1,6 @@
 //! What AWS showed: its words, known and not, and lists in their order.
 
-use directconnect_operator::core::observed::{
+use directconnect_core::observed::{
     Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus, Tag,
 };
 
