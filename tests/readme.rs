@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory;
-use directconnect_operator::config::Arguments;
 use directconnect_core::conditions::{Reason, Stance};
+use directconnect_operator::config::Arguments;
 use serde_json::Value;
 
 const README: &str = include_str!("../README.md");

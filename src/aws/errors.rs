@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::request_id::RequestId;
 use hyper_util::client::legacy::Error as HttpError;
 
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::fault::{Effect, Fault, FaultKind};
 use directconnect_core::text;
 
 /// Error of a call as the SDK gives it.
@@ -38,15 +38,16 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
                 (code, "") => format!("{code} (HTTP {status})"),
                 (code, message) => format!("{code}: {message}"),
             };
+            let kind = classify(code, message, status);
             Fault {
                 request_id: request_id(error),
-                answered: true,
-                ..Fault::new(classify(code, message, status), operation, &words)
+                effect: if kind == FaultKind::Unavailable { Effect::Unknown } else { Effect::None },
+                ..Fault::new(kind, operation, &words)
             }
         }
         SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
         SdkError::TimeoutError(_) => {
-            Fault { in_doubt: true, ..Fault::new(Class::Unavailable, operation, "no answer in time") }
+            Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, operation, "no answer in time") }
         }
         _ => unsent(operation, error),
     }
@@ -60,9 +61,8 @@ fn unreadable<E: Modelled>(operation: &'static str, status: u16, error: &CallErr
     );
     Fault {
         request_id: request_id(error),
-        in_doubt: true,
-        answered: true,
-        ..Fault::new(Class::Unavailable, operation, &words)
+        effect: Effect::Unknown,
+        ..Fault::new(FaultKind::Unavailable, operation, &words)
     }
 }
 
@@ -71,13 +71,14 @@ fn unsent<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
     let words = with_sources(error);
     if let Some(credentials) = source_of::<CredentialsError>(error) {
         let class = match credentials {
-            CredentialsError::ProviderTimedOut(_) => Class::Unavailable,
-            _ => Class::CredentialsInvalid,
+            CredentialsError::ProviderTimedOut(_) => FaultKind::Unavailable,
+            _ => FaultKind::CredentialsInvalid,
         };
         return Fault::new(class, operation, &with_sources(credentials));
     }
     let never_connected = source_of::<HttpError>(error).is_some_and(HttpError::is_connect);
-    Fault { in_doubt: !never_connected, ..Fault::new(Class::Unavailable, operation, &words) }
+    let effect = if never_connected { Effect::None } else { Effect::Unknown };
+    Fault { effect, ..Fault::new(FaultKind::Unavailable, operation, &words) }
 }
 
 /// AWS's id of a request, no longer than fits into a status: whoever answers may call itself anything.
@@ -86,9 +87,9 @@ pub(super) fn request_id(answer: &impl RequestId) -> Option<String> {
 }
 
 /// Codes of AWS's common errors and of Direct Connect.
-fn classify(code: &str, message: &str, status: u16) -> Class {
+fn classify(code: &str, message: &str, status: u16) -> FaultKind {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Class::AccessDenied,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => FaultKind::AccessDenied,
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "ExpiredToken"
@@ -99,13 +100,15 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "IncompleteSignature"
         | "IncompleteSignatureException"
         | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" => Class::CredentialsInvalid,
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => Class::Throttled,
-        "DirectConnectServerException" => Class::Unavailable,
-        "DirectConnectClientException" if is_not_found(message) => Class::NotFound,
-        _ if status == 429 => Class::Throttled,
-        _ if (400..500).contains(&status) => Class::Rejected,
-        _ => Class::Unavailable,
+        | "MissingAuthenticationTokenException" => FaultKind::CredentialsInvalid,
+        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => {
+            FaultKind::Throttled
+        }
+        "DirectConnectServerException" => FaultKind::Unavailable,
+        "DirectConnectClientException" if is_not_found(message) => FaultKind::NotFound,
+        _ if status == 429 => FaultKind::Throttled,
+        _ if (400..500).contains(&status) => FaultKind::Rejected,
+        _ => FaultKind::Unavailable,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::Clock;
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::fault::{Fault, FaultKind};
 use directconnect_core::limiter::Limiter;
 
 /// Who goes first.
@@ -62,7 +62,7 @@ impl Gate {
     pub(super) fn learn<T>(&self, outcome: &Result<T, Fault>, dice: f64) {
         let mut queue = self.queue();
         match outcome {
-            Err(fault) if fault.class == Class::Throttled => queue.limiter.throttled(self.clock.now(), dice),
+            Err(fault) if fault.kind == FaultKind::Throttled => queue.limiter.throttled(self.clock.now(), dice),
             _ => queue.limiter.answered(),
         }
     }

@@ -20,10 +20,10 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Connector, tls};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 
-use directconnect_core::fault::{Class, Fault};
+use crate::metrics::Metrics;
+use directconnect_core::fault::{Effect, Fault, FaultKind};
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
-use crate::metrics::Metrics;
 
 pub use gate::Urgency;
 pub use region::{Line, Region};
@@ -141,7 +141,7 @@ impl Client {
         let call = self.sdk.describe_connections().max_results(PAGE).connection_id(id).send();
         let page = match self.timed(DESCRIBE, call).await {
             Ok(page) => page,
-            Err(fault) if fault.class == Class::NotFound => return Ok(None),
+            Err(fault) if fault.kind == FaultKind::NotFound => return Ok(None),
             Err(fault) => return Err(fault),
         };
         let found = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
@@ -169,7 +169,7 @@ impl Client {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
             other => {
                 let words = format!("the answer is about {:?}", other.map(|(answered, _)| answered));
-                Err(Fault { request_id, in_doubt: true, ..Fault::new(Class::Unavailable, UPDATE, &words) })
+                Err(Fault { request_id, effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, &words) })
             }
         }
     }

@@ -11,12 +11,12 @@ use super::gate::{Gate, Urgency};
 use super::regions::Woken;
 use super::{Client, Identified, MOST_PAGES, Updated};
 use crate::clock::{Clock, dice};
+use crate::metrics::Metrics;
 use directconnect_core::clock::Moment;
 use directconnect_core::decide::Settings;
-use directconnect_core::fault::{self, Class, Fault};
+use directconnect_core::fault::{self, Effect, Fault, FaultKind};
 use directconnect_core::history::{Change, History, Look};
 use directconnect_core::observed::Connection;
-use crate::metrics::Metrics;
 
 /// What is known of one region.
 #[derive(Default)]
@@ -139,7 +139,7 @@ impl Region {
         let call = self.client.update(id, &change, until.since(self.clock.now()));
         let outcome = self.clock.unless_past(until, call).await.unwrap_or_else(|| {
             let words = "no answer before the lease ended";
-            Err(Fault { in_doubt: true, ..Fault::new(Class::Unavailable, super::UPDATE, words) })
+            Err(Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, super::UPDATE, words) })
         });
         self.gate.learn(&outcome, dice());
         let (now, interval) = (self.clock.now(), self.settings.poll_interval);
@@ -201,7 +201,7 @@ impl Region {
                 next => token = next,
             }
         }
-        Err(Fault::new(Class::Unavailable, super::DESCRIBE, "AWS hands out pages without end"))
+        Err(Fault::new(FaultKind::Unavailable, super::DESCRIBE, "AWS hands out pages without end"))
     }
 
     /// Takes in a whole round and wakes whom it concerns.
@@ -250,15 +250,15 @@ impl Region {
         let interval = self.settings.poll_interval;
         let mut known = self.known();
         known.failures = known.failures.saturating_add(1);
-        let news = known.fault.as_ref().is_none_or(|earlier| earlier.class != fault.class);
-        let wait = fault::retry_after(fault.class, known.failures, interval, dice()).min(interval);
+        let news = known.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
+        let wait = fault::retry_after(fault.kind, known.failures, interval, dice()).min(interval);
         if news {
             warn!(
                 region = %self.name,
                 reason = fault.reason().as_str(),
                 request_id = fault.request_id.as_deref(),
                 "AWS could not be read: {}. It is tried again by itself",
-                fault.words.trim_end_matches('.')
+                fault.message.trim_end_matches('.')
             );
         }
         known.fault = Some(fault);

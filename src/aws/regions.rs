@@ -9,8 +9,8 @@ use tracing::info;
 
 use super::{Aws, Region};
 use crate::clock::Clock;
-use directconnect_core::decide::Settings;
 use crate::metrics::Metrics;
+use directconnect_core::decide::Settings;
 
 /// What a poll has news of.
 #[derive(Clone, Debug, PartialEq, Eq)]

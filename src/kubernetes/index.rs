@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Reference, Watched};
 use crate::api::{DirectConnectConnection, PAUSED, RECONCILE_REQUESTED_AT};
+use crate::metrics::{Metrics, Resource};
 use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, InvalidSpec, ManagementPolicy, Wish};
 use directconnect_core::text;
 use directconnect_core::turn::Turns;
-use crate::metrics::{Metrics, Resource};
 
 /// Order of claims on one connection: the older resource first, by creation time, then uid.
 type Age = (String, String);

@@ -18,14 +18,14 @@ use self::send::account_of;
 pub use self::share::Shares;
 use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::{Region, Urgency};
+use crate::kubernetes::events::News;
+use crate::kubernetes::index::{requested_at, shown};
+use crate::kubernetes::{Reference, Watched};
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::{Reason, Verdict};
 use directconnect_core::decide::{Circumstances, Plan, Step, decide};
 use directconnect_core::desired::{Desired, EncryptionMode, ManagementPolicy};
 use directconnect_core::history::Change;
-use crate::kubernetes::events::News;
-use crate::kubernetes::index::{requested_at, shown};
-use crate::kubernetes::{Reference, Watched};
 
 /// More steps than any pass needs; one that takes more goes on in the next.
 const MOST_STEPS: usize = 8;

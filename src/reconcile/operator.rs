@@ -12,13 +12,13 @@ use super::{PassError, Shares};
 use crate::api::{DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::Regions;
 use crate::clock::{Clock, dice};
-use directconnect_core::clock::Moment;
-use directconnect_core::decide::Settings;
 use crate::kubernetes::events::Teller;
 use crate::kubernetes::index::{Index, shown};
 use crate::kubernetes::lease::Leadership;
 use crate::kubernetes::{Reference, Watched};
 use crate::metrics::Metrics;
+use directconnect_core::clock::Moment;
+use directconnect_core::decide::Settings;
 
 /// First and longest wait after a pass that failed.
 const SOONEST_RETRY: Duration = Duration::from_millis(100);

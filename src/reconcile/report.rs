@@ -7,16 +7,16 @@ use tracing::info;
 use super::{Pass, PassError};
 use crate::api::DirectConnectConnectionStatus;
 use crate::aws::Region;
+use crate::kubernetes::events;
+use crate::kubernetes::index::requested_at;
+use crate::kubernetes::status::{self, WriteError};
+use crate::metrics::{Health, Resource};
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::{self, Kind, Verdict};
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::{Desired, EncryptionMode};
 use directconnect_core::history::Look;
 use directconnect_core::observed::ObservedMode;
-use crate::kubernetes::events;
-use crate::kubernetes::index::requested_at;
-use crate::kubernetes::status::{self, WriteError};
-use crate::metrics::{Health, Resource};
 
 impl Pass<'_> {
     /// Says how the resource stands, if that is news.

@@ -7,12 +7,13 @@ use super::operator::Sent;
 use super::{Pass, PassError};
 use crate::api::LastUpdate;
 use crate::aws::Region;
+use crate::kubernetes::{events, status};
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::{Desired, EncryptionMode};
+use directconnect_core::fault::Effect;
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 use directconnect_core::turn;
-use crate::kubernetes::{events, status};
 
 impl Pass<'_> {
     /// Sends an update, if it still holds when its turn has come. Whatever comes of it, the next decision knows.
@@ -84,11 +85,11 @@ impl Pass<'_> {
             Err(fault) => {
                 warn!(
                     object = %self.name(), %id, region = region.name(), reason = fault.reason().as_str(),
-                    request_id = fault.request_id, in_doubt = fault.in_doubt,
+                    request_id = fault.request_id, in_doubt = fault.effect == Effect::Unknown,
                     name = change.name, mode = change.mode.map(|mode| mode.to_string()),
-                    "an update of AWS failed: {}", fault.words
+                    "an update of AWS failed: {}", fault.message
                 );
-                if !fault.may_have_had_an_effect() {
+                if fault.effect == Effect::None {
                     self.current.last_update = earlier;
                     self.current.must_encrypt_generation = earlier_must;
                 }

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, error};
 
-use directconnect_core::text;
 use crate::kubernetes::index::shown;
 use crate::kubernetes::{Reference, Watched};
 use crate::reconcile::{Operator, PassError};
+use directconnect_core::text;
 
 /// Has the work done on what the watch and the polls wake, until stopped.
 pub(super) async fn control<F>(
@@ -105,12 +105,12 @@ mod tests {
     use super::*;
     use crate::aws::{Aws, Regions};
     use crate::clock::Clock;
-    use directconnect_core::decide::Settings;
     use crate::kubernetes::events::Teller;
     use crate::kubernetes::index::Index;
     use crate::kubernetes::lease::Leadership;
     use crate::metrics::Metrics;
     use crate::reconcile::{MOST_SENDING, Shares};
+    use directconnect_core::decide::Settings;
 
     #[tokio::test]
     async fn a_panic_in_one_pass_is_an_error_of_its_object() {

@@ -6,9 +6,9 @@
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use direct_connect_simulator::{Connection, Fault, FaultKind};
+use directconnect_core::decide::Settings;
 use directconnect_operator::aws::{Aws, Regions};
 use directconnect_operator::clock::Clock;
-use directconnect_core::decide::Settings;
 use directconnect_operator::kubernetes::Watched;
 use directconnect_operator::kubernetes::events::Teller;
 use directconnect_operator::kubernetes::index::Index;

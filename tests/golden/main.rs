@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use directconnect_operator::api::{
-    DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
-};
 use directconnect_core::conditions::{Kind, Reason, Stance, Verdict, conditions};
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::Desired;
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::fault::{Fault, FaultKind};
 use directconnect_core::history::Look;
+use directconnect_operator::api::{
+    DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
+};
 use directconnect_operator::kubernetes::status;
 use given::{
     Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, lost, renames, sets, wish,
@@ -107,7 +107,7 @@ fn all() -> Vec<Golden> {
     let should = || wish().to(Should);
     let must = || wish().to(Must);
     let keyed = || line().key("associated");
-    let denied = || Fault { operation: "DescribeConnections", ..fault(Class::AccessDenied) };
+    let denied = || Fault { operation: "DescribeConnections", ..fault(FaultKind::AccessDenied) };
     let mut disputed = given(wish().name("fra-2")).sees(line());
     for _ in 0..3 {
         disputed = disputed.gets_answer(renames("fra-2"), &line().named("fra-2")).after(61).sees(line());
@@ -143,8 +143,8 @@ fn all() -> Vec<Golden> {
             InProgress,
             &given(must()).waits_for("network/frankfurt-backup").soaks(&encrypted_line()),
         ),
-        golden("throttled", Reason::Throttled, InProgress, &refused(Class::Throttled)),
-        golden("aws_unavailable", Reason::AwsUnavailable, InProgress, &refused(Class::Unavailable)),
+        golden("throttled", Reason::Throttled, InProgress, &refused(FaultKind::Throttled)),
+        golden("aws_unavailable", Reason::AwsUnavailable, InProgress, &refused(FaultKind::Unavailable)),
         golden("unknown_mode", Reason::AwsUnavailable, InProgress, &given(must()).sees(line().mode("quantum_encrypt"))),
         golden("no_macsec_key", Reason::NoMacSecKey, Failed, &given(must()).sees(line())),
         golden(
@@ -168,14 +168,14 @@ fn all() -> Vec<Golden> {
             Failed,
             &unread().sees(line()).after(1).read_fails(denied()).after(40),
         ),
-        golden("access_denied_unread", Reason::AccessDenied, Failed, &unread().polls_fail(Class::AccessDenied)),
+        golden("access_denied_unread", Reason::AccessDenied, Failed, &unread().polls_fail(FaultKind::AccessDenied)),
         golden(
             "credentials_invalid",
             Reason::CredentialsInvalid,
             Failed,
-            &unread().polls_fail(Class::CredentialsInvalid),
+            &unread().polls_fail(FaultKind::CredentialsInvalid),
         ),
-        golden("request_rejected", Reason::RequestRejected, Failed, &refused(Class::Rejected)),
+        golden("request_rejected", Reason::RequestRejected, Failed, &refused(FaultKind::Rejected)),
         Golden {
             name: "invalid_spec",
             reason: Reason::InvalidSpec,
@@ -186,8 +186,8 @@ fn all() -> Vec<Golden> {
         golden("contended", Reason::Contended, Failed, &disputed),
         golden("paused", Reason::Paused, InProgress, &given(wish().to(No).paused()).sees(line())),
         golden("drifted", Reason::Drifted, InProgress, &given(wish().to(No).observing()).sees(line())),
-        golden("stale_reconciling", Reason::ObservationStale, InProgress, &stale(Class::Unavailable)),
-        golden("stale_stalled", Reason::ObservationStale, Failed, &stale(Class::AccessDenied)),
+        golden("stale_reconciling", Reason::ObservationStale, InProgress, &stale(FaultKind::Unavailable)),
+        golden("stale_stalled", Reason::ObservationStale, Failed, &stale(FaultKind::AccessDenied)),
     ];
     let sent = given(must()).soaks(&encrypted_line()).sends(&sets(Must));
     assert_eq!(sent.plan().verdict.map(|verdict| verdict.reason), Some(Reason::Updating));

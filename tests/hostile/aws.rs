@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use directconnect_operator::aws::{Aws, Client};
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::conditions;
 use directconnect_core::decide::{Circumstances, Settings, decide};
-use directconnect_core::desired::{
-    ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
-};
+use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::fault::Fault;
 use directconnect_core::history::{Change, History, Look};
 use directconnect_core::observed::Connection;
+use directconnect_operator::aws::{Aws, Client};
 use directconnect_operator::kubernetes::{events, status};
 use directconnect_operator::metrics::Metrics;
 use proptest::collection::vec;
@@ -180,8 +178,8 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
 
 fn fault_is_fit(fault: &Fault) -> Result<(), TestCaseError> {
     // Four bytes a character at most.
-    is_fit(&fault.words, 4 * LONGEST_WORD)?;
-    is_fit(&fault.message("eu-central-1", ID), 4 * LONGEST_WORD + 500)?;
+    is_fit(&fault.message, 4 * LONGEST_WORD)?;
+    is_fit(&fault.describe("eu-central-1", ID), 4 * LONGEST_WORD + 500)?;
     is_fit(fault.request_id.as_deref().unwrap_or_default(), LONGEST_WORD)
 }
 

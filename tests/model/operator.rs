@@ -6,7 +6,7 @@ use directconnect_core::clock::Moment;
 use directconnect_core::conditions::Reason;
 use directconnect_core::decide::{Circumstances, Plan, Step, decide};
 use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition};
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::fault::{Effect, Fault, FaultKind};
 use directconnect_core::history::{Change, History, Look};
 use directconnect_core::observed::{Connection, ConnectionState, PortEncryptionStatus};
 use directconnect_core::turn::{self, Turns};
@@ -197,7 +197,7 @@ impl State {
         if mode == Must && fate != Fate::Throttled {
             line.witness.had_must = line.generation;
         }
-        let unavailable = Fault::new(Class::Unavailable, "UpdateConnection", "it failed");
+        let unavailable = Fault::new(FaultKind::Unavailable, "UpdateConnection", "it failed");
         let fault = match fate {
             Fate::Done | Fate::DoneButReadsLag => {
                 let answer = Line { lag: None, ..line.clone() }.shown(now);
@@ -209,14 +209,13 @@ impl State {
                 self.crash(mutant);
                 return false;
             }
-            Fate::Lost { .. } => Fault { in_doubt: true, ..unavailable },
-            Fate::Failed { .. } => Fault { answered: true, ..unavailable },
-            Fate::Throttled => Fault::new(Class::Throttled, "UpdateConnection", "slow down"),
+            Fate::Lost { .. } | Fate::Failed { .. } => Fault { effect: Effect::Unknown, ..unavailable },
+            Fate::Throttled => Fault::new(FaultKind::Throttled, "UpdateConnection", "slow down"),
         };
-        if !fault.may_have_had_an_effect() {
+        if fault.effect == Effect::None {
             (line.last_update, line.must_generation) = earlier;
         }
-        if fault.in_doubt && mutant == Mutant::TakesLostForUnsent {
+        if fault.effect == Effect::Unknown && mutant == Mutant::TakesLostForUnsent {
             return true;
         }
         // The die is such that the next try is at the next tick.

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use directconnect_core::clock::Moment;
 use directconnect_core::decide::Settings;
-use directconnect_core::desired::{
-    ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
-};
+use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::history::History;
 use directconnect_core::observed::{Connection, MacSecKey};
 use directconnect_core::turn::Turns;

@@ -5,11 +5,11 @@
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
-use directconnect_operator::aws::{Aws, Client};
 use directconnect_core::desired::EncryptionMode;
-use directconnect_core::fault::Class;
+use directconnect_core::fault::{Effect, FaultKind};
 use directconnect_core::history::Change;
 use directconnect_core::observed::{ConnectionState, PortEncryptionStatus};
+use directconnect_operator::aws::{Aws, Client};
 use directconnect_operator::metrics::Metrics;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -118,9 +118,9 @@ async fn an_error_that_is_motos_own_is_a_rejection_in_its_words() {
     let change = Change { name: Some("new".into()), mode: None };
     let update = client.update("dxcon-aaaaaaaa", &change, SOON).await.expect_err("there is no such connection");
     for fault in [read, update] {
-        assert_eq!(fault.class, Class::Rejected, "AWS has no such code: {fault:?}");
-        assert!(fault.words.contains("dxcon-aaaaaaaa does not match any connections"), "{fault:?}");
-        assert!(fault.request_id.is_some() && !fault.in_doubt, "{fault:?}");
+        assert_eq!(fault.kind, FaultKind::Rejected, "AWS has no such code: {fault:?}");
+        assert!(fault.message.contains("dxcon-aaaaaaaa does not match any connections"), "{fault:?}");
+        assert!(fault.request_id.is_some() && fault.effect == Effect::None, "{fault:?}");
     }
 }
 
@@ -130,6 +130,6 @@ async fn an_answer_that_breaks_the_model_is_in_doubt() {
     let client = moto.client().await;
     moto.create("old").await.expect_err("no answer of moto's own types can be read");
     let fault = client.page(None).await.expect_err("this neither");
-    assert!(fault.class == Class::Unavailable && fault.in_doubt, "{fault:?}");
-    assert!(fault.words.contains("could not be understood"), "{fault:?}");
+    assert!(fault.kind == FaultKind::Unavailable && fault.effect == Effect::Unknown, "{fault:?}");
+    assert!(fault.message.contains("could not be understood"), "{fault:?}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::conditions::{Reason, Stance, Verdict};
 use crate::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
-use crate::fault::{Class, Fault};
+use crate::fault::{Fault, FaultKind};
 use crate::guard::{self, Evidence, Rung};
 use crate::history::{Change, Failure, History};
 use crate::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
@@ -170,7 +170,7 @@ fn unread(desired: &Desired, history: &History, around: &Circumstances<'_>, set:
 }
 
 fn told(fault: &Fault, desired: &Desired) -> Verdict {
-    Verdict::new(fault.reason(), fault.message(&desired.key.region, &desired.key.id))
+    Verdict::new(fault.reason(), fault.describe(&desired.key.region, &desired.key.id))
 }
 
 /// A failed read is no news to a resource with nothing to do. With something to do it is shown at once, and without a
@@ -187,7 +187,7 @@ fn heed_read_faults(
     let Some(fault) = read_failure.map(|failure| &failure.fault).or(around.poll_fault) else {
         return plan;
     };
-    if fault.class == Class::NotFound {
+    if fault.kind == FaultKind::NotFound {
         return plan;
     }
     let retry_at = read_failure.map(|failure| failure.retry_at);

@@ -7,7 +7,7 @@ use crate::text;
 
 /// What kind of failure it was. The class decides the reason in status and the retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum FaultKind {
     /// AWS knows no such connection.
     NotFound,
     /// The credentials may not do this.
@@ -22,71 +22,74 @@ pub enum Class {
     Rejected,
 }
 
+/// Whether a failed call may have been carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Certainly not: nothing was sent, or AWS refused it.
+    #[default]
+    None,
+    /// Nobody knows: no answer came, or the one that came was of a server that failed over it.
+    Unknown,
+}
+
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// What kind of failure it was.
-    pub class: Class,
+    pub kind: FaultKind,
     /// The operation that failed, as the AWS API names it.
     pub operation: &'static str,
     /// What AWS or the network said, made fit for status.
-    pub words: String,
+    pub message: String,
     /// Request id that AWS gave, for its support.
     pub request_id: Option<String>,
-    /// Whether the request may have taken effect although no answer came.
-    pub in_doubt: bool,
-    /// Whether AWS answered, or whatever stands before it.
-    pub answered: bool,
+    /// Whether the request may have been carried out all the same.
+    pub effect: Effect,
 }
 
 impl Fault {
     /// A fault of `class` in `operation`, with the words of whoever refused.
-    pub fn new(class: Class, operation: &'static str, words: &str) -> Self {
-        Self { class, operation, words: text::clean(words), request_id: None, in_doubt: false, answered: false }
-    }
-
-    /// Whether the request may have taken effect: no answer came, or the one that came was of a server that failed over it.
-    pub fn may_have_had_an_effect(&self) -> bool {
-        self.in_doubt || (self.class == Class::Unavailable && self.answered)
+    pub fn new(kind: FaultKind, operation: &'static str, message: &str) -> Self {
+        Self { kind, operation, message: text::clean(message), request_id: None, effect: Effect::None }
     }
 
     /// The reason that conditions carry for it.
     pub fn reason(&self) -> Reason {
-        match self.class {
-            Class::NotFound => Reason::NotFound,
-            Class::AccessDenied => Reason::AccessDenied,
-            Class::CredentialsInvalid => Reason::CredentialsInvalid,
-            Class::Throttled => Reason::Throttled,
-            Class::Unavailable => Reason::AwsUnavailable,
-            Class::Rejected => Reason::RequestRejected,
+        match self.kind {
+            FaultKind::NotFound => Reason::NotFound,
+            FaultKind::AccessDenied => Reason::AccessDenied,
+            FaultKind::CredentialsInvalid => Reason::CredentialsInvalid,
+            FaultKind::Throttled => Reason::Throttled,
+            FaultKind::Unavailable => Reason::AwsUnavailable,
+            FaultKind::Rejected => Reason::RequestRejected,
         }
     }
 
     /// What happened and what to do next, for the connection `id` in `region`.
     ///
     /// Request ids stay out of it: they change with every try, and status would change with them.
-    pub fn message(&self, region: &str, id: &str) -> String {
-        let Self { operation, words, .. } = self;
-        let words = words.trim_end_matches('.');
-        match self.class {
-            Class::NotFound => format!(
+    pub fn describe(&self, region: &str, id: &str) -> String {
+        let Self { operation, message, .. } = self;
+        let words = message.trim_end_matches('.');
+        match self.kind {
+            FaultKind::NotFound => format!(
                 "{id} was not found in {region}: {words}. Check spec.connectionId, spec.region and the AWS account of the operator"
             ),
-            Class::AccessDenied => format!(
+            FaultKind::AccessDenied => format!(
                 "directconnect:{operation} on {id} in {region} was denied: {words}. Allow the operator's IAM role directconnect:{operation}"
             ),
-            Class::CredentialsInvalid => format!(
+            FaultKind::CredentialsInvalid => format!(
                 "directconnect:{operation} in {region} had no valid credentials: {words}. Check the operator's AWS credentials; the region may also not be enabled for the account, or the clock be wrong"
             ),
-            Class::Throttled => {
+            FaultKind::Throttled => {
                 format!(
                     "AWS throttled directconnect:{operation} in {region}: {words}. The operator slows down and tries again by itself"
                 )
             }
-            Class::Unavailable => {
+            FaultKind::Unavailable => {
                 format!("directconnect:{operation} in {region} failed: {words}. The operator tries again by itself")
             }
-            Class::Rejected => {
+            FaultKind::Rejected => {
                 format!(
                     "AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then"
                 )
@@ -104,11 +107,11 @@ const UNAVAILABLE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 ///
 /// `tries` counts the failures in a row, from 1. `dice` is a number from 0 to 1: waits that many resources share are
 /// spread over their whole length, so that they do not return as one.
-pub fn retry_after(class: Class, tries: u32, poll_interval: Duration, dice: f64) -> Duration {
-    match class {
-        Class::AccessDenied | Class::CredentialsInvalid | Class::NotFound => poll_interval,
-        Class::Rejected => doubled(REJECTED, tries),
-        Class::Throttled | Class::Unavailable => doubled(UNAVAILABLE, tries).mul_f64(dice.clamp(0.0, 1.0)),
+pub fn retry_after(kind: FaultKind, tries: u32, poll_interval: Duration, dice: f64) -> Duration {
+    match kind {
+        FaultKind::AccessDenied | FaultKind::CredentialsInvalid | FaultKind::NotFound => poll_interval,
+        FaultKind::Rejected => doubled(REJECTED, tries),
+        FaultKind::Throttled | FaultKind::Unavailable => doubled(UNAVAILABLE, tries).mul_f64(dice.clamp(0.0, 1.0)),
     }
 }
 

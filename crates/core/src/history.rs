@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::contention::Contention;
 use crate::desired::EncryptionMode;
-use crate::fault::{self, Class, Fault};
+use crate::fault::{self, Fault, FaultKind};
 use crate::observed::{Connection, ObservedMode};
 
 /// One read of a connection.
@@ -244,17 +244,17 @@ impl History {
 
     /// An update failed at `now`; the next try waits as its class says.
     pub fn refused(&mut self, change: Change, fault: Fault, now: Moment, poll_interval: Duration, dice: f64) {
-        if fault.in_doubt {
+        if fault.effect == fault::Effect::Unknown {
             self.ended(change, now, Stage::Sent, Stage::Sent);
             // Whether it took effect is for a read to say; a failure to wait for there is none.
             self.update_failure = None;
         } else {
             // A throttled request was not looked at, so the read before it is as good as it was.
-            if fault.class != Class::Throttled {
+            if fault.kind != FaultKind::Throttled {
                 self.barrier = self.barrier.max(Some(now));
             }
             // A server that failed may have done it all the same.
-            if fault.class == Class::Unavailable {
+            if fault.kind == FaultKind::Unavailable {
                 self.working_since = None;
                 self.down_since = None;
                 if change.mode == Some(EncryptionMode::MustEncrypt) {
@@ -313,7 +313,7 @@ impl History {
 
     fn failed(slot: &mut Option<Failure>, fault: Fault, now: Moment, poll_interval: Duration, dice: f64) {
         let tries = slot.as_ref().map_or(0, |earlier| earlier.tries).saturating_add(1);
-        let retry_at = now + fault::retry_after(fault.class, tries, poll_interval, dice);
+        let retry_at = now + fault::retry_after(fault.kind, tries, poll_interval, dice);
         *slot = Some(Failure { fault, tries, retry_at });
     }
 

@@ -2,7 +2,7 @@
 
 use directconnect_core::conditions::Reason;
 use directconnect_core::decide::{Drift, Step};
-use directconnect_core::fault::Class;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 
@@ -255,17 +255,17 @@ fn another_on_its_way_is_waited_for() {
 #[test]
 fn a_refused_update_waits_and_says_why() {
     let story =
-        given(wish().name("fra-2")).sees(line()).after(1).gets_refusal(renames("fra-2"), fault(Class::Rejected));
+        given(wish().name("fra-2")).sees(line()).after(1).gets_refusal(renames("fra-2"), fault(FaultKind::Rejected));
     let story = story.rests(Reason::RequestRejected).says("AWS says no").looks_again_in(15);
     let story = story.after(15).reads().sees(line()).sends(&renames("fra-2"));
-    let story = story.gets_refusal(renames("fra-2"), fault(Class::Rejected)).looks_again_in(30);
+    let story = story.gets_refusal(renames("fra-2"), fault(FaultKind::Rejected)).looks_again_in(30);
     // A change of the spec tries at once.
     story.wishes(wish().name("fra-3").generation(2)).after(1).sees(line()).sends(&renames("fra-3"));
 }
 
 #[test]
 fn a_failed_read_is_no_news_to_what_needs_nothing() {
-    let story = given(wish().name("fra-1")).sees(line()).was_met(1).polls_fail(Class::Unavailable);
+    let story = given(wish().name("fra-1")).sees(line()).was_met(1).polls_fail(FaultKind::Unavailable);
     let story = story.after(60).rests(Reason::InSync).looks_again_in(120).after(119).rests(Reason::InSync);
     let story = story.after(1).rests(Reason::AwsUnavailable);
     assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
@@ -274,15 +274,15 @@ fn a_failed_read_is_no_news_to_what_needs_nothing() {
 
 #[test]
 fn a_failed_read_shows_at_once_where_an_update_is_due() {
-    let story = given(wish().name("fra-2")).polls(line()).after(1).read_fails(fault(Class::Throttled));
+    let story = given(wish().name("fra-2")).polls(line()).after(1).read_fails(fault(FaultKind::Throttled));
     let story = story.rests(Reason::Throttled).looks_again_in(1);
     let story = story.after(1).reads().sees(line()).sends(&renames("fra-2"));
-    story.after(1).polls_fail(Class::AccessDenied).rests(Reason::AccessDenied);
+    story.after(1).polls_fail(FaultKind::AccessDenied).rests(Reason::AccessDenied);
 }
 
 #[test]
 fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
-    let unavailable = || fault(Class::Unavailable);
+    let unavailable = || fault(FaultKind::Unavailable);
     let story = given(wish().name("fra-2")).polls(line()).after(175).read_fails(unavailable()).looks_again_in(1);
     let story = story.after(1).reads().says("setting connectionName").looks_again_in(4);
     let story = story.after(4).reads().read_fails(unavailable()).rests(Reason::AwsUnavailable).looks_again_in(2);
@@ -298,22 +298,22 @@ fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
 fn what_is_met_says_so_while_a_look_that_was_asked_for_fails() {
     let mut story = given(wish().name("fra-1")).sees(line()).after(20);
     story.asked_at = Some(story.now);
-    story.read_fails(fault(Class::Throttled)).rests(Reason::InSync).looks_again_in(1);
+    story.read_fails(fault(FaultKind::Throttled)).rests(Reason::InSync).looks_again_in(1);
 }
 
 #[test]
 fn before_the_first_read_the_fault_shows_at_once_unless_the_wish_was_met() {
     let story = given(wish().name("fra-2"));
     assert_eq!((story.plan().verdict, story.plan().step), (None, Step::Rest));
-    let story = story.polls_fail(Class::CredentialsInvalid).rests(Reason::CredentialsInvalid);
+    let story = story.polls_fail(FaultKind::CredentialsInvalid).rests(Reason::CredentialsInvalid);
     assert!(story.plan().verdict.is_some_and(|verdict| !verdict.stale), "it is no older than its resource");
     let mut story = given(wish().name("fra-2"));
     story.now = crate::given::second(30);
-    let story = story.polls_fail(Class::Unavailable).rests(Reason::AwsUnavailable);
+    let story = story.polls_fail(FaultKind::Unavailable).rests(Reason::AwsUnavailable);
     assert_eq!(story.plan().look_again, None, "it does not become stale");
     let story = story.was_met(1).polls_work();
     assert_eq!((story.plan().verdict, story.plan().look_again), (None, None), "nothing has failed");
-    let story = story.polls_fail(Class::Unavailable);
+    let story = story.polls_fail(FaultKind::Unavailable);
     assert_eq!(story.plan().verdict, None, "status is kept for a while");
     let story = story.looks_again_in(150).after(150).rests(Reason::AwsUnavailable);
     assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use directconnect_core::conditions::{Reason, Stance};
-use directconnect_core::fault::{Class, Fault, retry_after};
+use directconnect_core::fault::{Fault, FaultKind, retry_after};
 
 use crate::given::{ID, REGION, fault, seconds};
 
@@ -12,27 +12,27 @@ const POLL: Duration = Duration::from_mins(1);
 #[test]
 fn each_class_has_its_reason_and_says_what_to_do() {
     let table = [
-        (Class::NotFound, Reason::NotFound, Stance::Stalled, "Check spec.connectionId, spec.region"),
+        (FaultKind::NotFound, Reason::NotFound, Stance::Stalled, "Check spec.connectionId, spec.region"),
         (
-            Class::AccessDenied,
+            FaultKind::AccessDenied,
             Reason::AccessDenied,
             Stance::Stalled,
             "Allow the operator's IAM role directconnect:UpdateConnection",
         ),
         (
-            Class::CredentialsInvalid,
+            FaultKind::CredentialsInvalid,
             Reason::CredentialsInvalid,
             Stance::Stalled,
             "the region may also not be enabled for the account, or the clock be wrong",
         ),
-        (Class::Throttled, Reason::Throttled, Stance::Reconciling, "slows down and tries again by itself"),
-        (Class::Unavailable, Reason::AwsUnavailable, Stance::Reconciling, "tries again by itself"),
-        (Class::Rejected, Reason::RequestRejected, Stance::Stalled, "Change the spec as AWS asks"),
+        (FaultKind::Throttled, Reason::Throttled, Stance::Reconciling, "slows down and tries again by itself"),
+        (FaultKind::Unavailable, Reason::AwsUnavailable, Stance::Reconciling, "tries again by itself"),
+        (FaultKind::Rejected, Reason::RequestRejected, Stance::Stalled, "Change the spec as AWS asks"),
     ];
     for (class, reason, stance, advice) in table {
         let fault = fault(class);
         assert_eq!((fault.reason(), fault.reason().stance()), (reason, stance), "{class:?}");
-        let message = fault.message(REGION, ID);
+        let message = fault.describe(REGION, ID);
         for part in [advice, "AWS says no", REGION] {
             assert!(message.contains(part), "{class:?}: {message}");
         }
@@ -41,7 +41,7 @@ fn each_class_has_its_reason_and_says_what_to_do() {
 
 #[test]
 fn a_denial_names_action_and_resource() {
-    let message = fault(Class::AccessDenied).message(REGION, ID);
+    let message = fault(FaultKind::AccessDenied).describe(REGION, ID);
     assert!(message.starts_with("directconnect:UpdateConnection on dxcon-fg1234ab in eu-central-1 was denied"));
 }
 
@@ -49,28 +49,16 @@ fn a_denial_names_action_and_resource() {
 fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
     let fault = Fault {
         request_id: Some("5b8cf2b7-0000".into()),
-        ..Fault::new(Class::Rejected, "UpdateConnection", "bad\r\nname\u{7}. ")
+        ..Fault::new(FaultKind::Rejected, "UpdateConnection", "bad\r\nname\u{7}. ")
     };
-    assert_eq!(fault.words, "bad  name .");
-    let message = fault.message(REGION, ID);
+    assert_eq!(fault.message, "bad  name .");
+    let message = fault.describe(REGION, ID);
     assert!(!message.contains("5b8cf2b7") && !message.contains(".."), "{message}");
 }
 
 #[test]
-fn only_a_server_that_failed_and_an_answer_that_was_lost_may_have_changed_something() {
-    let classes = [Class::NotFound, Class::AccessDenied, Class::CredentialsInvalid, Class::Throttled, Class::Rejected];
-    for class in classes {
-        assert!(!Fault { answered: true, ..fault(class) }.may_have_had_an_effect(), "{class:?}: refused");
-    }
-    let unavailable = fault(Class::Unavailable);
-    assert!(!unavailable.may_have_had_an_effect(), "never sent");
-    assert!(Fault { in_doubt: true, ..unavailable.clone() }.may_have_had_an_effect(), "lost");
-    assert!(Fault { answered: true, ..unavailable }.may_have_had_an_effect(), "the server failed");
-}
-
-#[test]
 fn what_a_person_must_set_right_is_tried_at_the_pace_of_polls() {
-    for class in [Class::AccessDenied, Class::CredentialsInvalid, Class::NotFound] {
+    for class in [FaultKind::AccessDenied, FaultKind::CredentialsInvalid, FaultKind::NotFound] {
         for (tries, dice) in [(1, 0.0), (9, 0.5), (u32::MAX, 1.0)] {
             assert_eq!(retry_after(class, tries, POLL, dice), POLL, "{class:?}");
         }
@@ -82,15 +70,15 @@ fn a_rejected_update_is_tried_ever_more_rarely_up_to_half_an_hour() {
     let waits = [15, 30, 60, 120, 240, 480, 960, 1800, 1800];
     for (tries, wait) in (1..).zip(waits) {
         for dice in [0.0, 1.0] {
-            assert_eq!(retry_after(Class::Rejected, tries, POLL, dice), seconds(wait), "try {tries}");
+            assert_eq!(retry_after(FaultKind::Rejected, tries, POLL, dice), seconds(wait), "try {tries}");
         }
     }
-    assert_eq!(retry_after(Class::Rejected, u32::MAX, POLL, 0.0), seconds(1800));
+    assert_eq!(retry_after(FaultKind::Rejected, u32::MAX, POLL, 0.0), seconds(1800));
 }
 
 #[test]
 fn throttles_and_outages_back_off_with_full_jitter() {
-    for class in [Class::Throttled, Class::Unavailable] {
+    for class in [FaultKind::Throttled, FaultKind::Unavailable] {
         for (tries, longest) in (1..).zip([1, 2, 4, 8, 16, 32, 64, 120, 120]) {
             assert_eq!(retry_after(class, tries, POLL, 1.0), seconds(longest), "try {tries}");
             assert_eq!(retry_after(class, tries, POLL, 0.5), seconds(longest) / 2, "try {tries}");

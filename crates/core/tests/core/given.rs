@@ -5,10 +5,8 @@ use std::time::Duration;
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::Reason;
 use directconnect_core::decide::{Circumstances, Plan, Settings, Step, decide};
-use directconnect_core::desired::{
-    ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy,
-};
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::fault::{Effect, Fault, FaultKind};
 use directconnect_core::history::{Change, History, Look};
 use directconnect_core::observed::{Connection, MacSecKey};
 
@@ -152,12 +150,12 @@ pub fn sets(mode: EncryptionMode) -> Change {
     Change { name: None, mode: Some(mode) }
 }
 
-pub fn fault(class: Class) -> Fault {
+pub fn fault(class: FaultKind) -> Fault {
     Fault::new(class, "UpdateConnection", "AWS says no")
 }
 
 pub fn lost() -> Fault {
-    Fault { in_doubt: true, ..fault(Class::Unavailable) }
+    Fault { effect: Effect::Unknown, ..fault(FaultKind::Unavailable) }
 }
 
 /// One resource over time.
@@ -251,7 +249,7 @@ impl Story {
         self
     }
 
-    pub fn polls_fail(mut self, class: Class) -> Self {
+    pub fn polls_fail(mut self, class: FaultKind) -> Self {
         self.poll_fault = Some(Fault::new(class, "DescribeConnections", "AWS says no"));
         self
     }

@@ -2,7 +2,7 @@
 
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::Reason;
-use directconnect_core::fault::Class;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::history::{Change, History, Look};
 use directconnect_core::observed::Connection;
 
@@ -117,9 +117,14 @@ fn every_end_of_an_update_makes_the_read_before_it_old_but_a_throttle() {
         history.refused(sets(No), fault(class), second(101), SETTINGS.poll_interval, 1.0);
         history.is_fresh(second(102))
     };
-    assert!(ended(Class::Throttled), "a throttled request was not looked at");
-    for class in [Class::Rejected, Class::Unavailable, Class::AccessDenied, Class::CredentialsInvalid, Class::NotFound]
-    {
+    assert!(ended(FaultKind::Throttled), "a throttled request was not looked at");
+    for class in [
+        FaultKind::Rejected,
+        FaultKind::Unavailable,
+        FaultKind::AccessDenied,
+        FaultKind::CredentialsInvalid,
+        FaultKind::NotFound,
+    ] {
         assert!(!ended(class), "{class:?}");
     }
 }
@@ -154,13 +159,14 @@ fn a_lost_answer_is_no_dispute() {
 #[test]
 fn an_accepted_update_ends_the_run_of_refusals() {
     let story = given(wish().name("fra-2").to(No)).sees(line()).after(1);
-    let story = story.gets_refusal(renames("fra-2"), fault(Class::Rejected)).after(15).sees(line());
-    let story = story.gets_refusal(renames("fra-2"), fault(Class::Rejected)).looks_again_in(30).after(30).sees(line());
+    let story = story.gets_refusal(renames("fra-2"), fault(FaultKind::Rejected)).after(15).sees(line());
+    let story =
+        story.gets_refusal(renames("fra-2"), fault(FaultKind::Rejected)).looks_again_in(30).after(30).sees(line());
     let answer = line().named("fra-2");
     let story = story.gets_answer(renames("fra-2"), &answer).after(1).sees(answer.clone());
-    story.gets_refusal(sets(No), fault(Class::Rejected)).looks_again_in(15);
+    story.gets_refusal(sets(No), fault(FaultKind::Rejected)).looks_again_in(15);
     // So does a lost answer: what came of it is for a read to say.
-    let story = given(wish().to(No)).sees(line()).gets_refusal(sets(No), fault(Class::Rejected));
+    let story = given(wish().to(No)).sees(line()).gets_refusal(sets(No), fault(FaultKind::Rejected));
     let story = story.gets_refusal(sets(No), lost());
     assert_eq!(story.history.update_failure(), None);
 }
@@ -407,7 +413,7 @@ fn a_proof_holds_through_a_later_outage() {
 #[test]
 fn a_new_wish_forgets_what_earlier_ones_met_with() {
     let mut story = given(wish().name("fra-2")).sees(line()).after(1);
-    story = story.gets_refusal(renames("fra-2"), fault(Class::Rejected)).read_fails(fault(Class::Throttled));
+    story = story.gets_refusal(renames("fra-2"), fault(FaultKind::Rejected)).read_fails(fault(FaultKind::Throttled));
     let now = story.now;
     story.history.wished("uid", 1, now);
     assert!(story.history.update_failure().is_some() && story.history.read_failure().is_some());

@@ -1,8 +1,6 @@
 //! What AWS showed: its words, known and not, and lists in their order.
 
-use directconnect_core::observed::{
-    Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus, Tag,
-};
+use directconnect_core::observed::{Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus, Tag};
 
 use crate::given::{Line, Must, No, Should, encrypted_line, line};
 

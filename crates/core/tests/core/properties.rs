@@ -6,11 +6,9 @@ use directconnect_core::clock::Moment;
 use directconnect_core::conditions::{Kind, Reason, Stance, Truth, conditions};
 use directconnect_core::decide::{Circumstances, Plan, Settings, Step, decide};
 use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
-use directconnect_core::fault::{Class, Fault};
+use directconnect_core::fault::{Effect, Fault, FaultKind};
 use directconnect_core::history::{Change, FRESH, History, Look};
-use directconnect_core::observed::{
-    Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus,
-};
+use directconnect_core::observed::{Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -84,17 +82,16 @@ fn any_change() -> impl Strategy<Value = Change> {
 
 fn any_fault() -> impl Strategy<Value = Fault> {
     let classes = [
-        Class::NotFound,
-        Class::AccessDenied,
-        Class::CredentialsInvalid,
-        Class::Throttled,
-        Class::Unavailable,
-        Class::Rejected,
+        FaultKind::NotFound,
+        FaultKind::AccessDenied,
+        FaultKind::CredentialsInvalid,
+        FaultKind::Throttled,
+        FaultKind::Unavailable,
+        FaultKind::Rejected,
     ];
-    (select(classes.to_vec()), any::<bool>(), any::<bool>()).prop_map(|(class, in_doubt, answered)| Fault {
-        in_doubt: in_doubt && class == Class::Unavailable,
-        answered,
-        ..Fault::new(class, "UpdateConnection", "AWS says no")
+    (select(classes.to_vec()), any::<bool>()).prop_map(|(kind, unknown)| Fault {
+        effect: if unknown && kind == FaultKind::Unavailable { Effect::Unknown } else { Effect::None },
+        ..Fault::new(kind, "UpdateConnection", "AWS says no")
     })
 }
 
@@ -182,10 +179,10 @@ impl Past {
                 (self.ended, self.read_by_id, self.looks) = (Some(now), None, Vec::new());
             }
             Event::Refused(change, fault) => {
-                if fault.class != Class::Throttled {
+                if fault.kind != FaultKind::Throttled {
                     (self.ended, self.read_by_id) = (Some(now), None);
                 }
-                if fault.class == Class::Unavailable {
+                if fault.kind == FaultKind::Unavailable {
                     self.looks.clear();
                 }
                 self.history.refused(change, fault, now, poll, 0.5);

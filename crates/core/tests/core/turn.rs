@@ -2,7 +2,7 @@
 
 use directconnect_core::conditions::Reason;
 use directconnect_core::desired::ConnectionKey;
-use directconnect_core::fault::Class;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::turn::{Turns, is_on_its_way};
 
 use crate::given::{Asks, Line, Must, Should, Story, encrypted_line, fault, given, line, lost, seconds, sets, wish};
@@ -136,7 +136,7 @@ fn what_may_yet_have_taken_effect_is_on_its_way() {
     assert!(under_way(&story), "the read may be late");
     assert!(!under_way(&story.after(60).sees(encrypted_line())));
 
-    let unavailable = || fault(Class::Unavailable);
+    let unavailable = || fault(FaultKind::Unavailable);
     let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(sets(Must), unavailable());
     assert!(under_way(&story));
     let story = story.after(1).sees(encrypted_line());
@@ -155,12 +155,18 @@ fn what_may_yet_have_taken_effect_is_on_its_way() {
 
 #[test]
 fn what_aws_refused_is_not_on_its_way() {
-    for class in [Class::Rejected, Class::AccessDenied, Class::CredentialsInvalid, Class::Throttled, Class::NotFound] {
+    for class in [
+        FaultKind::Rejected,
+        FaultKind::AccessDenied,
+        FaultKind::CredentialsInvalid,
+        FaultKind::Throttled,
+        FaultKind::NotFound,
+    ] {
         let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), fault(class));
         assert!(!under_way(&story), "{class:?}");
     }
     let story = given(wish().to(Must)).sees(encrypted_line()).after(1);
-    assert!(!under_way(&story.gets_refusal(sets(Should), fault(Class::Unavailable))));
+    assert!(!under_way(&story.gets_refusal(sets(Should), fault(FaultKind::Unavailable))));
 }
 
 #[test]
