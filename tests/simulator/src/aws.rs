@@ -1,20 +1,18 @@
-//! One call of the AWS API, from its arrival to its answer or the lack of one.
+//! The door of the AWS API: who calls and for what, a place in the log, and the fault that hits the call.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use crate::auth;
 use crate::calls::{Call, Outcome};
-use crate::faults::Act;
+use crate::exchange::{Exchange, pause};
 use crate::server::Reset;
-use crate::state::{Done, Entry, Shared};
+use crate::state::{Entry, Shared};
 use crate::wire::{self, AwsError, Request};
 
 /// Answers a call, or asks for its connection to be reset.
@@ -55,67 +53,14 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
     };
     pause(latency).await;
 
-    let refuse = |entry: Entry, error: &AwsError| {
-        let AwsError { status, code, message } = error.clone();
-        entry.close(Outcome::Error { status, code, message }, false);
-        Ok(error.response(&request_id))
-    };
-    let reply = |entry: Entry, done: Done, outcome: Outcome| match done.answer {
-        Ok(body) => {
-            entry.close(outcome, done.effect);
-            Ok(wire::response(200, body.to_string(), &request_id))
-        }
-        Err(error) => refuse(entry, &error),
-    };
+    let changes = matches!(request, Ok(Request::Update(_)));
+    let exchange = Exchange { shared, call, entry, changes };
     let request = match scope.and(request) {
         Ok(request) => request,
-        Err(error) => return refuse(entry, &error),
+        Err(error) => return Ok(exchange.refuse(&error)),
     };
-    let carry_out = || shared.lock().carry_out(&call.account, &call.region, &request);
-
-    let Some((act, hold)) = fault else {
-        return reply(entry, carry_out(), Outcome::Ok);
-    };
-    match act {
-        Act::Refuse(error) => refuse(entry, &error),
-        Act::Delay(duration) => {
-            pause(duration).await;
-            reply(entry, carry_out(), Outcome::Ok)
-        }
-        Act::ShowState(state) => {
-            let mut done = carry_out();
-            done.answer = done.answer.map(|answer| with_state(answer, &state));
-            reply(entry, done, Outcome::UnknownState)
-        }
-        Act::HalveAnswer => {
-            let done = carry_out();
-            let whole = done.answer.map_or_else(|_| "{}".to_owned(), |answer| answer.to_string());
-            entry.close(Outcome::BadJson, done.effect);
-            Ok(wire::response(200, whole.chars().take(whole.chars().count() / 2).collect(), &request_id))
-        }
-        Act::Hang { effect } => {
-            let early = effect.then(carry_out);
-            entry.note(Outcome::Hang, early.as_ref().is_some_and(|done| done.effect));
-            hold.released().await;
-            let done = match (early, &request) {
-                (Some(done), _) => done,
-                (None, Request::Describe(_)) => carry_out(),
-                (None, Request::Update(_)) => {
-                    Done { answer: Err(AwsError::server("The request was not carried out.")), effect: false }
-                }
-            };
-            reply(entry, done, Outcome::Ok)
-        }
-        Act::ResetAfter => {
-            let done = carry_out();
-            entry.close(Outcome::ResetAfter, done.effect);
-            Err(Reset)
-        }
-        Act::ResetBefore => {
-            entry.close(Outcome::ResetBefore, false);
-            Err(Reset)
-        }
-    }
+    let (account, region) = (exchange.call.account.clone(), exchange.call.region.clone());
+    exchange.run(fault, || shared.lock().carry_out(&account, &region, &request)).await
 }
 
 fn read(head: &Parts, target: &str, parameters: Result<Value, serde_json::Error>) -> Result<Request, AwsError> {
@@ -127,20 +72,4 @@ fn read(head: &Parts, target: &str, parameters: Result<Value, serde_json::Error>
     }
     let parameters = parameters.map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))?;
     Request::parse(target, &parameters)
-}
-
-/// Shows a state in a connection, or in each of a list.
-fn with_state(mut answer: Value, state: &str) -> Value {
-    match answer.get_mut("connections").and_then(Value::as_array_mut) {
-        Some(connections) => connections.iter_mut().for_each(|each| each["connectionState"] = json!(state)),
-        None => answer["connectionState"] = json!(state),
-    }
-    answer
-}
-
-/// Sleeps, but does not even yield for nothing.
-async fn pause(duration: Duration) {
-    if !duration.is_zero() {
-        sleep(duration).await;
-    }
 }

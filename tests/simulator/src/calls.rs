@@ -71,6 +71,8 @@ pub enum Outcome {
         /// AWS's words.
         message: String,
     },
+    /// The answer is made but held back, or was until its client went away.
+    Held,
     /// No answer: it hangs, or hung until its client went away.
     Hang,
     /// No answer: its client went away first.
@@ -108,6 +110,7 @@ impl Outcome {
             | Self::Ok
             | Self::UnknownState
             | Self::BadJson
+            | Self::Held
             | Self::Hang
             | Self::ClientGone
             | Self::ResetBefore
@@ -126,6 +129,7 @@ impl fmt::Display for Outcome {
             Self::Error { status, code, message } => {
                 write!(to, "{status} {} {message:?}", code.as_deref().unwrap_or("without a code"))
             }
+            Self::Held => to.write_str("held back"),
             Self::Hang => to.write_str("hang"),
             Self::ClientGone => to.write_str("client gone"),
             Self::ResetBefore => to.write_str("reset before the effect"),

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::state::{Shared, State};
 
 /// What `GET /_sim` answers.
-const ROUTES: [&str; 19] = [
+const ROUTES: [&str; 22] = [
     "GET    /_sim                                    this list",
     "POST   /_sim/seed                               settings, connections by region and faults, added to what is",
     "POST   /_sim/reset                              forget connections, settings, faults and calls",
@@ -35,7 +35,10 @@ const ROUTES: [&str; 19] = [
     "PATCH  /_sim/settings                           change some of them; null restores a default",
     "GET    /_sim/faults                             faults in force and spent",
     "POST   /_sim/faults                             add one",
-    "DELETE /_sim/faults                             clear all, and let calls that hang go on",
+    "DELETE /_sim/faults                             clear all; calls that hang go on, held answers are released",
+    "GET    /_sim/held                               calls whose answers are held back",
+    "DELETE /_sim/held                               release all of them",
+    "DELETE /_sim/held/REQUEST-ID                    release one of them",
     "GET    /_sim/calls                              every call in order of arrival, those in flight too",
     "DELETE /_sim/calls                              forget them",
 ];
@@ -109,6 +112,15 @@ fn route(state: &mut State, method: &Method, path: &[&str], body: &[u8]) -> Answ
         ("DELETE", ["faults"]) => {
             state.faults.clear();
             ok(json!({"faults": []}))
+        }
+        ("GET", ["held"]) => ok(json!({"held": state.held.calls()})),
+        ("DELETE", ["held"]) => {
+            state.held.release_all();
+            ok(json!({"held": []}))
+        }
+        ("DELETE", ["held", request_id]) => {
+            state.held.release(request_id).map_err(|problem| (404, problem))?;
+            ok(json!({"held": state.held.calls()}))
         }
         ("GET", ["calls"]) => ok(json!({"calls": state.log.all()})),
         ("DELETE", ["calls"]) => {

@@ -21,7 +21,9 @@ mod aws;
 mod calls;
 mod connection;
 mod control;
+mod exchange;
 mod faults;
+mod held;
 mod link;
 mod paging;
 mod rules;
@@ -36,19 +38,23 @@ mod world;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 pub use calls::{Call, Moment, Outcome};
 pub use connection::{Connection, DEFAULT_ACCOUNT, ENCRYPTION_DOWN, ENCRYPTION_UP, MacSecKey, RateLimiterStatus, Tag};
-pub use faults::{Fault, FaultKind};
+pub use faults::{Fault, FaultKind, Reads};
 pub use seed::Seed;
 pub use settings::{LARGEST_PAGE, Settings, Throttle};
 
 use crate::link::Line;
 use crate::state::{Shared, State};
+
+/// How long a test waits at most for answers to be held back.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// A running Direct Connect; it stops when it is dropped, and what hangs on it is cut off.
 ///
@@ -148,9 +154,46 @@ impl Simulator {
         self.shared.lock().faults.add(fault);
     }
 
-    /// Takes all faults back, and lets calls that hang go on.
+    /// Takes all faults back, lets calls that hang go on and releases all answers that are held back.
     pub fn clear_faults(&self) {
         self.shared.lock().faults.clear();
+    }
+
+    /// The calls whose answers are held back by [`FaultKind::HeldAnswer`], in the order in which these were made.
+    pub fn held(&self) -> Vec<Call> {
+        self.shared.lock().held.calls()
+    }
+
+    /// Waits until at least so many answers are held back.
+    ///
+    /// # Panics
+    ///
+    /// If they are not within 30 seconds.
+    pub async fn wait_until_held(&self, count: usize) -> Vec<Call> {
+        let mut changes = self.shared.lock().held.changes();
+        let waiting = async {
+            loop {
+                let held = self.held();
+                // The sender lives as long as the simulator, so there is always another change to wait for.
+                if held.len() >= count || changes.changed().await.is_err() {
+                    return held;
+                }
+            }
+        };
+        timeout(MAX_WAIT, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("{count} held answers were awaited, but there are {:?}", self.held()))
+    }
+
+    /// Releases the answer to one call, which is delivered as it was made. The fault that holds answers back stays.
+    #[track_caller]
+    pub fn release(&self, call: &Call) {
+        or_panic(self.shared.lock().held.release(&call.request_id));
+    }
+
+    /// Releases all answers that are held back now. The fault that holds answers back stays.
+    pub fn release_all(&self) {
+        self.shared.lock().held.release_all();
     }
 
     /// All calls in the order of their arrival, those in flight too.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::calls::{Call, Clock, Log, Outcome};
 use crate::faults::Faults;
+use crate::held::HeldAnswers;
 use crate::settings::Settings;
 use crate::throttle::Buckets;
 use crate::wire::{AwsError, Request};
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) faults: Faults,
     pub(crate) buckets: Buckets,
+    pub(crate) held: HeldAnswers,
     pub(crate) log: Log,
     pub(crate) watcher: Option<Watcher>,
 }
@@ -81,10 +83,17 @@ impl State {
         Ok(())
     }
 
-    /// Forgets everything but who watches, and how far the log has counted: a call in flight must not close another.
+    /// Forgets everything but who watches, who waits for a held answer, and how far the log has counted: a call in
+    /// flight must not close another.
     pub(crate) fn reset(&mut self) {
         self.log.clear();
-        *self = Self { watcher: self.watcher.take(), log: mem::take(&mut self.log), ..Self::default() };
+        self.held.release_all();
+        *self = Self {
+            watcher: self.watcher.take(),
+            log: mem::take(&mut self.log),
+            held: mem::take(&mut self.held),
+            ..Self::default()
+        };
     }
 }
 

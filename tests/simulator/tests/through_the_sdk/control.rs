@@ -81,6 +81,26 @@ async fn faults_settings_and_the_log_work_on_calls_of_the_sdk() {
 }
 
 #[tokio::test]
+async fn held_answers_are_listed_and_released() {
+    let aws = Simulator::start().await;
+    let client = client(&aws.endpoint(), REGION, "AKIDEXAMPLE");
+    done(&aws, "POST /_sim/faults", json!({"reads": "listing", "what": {"heldAnswer": {"millis": null}}})).await;
+    let describes = [(); 3].map(|()| tokio::spawn(client.describe_connections().send()));
+    aws.wait_until_held(3).await;
+    let held = done(&aws, "GET /_sim/held", Value::Null).await;
+    assert_eq!(held["held"][2]["outcome"], json!({"result": "held"}));
+    let first = held["held"][0]["requestId"].as_str().unwrap();
+
+    let rest = done(&aws, &format!("DELETE /_sim/held/{first}"), Value::Null).await;
+    assert_eq!(rest["held"].as_array().map(Vec::len), Some(2));
+    assert_eq!(control(&aws, &format!("DELETE /_sim/held/{first}"), &Value::Null).await.0, 404);
+    assert_eq!(done(&aws, "DELETE /_sim/held", Value::Null).await, json!({"held": []}));
+    for describe in describes {
+        describe.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_seed_sets_up_a_world_and_a_reset_forgets_it() {
     let aws = Simulator::start().await;
     let seed = json!({

@@ -6,6 +6,7 @@
 mod calls;
 mod control;
 mod faults;
+mod held_answers;
 mod late_reads;
 mod link;
 mod pages;

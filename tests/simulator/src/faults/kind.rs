@@ -1,0 +1,147 @@
+//! What a fault does, as a test says it and as the server carries it out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::calls::Call;
+use crate::wire::AwsError;
+
+/// What a fault does. Unless it says otherwise, the call has no effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum FaultKind {
+    /// `DirectConnectClientException` with this message.
+    ClientException {
+        /// AWS's words.
+        message: String,
+    },
+    /// `DirectConnectServerException` with this message, HTTP 400 as AWS documents it.
+    ServerException {
+        /// AWS's words.
+        message: String,
+    },
+    /// `AccessDeniedException`, which names the caller, the action and the resource.
+    AccessDenied,
+    /// `UnrecognizedClientException`: a key that AWS does not know, or a region that the account has not enabled.
+    UnrecognizedClient,
+    /// `ExpiredTokenException`.
+    ExpiredToken,
+    /// `InvalidSignatureException`.
+    InvalidSignature,
+    /// `ThrottlingException`, HTTP 400.
+    Throttling,
+    /// HTTP 429 with no code and no body.
+    TooManyRequests,
+    /// `InternalFailure`, HTTP 500.
+    InternalFailure,
+    /// HTTP 503 with no code and no body, as a load balancer answers.
+    ServiceUnavailable,
+    /// Any other error.
+    Error {
+        /// The HTTP status, 400 to 599.
+        status: u16,
+        /// The error code; without one the body is empty.
+        code: Option<String>,
+        /// AWS's words.
+        message: String,
+    },
+    /// HTTP 200 with half of the true answer. The call has its effect.
+    BadJson,
+    /// The true answer, but with this state in every connection. The call has its effect.
+    UnknownState {
+        /// The state to show.
+        state: String,
+    },
+    /// The call is slow: it is carried out that much later, and answered at once with what is true by then. If its
+    /// client goes away first, it has no effect. For an answer that was made earlier see [`FaultKind::HeldAnswer`].
+    Latency {
+        /// How late.
+        millis: u64,
+    },
+    /// The answer is late: the call is carried out at once and has its effect, and its answer, made then, is held back
+    /// until it is released, until the faults are cleared or for so long. What changes meanwhile is not in it. For a
+    /// call that is slow see [`FaultKind::Latency`].
+    HeldAnswer {
+        /// How long at most; `None`: until it is released or the faults are cleared.
+        millis: Option<u64>,
+    },
+    /// No answer until the client goes away or the faults are cleared. An update with `effect` is carried out at
+    /// once, and only its answer is held back; one without is never carried out, and when the faults are cleared it
+    /// is answered with a server exception. A describe is answered truly when the faults are cleared.
+    Hang {
+        /// Whether the update is carried out.
+        effect: bool,
+    },
+    /// The connection is reset before the call has an effect.
+    ResetBefore,
+    /// The connection is reset after the call has had its effect.
+    ResetAfter,
+}
+
+/// What the server does for a fault.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Act {
+    Refuse(AwsError),
+    Delay(Duration),
+    HoldAnswer(Option<Duration>),
+    ShowState(String),
+    HalveAnswer,
+    Hang { effect: bool },
+    ResetBefore,
+    ResetAfter,
+}
+
+impl FaultKind {
+    pub(super) fn act(&self, call: &Call) -> Act {
+        let bare = |status| Act::Refuse(AwsError { status, code: None, message: String::new() });
+        let error = |status, code, message: &str| Act::Refuse(AwsError::new(status, code, message));
+        match self {
+            Self::ClientException { message } => Act::Refuse(AwsError::client(message)),
+            Self::ServerException { message } => Act::Refuse(AwsError::server(message)),
+            Self::AccessDenied => error(400, "AccessDeniedException", &denied(call)),
+            Self::UnrecognizedClient => {
+                error(400, "UnrecognizedClientException", "The security token included in the request is invalid.")
+            }
+            Self::ExpiredToken => {
+                error(400, "ExpiredTokenException", "The security token included in the request is expired")
+            }
+            Self::InvalidSignature => error(
+                400,
+                "InvalidSignatureException",
+                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                 Access Key and signing method. Consult the service documentation for details.",
+            ),
+            Self::Throttling => Act::Refuse(AwsError::throttled()),
+            Self::TooManyRequests => bare(429),
+            Self::InternalFailure => error(
+                500,
+                "InternalFailure",
+                "The request processing has failed because of an unknown error, exception or failure.",
+            ),
+            Self::ServiceUnavailable => bare(503),
+            Self::Error { status, code, message } => {
+                Act::Refuse(AwsError { status: *status, code: code.clone(), message: message.clone() })
+            }
+            Self::BadJson => Act::HalveAnswer,
+            Self::UnknownState { state } => Act::ShowState(state.clone()),
+            Self::Latency { millis } => Act::Delay(Duration::from_millis(*millis)),
+            Self::HeldAnswer { millis } => Act::HoldAnswer(millis.map(Duration::from_millis)),
+            Self::Hang { effect } => Act::Hang { effect: *effect },
+            Self::ResetBefore => Act::ResetBefore,
+            Self::ResetAfter => Act::ResetAfter,
+        }
+    }
+}
+
+fn denied(call: &Call) -> String {
+    let Call { account, region, operation, .. } = call;
+    let resource = match call.parameters["connectionId"].as_str() {
+        Some(id) => format!("arn:aws:directconnect:{region}:{account}:dxcon/{id}"),
+        None => "*".to_owned(),
+    };
+    format!(
+        "User: arn:aws:iam::{account}:user/simulated is not authorized to perform: directconnect:{operation} on \
+         resource: {resource} because no identity-based policy allows the directconnect:{operation} action"
+    )
+}

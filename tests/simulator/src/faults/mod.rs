@@ -1,0 +1,174 @@
+//! Faults on request: which calls they hit, how often, and what they do.
+
+mod injected;
+mod kind;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::calls::Call;
+
+pub(crate) use injected::{Faults, Hold};
+pub(crate) use kind::Act;
+pub use kind::FaultKind;
+
+/// A fault, and the calls that it hits: those that match every filter that is set. Of several faults that match, the
+/// one injected first is used.
+///
+/// ```
+/// # use direct_connect_simulator::{Fault, FaultKind};
+/// Fault::new(FaultKind::ResetAfter).on("UpdateConnection").for_connection("dxcon-fg1234ab").times(1);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// `DescribeConnections` or `UpdateConnection`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// The region that the call goes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The account that the access key stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The `connectionId` in the request, so a describe of everything is not hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    /// The `connectionName` in the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The page of a listing that the call asks for, 1 for the first: a describe of everything is hit, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// Only describes of everything, or only those of one connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
+    /// How many calls it hits; `None`: all until it is cleared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// What happens to them.
+    pub what: FaultKind,
+}
+
+/// The two ways to read a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Reads {
+    /// `DescribeConnections` without an id, whichever page it asks for.
+    Listing,
+    /// `DescribeConnections` with an id.
+    ById,
+}
+
+impl Fault {
+    /// A fault that hits every call until it is cleared.
+    pub fn new(what: FaultKind) -> Self {
+        Self {
+            operation: None,
+            region: None,
+            account: None,
+            connection_id: None,
+            name: None,
+            page: None,
+            reads: None,
+            times: None,
+            what,
+        }
+    }
+
+    /// The same, for this operation only.
+    #[must_use]
+    pub fn on(mut self, operation: &str) -> Self {
+        self.operation = Some(operation.to_owned());
+        self
+    }
+
+    /// The same, for this region only.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// The same, for calls of this account only.
+    #[must_use]
+    pub fn by_account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
+        self
+    }
+
+    /// The same, for calls that name this connection id only.
+    #[must_use]
+    pub fn for_connection(mut self, id: &str) -> Self {
+        self.connection_id = Some(id.to_owned());
+        self
+    }
+
+    /// The same, for calls that ask for this connection name only.
+    #[must_use]
+    pub fn for_name(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// The same, for this page of a listing only, 1 for the first.
+    #[must_use]
+    pub fn on_page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    /// The same, for describes of everything only.
+    #[must_use]
+    pub fn on_listings(mut self) -> Self {
+        self.reads = Some(Reads::Listing);
+        self
+    }
+
+    /// The same, for describes of one connection only.
+    #[must_use]
+    pub fn on_reads_by_id(mut self) -> Self {
+        self.reads = Some(Reads::ById);
+        self
+    }
+
+    /// The same, for this many calls only.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = Some(times);
+        self
+    }
+
+    fn hits(&self, call: &Call, page: u32) -> bool {
+        let is = |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|wanted| wanted == value);
+        let parameter = |name: &str| call.parameters[name].as_str().unwrap_or_default();
+        let reads = match (call.operation.as_str(), &call.parameters["connectionId"]) {
+            ("DescribeConnections", Value::Null) => Some(Reads::Listing),
+            ("DescribeConnections", _) => Some(Reads::ById),
+            _ => None,
+        };
+        self.times != Some(0)
+            && is(&self.operation, &call.operation)
+            && is(&self.region, &call.region)
+            && is(&self.account, &call.account)
+            && is(&self.connection_id, parameter("connectionId"))
+            && is(&self.name, parameter("connectionName"))
+            && self.reads.is_none_or(|wanted| reads == Some(wanted))
+            && self.page.is_none_or(|wanted| reads == Some(Reads::Listing) && wanted == page)
+    }
+
+    /// What is wrong with this fault, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if let Some(operation) = &self.operation
+            && !matches!(operation.as_str(), "DescribeConnections" | "UpdateConnection")
+        {
+            return Err(format!("operation is {operation:?}, but must be DescribeConnections or UpdateConnection"));
+        }
+        match &self.what {
+            FaultKind::Error { status, .. } if !(400..=599).contains(status) => {
+                Err(format!("what.error.status is {status}, but must be 400 to 599"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
