@@ -59,8 +59,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
         Ok(request) => request,
         Err(error) => return Ok(exchange.refuse(&error)),
     };
-    let (account, region) = (exchange.call.account.clone(), exchange.call.region.clone());
-    exchange.run(fault, || shared.lock().carry_out(&account, &region, &request)).await
+    exchange.run(fault, |call| shared.lock().carry_out(call, &request)).await
 }
 
 fn read(head: &Parts, target: &str, parameters: Result<Value, serde_json::Error>) -> Result<Request, AwsError> {

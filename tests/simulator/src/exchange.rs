@@ -31,8 +31,10 @@ impl Exchange<'_> {
     pub(crate) async fn run(
         self,
         fault: Option<(Act, Hold)>,
-        carry_out: impl Fn() -> Done,
+        carry_out: impl Fn(&Call) -> Done,
     ) -> Result<Response<Full<Bytes>>, Reset> {
+        let call = self.call.clone();
+        let carry_out = || carry_out(&call);
         let Some((act, hold)) = fault else {
             return Ok(self.reply(carry_out(), Outcome::Ok));
         };
@@ -54,7 +56,7 @@ impl Exchange<'_> {
             }
             Act::HalveAnswer => Ok(self.reply_by_half(carry_out())),
             Act::Hang { effect } => {
-                let early = effect.then(&carry_out);
+                let early = effect.then(carry_out);
                 self.entry.note(Outcome::Hang, early.as_ref().is_some_and(|done| done.effect));
                 hold.released().await;
                 let done = match early {

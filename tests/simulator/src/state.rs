@@ -54,7 +54,8 @@ impl Shared {
 
 impl State {
     /// Carries a call out, as far as the bucket and the rules let it.
-    pub(crate) fn carry_out(&mut self, account: &str, region: &str, request: &Request) -> Done {
+    pub(crate) fn carry_out(&mut self, call: &Call, request: &Request) -> Done {
+        let Call { account, region, .. } = call;
         let now = Instant::now();
         if let Some(throttle) = self.settings.throttle
             && !self.buckets.take(account, region, throttle, now)
@@ -64,7 +65,9 @@ impl State {
         let caller = Caller { account, region, now };
         match request {
             Request::Describe(wish) => {
-                Done { answer: self.world.describe(caller, &self.settings, wish), effect: false }
+                let page = self.world.page_of(wish.next_token.as_deref());
+                let mut faults = self.faults.of_read(call, page);
+                Done { answer: self.world.describe(caller, &self.settings, wish, &mut faults), effect: false }
             }
             Request::Update(wish) => match self.world.update(caller, &self.settings, wish) {
                 Ok((answer, effect)) => Done { answer: Ok(answer), effect },

@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
+use crate::faults::ReadFaults;
 use crate::link::Line;
 use crate::paging::Tokens;
 use crate::rules;
@@ -89,6 +90,7 @@ impl World {
         caller: Caller<'_>,
         settings: &Settings,
         wish: &Describe,
+        faults: &mut ReadFaults<'_>,
     ) -> Result<Value, AwsError> {
         if let Some(count) = wish.max_results
             && count < 1
@@ -97,7 +99,7 @@ impl World {
         }
         if let Some(id) = &wish.connection_id {
             rules::check_id(id)?;
-            return match self.visible(caller, settings, id) {
+            return match self.visible(caller, settings, id).filter(|_| !faults.leave_out(id)) {
                 Some(line) => Ok(json!({"connections": [line.read(caller.now)]})),
                 None if settings.missing_is_empty => Ok(json!({"connections": []})),
                 None => Err(rules::not_found(id)),
@@ -113,7 +115,7 @@ impl World {
         // Above 100, AWS documents to answer 100 all the same.
         let asked = wish.max_results.and_then(|count| usize::try_from(count).ok()).unwrap_or(LARGEST_PAGE);
         let next = self.page_of(wish.next_token.as_deref()) + 1;
-        Ok(self.page(caller, settings, after.as_deref(), asked.min(settings.page_size), next))
+        Ok(self.page(caller, settings, after.as_deref(), asked.min(settings.page_size), next, faults))
     }
 
     /// The number of the page that a token stands for.
@@ -121,7 +123,15 @@ impl World {
         self.tokens.page(token)
     }
 
-    fn page(&mut self, caller: Caller<'_>, settings: &Settings, after: Option<&str>, size: usize, next: u32) -> Value {
+    fn page(
+        &mut self,
+        caller: Caller<'_>,
+        settings: &Settings,
+        after: Option<&str>,
+        size: usize,
+        next: u32,
+        faults: &mut ReadFaults<'_>,
+    ) -> Value {
         let Some(lines) = self.regions.get_mut(caller.region) else {
             return json!({"connections": []});
         };
@@ -133,14 +143,18 @@ impl World {
             .peekable();
 
         let mut shown = Vec::new();
+        let mut last = None;
         while shown.len() < size
             && let Some(line) = rest.next()
         {
-            line.advance(caller.now, settings);
-            shown.push(line.read(caller.now));
+            let id = line.connection.connection_id.clone();
+            if !faults.leave_out(&id) {
+                line.advance(caller.now, settings);
+                shown.push(line.read(caller.now));
+            }
+            last = Some(id);
         }
-        let last = shown.last().filter(|_| rest.peek().is_some()).map(|last| last.connection_id.clone());
-        match last {
+        match last.filter(|_| rest.peek().is_some()) {
             Some(last) => {
                 let token = self.tokens.issue(caller.account, caller.region, &last, next);
                 json!({"connections": shown, "nextToken": token})

@@ -66,6 +66,11 @@ pub enum FaultKind {
         /// How long at most; `None`: until it is released or the faults are cleared.
         millis: Option<u64>,
     },
+    /// A read does not show the connection: a page comes without it, a read by id does not find it. With
+    /// [`Fault::on_listings`](super::Fault::on_listings) a read by id finds what the listings leave out, with
+    /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) it is the other way round. Since a connection stands on one
+    /// page, `times` counts whole listings.
+    LeftOut,
     /// No answer until the client goes away or the faults are cleared. An update with `effect` is carried out at
     /// once, and only its answer is held back; one without is never carried out, and when the faults are cleared it
     /// is answered with a server exception. A describe is answered truly when the faults are cleared.
@@ -79,7 +84,16 @@ pub enum FaultKind {
     ResetAfter,
 }
 
-/// What the server does for a fault.
+/// What a fault hits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// A call as a whole.
+    Call,
+    /// The connections that a read shows.
+    Read,
+}
+
+/// What the server does to a call for a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
     Refuse(AwsError),
@@ -93,10 +107,35 @@ pub(crate) enum Act {
 }
 
 impl FaultKind {
-    pub(super) fn act(&self, call: &Call) -> Act {
+    pub(super) fn stage(&self) -> Stage {
+        match self {
+            Self::LeftOut => Stage::Read,
+            Self::ClientException { .. }
+            | Self::ServerException { .. }
+            | Self::AccessDenied
+            | Self::UnrecognizedClient
+            | Self::ExpiredToken
+            | Self::InvalidSignature
+            | Self::Throttling
+            | Self::TooManyRequests
+            | Self::InternalFailure
+            | Self::ServiceUnavailable
+            | Self::Error { .. }
+            | Self::BadJson
+            | Self::UnknownState { .. }
+            | Self::Latency { .. }
+            | Self::HeldAnswer { .. }
+            | Self::Hang { .. }
+            | Self::ResetBefore
+            | Self::ResetAfter => Stage::Call,
+        }
+    }
+
+    /// What it does to a call as a whole, if it hits those.
+    pub(super) fn act(&self, call: &Call) -> Option<Act> {
         let bare = |status| Act::Refuse(AwsError { status, code: None, message: String::new() });
         let error = |status, code, message: &str| Act::Refuse(AwsError::new(status, code, message));
-        match self {
+        let act = match self {
             Self::ClientException { message } => Act::Refuse(AwsError::client(message)),
             Self::ServerException { message } => Act::Refuse(AwsError::server(message)),
             Self::AccessDenied => error(400, "AccessDeniedException", &denied(call)),
@@ -130,7 +169,9 @@ impl FaultKind {
             Self::Hang { effect } => Act::Hang { effect: *effect },
             Self::ResetBefore => Act::ResetBefore,
             Self::ResetAfter => Act::ResetAfter,
-        }
+            Self::LeftOut => return None,
+        };
+        Some(act)
     }
 }
 

@@ -8,12 +8,17 @@ use serde_json::Value;
 
 use crate::calls::Call;
 
-pub(crate) use injected::{Faults, Hold};
+pub(crate) use injected::{Faults, Hold, ReadFaults};
 pub(crate) use kind::Act;
 pub use kind::FaultKind;
 
+use kind::Stage;
+
 /// A fault, and the calls that it hits: those that match every filter that is set. Of several faults that match, the
 /// one injected first is used.
+///
+/// Faults that alter what a read shows, such as [`FaultKind::LeftOut`], go beside those, and beside each other: all that
+/// match are used. `times` counts the reads that they do alter.
 ///
 /// ```
 /// # use direct_connect_simulator::{Fault, FaultKind};
@@ -31,7 +36,8 @@ pub struct Fault {
     /// The account that the access key stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The `connectionId` in the request, so a describe of everything is not hit.
+    /// The `connectionId` in the request, so a describe of everything is not hit. Of what a read shows, the connection
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<String>,
     /// The `connectionName` in the request.
@@ -140,8 +146,19 @@ impl Fault {
     }
 
     fn hits(&self, call: &Call, page: u32) -> bool {
+        self.matches(call, page) && self.is_about(call.parameter("connectionId").unwrap_or_default())
+    }
+
+    fn hits_read(&self, call: &Call, page: u32) -> bool {
+        self.what.stage() == Stage::Read && self.matches(call, page)
+    }
+
+    fn is_about(&self, id: &str) -> bool {
+        self.connection_id.as_deref().is_none_or(|wanted| wanted == id)
+    }
+
+    fn matches(&self, call: &Call, page: u32) -> bool {
         let is = |filter: &Option<String>, value: &str| filter.as_deref().is_none_or(|wanted| wanted == value);
-        let parameter = |name: &str| call.parameters[name].as_str().unwrap_or_default();
         let reads = match (call.operation.as_str(), &call.parameters["connectionId"]) {
             ("DescribeConnections", Value::Null) => Some(Reads::Listing),
             ("DescribeConnections", _) => Some(Reads::ById),
@@ -151,8 +168,7 @@ impl Fault {
             && is(&self.operation, &call.operation)
             && is(&self.region, &call.region)
             && is(&self.account, &call.account)
-            && is(&self.connection_id, parameter("connectionId"))
-            && is(&self.name, parameter("connectionName"))
+            && is(&self.name, call.parameter("connectionName").unwrap_or_default())
             && self.reads.is_none_or(|wanted| reads == Some(wanted))
             && self.page.is_none_or(|wanted| reads == Some(Reads::Listing) && wanted == page)
     }
@@ -163,6 +179,12 @@ impl Fault {
             && !matches!(operation.as_str(), "DescribeConnections" | "UpdateConnection")
         {
             return Err(format!("operation is {operation:?}, but must be DescribeConnections or UpdateConnection"));
+        }
+        let of_updates = self.operation.as_deref() == Some("UpdateConnection") || self.name.is_some();
+        if self.what.stage() == Stage::Read && of_updates {
+            return Err(
+                "what is about reads, so operation and name can only be absent or DescribeConnections".to_owned()
+            );
         }
         match &self.what {
             FaultKind::Error { status, .. } if !(400..=599).contains(status) => {

@@ -141,6 +141,12 @@ async fn a_mistake_is_told_with_what_is_allowed() {
         ("POST /_sim/faults".into(), json!({"what": "explode"}), 400, "expected one of `clientException`"),
         ("POST /_sim/faults".into(), json!({"operation": "Update", "what": "badJson"}), 400, "UpdateConnection"),
         ("POST /_sim/faults".into(), json!({"what": {"error": {"status": 200, "message": ""}}}), 400, "400 to 599"),
+        (
+            "POST /_sim/faults".into(),
+            json!({"operation": "UpdateConnection", "what": "leftOut"}),
+            400,
+            "absent or DescribeConnections",
+        ),
         ("POST /_sim/seed".into(), json!({"connection": {}}), 400, "expected one of `settings`"),
         ("POST /_sim/faults".into(), Value::Null, 400, "EOF"),
         ("GET /_sim/nonsense".into(), Value::Null, 404, "GET /_sim lists"),

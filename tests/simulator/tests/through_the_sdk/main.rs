@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "MACsec is a name, not code")]
 #![allow(clippy::redundant_closure_for_method_calls, reason = "the SDK's own paths are longer than the closures")]
 
+mod altered_reads;
 mod calls;
 mod control;
 mod faults;
