@@ -69,10 +69,13 @@ impl State {
                 let mut faults = self.faults.of_read(call, page);
                 Done { answer: self.world.describe(caller, &self.settings, wish, &mut faults), effect: false }
             }
-            Request::Update(wish) => match self.world.update(caller, &self.settings, wish) {
-                Ok((answer, effect)) => Done { answer: Ok(answer), effect },
-                Err(error) => Done { answer: Err(error), effect: false },
-            },
+            Request::Update(sent) => {
+                let stored = || self.faults.stored(call, sent);
+                match self.world.update(caller, &self.settings, sent, stored) {
+                    Ok((answer, effect)) => Done { answer: Ok(answer), effect },
+                    Err(error) => Done { answer: Err(error), effect: false },
+                }
+            }
         }
     }
 

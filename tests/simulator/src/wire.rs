@@ -29,7 +29,7 @@ pub(crate) struct Describe {
 }
 
 /// The parameters of `UpdateConnection`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Update {
     pub(crate) connection_id: Option<String>,

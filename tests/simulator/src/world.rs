@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::connection::Connection;
-use crate::faults::ReadFaults;
+use crate::faults::{AnswerShows, ReadFaults};
 use crate::link::Line;
 use crate::paging::Tokens;
 use crate::rules;
@@ -163,33 +163,50 @@ impl World {
         }
     }
 
-    /// `UpdateConnection`: the whole connection after the change, and whether there was one.
+    /// `UpdateConnection`: the connection as the answer shows it, and whether it changed. `stored` is asked, once the
+    /// update is accepted, what is stored of it.
     pub(crate) fn update(
         &mut self,
         caller: Caller<'_>,
         settings: &Settings,
-        wish: &Update,
+        sent: &Update,
+        stored: impl FnOnce() -> (Update, AnswerShows),
     ) -> Result<(Value, bool), AwsError> {
-        let id = wish.connection_id.as_deref().ok_or_else(|| AwsError::client("Connection ID is required."))?;
+        let id = sent.connection_id.as_deref().ok_or_else(|| AwsError::client("Connection ID is required."))?;
         rules::check_id(id)?;
         let line = self.visible(caller, settings, id).ok_or_else(|| rules::not_found(id))?;
-        let (name, mode) = (wish.connection_name.as_deref(), wish.encryption_mode.as_deref());
-        rules::check_update(&line.connection, name, mode)?;
+        rules::check_update(&line.connection, sent.connection_name.as_deref(), sent.encryption_mode.as_deref())?;
 
-        let before = line.connection.clone();
-        let changes = name.is_some_and(|name| name != before.name()) || mode.is_some_and(|mode| mode != before.mode());
+        let (stored, answer_shows) = stored();
+        let before = &line.connection;
+        let differs = |stored: &Option<String>, before: &str| stored.as_deref().is_some_and(|stored| stored != before);
+        let changes =
+            differs(&stored.connection_name, before.name()) || differs(&stored.encryption_mode, before.mode());
         if changes {
-            line.update(caller.now, settings, |connection| {
-                connection.connection_name = name.map(str::to_owned).or(connection.connection_name.take());
-                connection.encryption_mode = mode.map(str::to_owned).or(connection.encryption_mode.take());
-            });
+            line.update(caller.now, settings, |connection| set(connection, &stored));
         }
-        Ok((json!(line.connection), changes))
+        let mut shown = line.connection.clone();
+        if answer_shows == AnswerShows::Sent {
+            set(&mut shown, sent);
+        }
+        Ok((json!(shown), changes))
     }
 
     /// A connection that the caller may see: somebody else's does not exist.
     fn visible(&mut self, caller: Caller<'_>, settings: &Settings, id: &str) -> Option<&mut Line> {
         let line = self.line(caller.region, id, caller.now, settings).ok()?;
         (line.connection.account() == caller.account).then_some(line)
+    }
+}
+
+/// Sets what an update has.
+fn set(connection: &mut Connection, update: &Update) {
+    for (field, value) in [
+        (&mut connection.connection_name, &update.connection_name),
+        (&mut connection.encryption_mode, &update.encryption_mode),
+    ] {
+        if value.is_some() {
+            field.clone_from(value);
+        }
     }
 }

@@ -3,8 +3,9 @@
 use tokio::sync::watch;
 
 use super::Fault;
-use super::kind::{Act, FaultKind};
+use super::kind::{Act, FaultKind, Stored};
 use crate::calls::Call;
+use crate::wire::Update;
 
 /// The faults in force and those spent.
 #[derive(Debug, Default)]
@@ -19,6 +20,15 @@ struct Injected {
 /// Told when a fault that holds a call is cleared.
 #[derive(Debug)]
 pub(crate) struct Hold(watch::Receiver<()>);
+
+/// What the answer to an update shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AnswerShows {
+    /// The connection as it is.
+    Stored,
+    /// The name and the mode as they were sent.
+    Sent,
+}
 
 /// The faults that may alter what one read shows. One that does has one of its times used up, however many connections
 /// it alters; one that finds nothing to alter keeps them.
@@ -52,6 +62,30 @@ impl Faults {
             injected.use_up();
             Some((act, Hold(injected.hold.subscribe())))
         })
+    }
+
+    /// What is stored of an update that is accepted, and whether its answer shows it. A fault that changes nothing about
+    /// that is not used up.
+    pub(crate) fn stored(&mut self, call: &Call, sent: &Update) -> (Update, AnswerShows) {
+        for injected in &mut self.0 {
+            if let FaultKind::StoredOtherwise { connection_name, encryption_mode, answers_as_sent } =
+                &injected.fault.what
+                && injected.fault.hits(call, 1)
+            {
+                let of = |stored: &Stored, sent: &Option<String>| sent.as_deref().and_then(|sent| stored.of(sent));
+                let stored = Update {
+                    connection_id: sent.connection_id.clone(),
+                    connection_name: of(connection_name, &sent.connection_name),
+                    encryption_mode: of(encryption_mode, &sent.encryption_mode),
+                };
+                let shows = if *answers_as_sent { AnswerShows::Sent } else { AnswerShows::Stored };
+                if stored != *sent {
+                    injected.use_up();
+                    return (stored, shows);
+                }
+            }
+        }
+        (sent.clone(), AnswerShows::Stored)
     }
 
     /// The faults that may alter what a read shows.

@@ -71,6 +71,19 @@ pub enum FaultKind {
     /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) it is the other way round. Since a connection stands on one
     /// page, `times` counts whole listings.
     LeftOut,
+    /// An update is accepted, but of what it sends something else is stored; what it does not send stays as it is. Its
+    /// answer shows what is stored, or what was sent.
+    StoredOtherwise {
+        /// What becomes of the name.
+        #[serde(default)]
+        connection_name: Stored,
+        /// What becomes of the mode.
+        #[serde(default)]
+        encryption_mode: Stored,
+        /// Whether the answer shows the name and the mode as they were sent, and not as they are.
+        #[serde(default)]
+        answers_as_sent: bool,
+    },
     /// No answer until the client goes away or the faults are cleared. An update with `effect` is carried out at
     /// once, and only its answer is held back; one without is never carried out, and when the faults are cleared it
     /// is answered with a server exception. A describe is answered truly when the faults are cleared.
@@ -84,6 +97,33 @@ pub enum FaultKind {
     ResetAfter,
 }
 
+/// What is stored of a value that an update sends.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stored {
+    /// The value itself.
+    #[default]
+    AsSent,
+    /// The value without the blanks at its ends.
+    Trimmed,
+    /// Nothing: it stays as it was.
+    Unchanged,
+    /// This value.
+    Value(String),
+}
+
+impl Stored {
+    /// What is stored, if anything.
+    pub(super) fn of(&self, sent: &str) -> Option<String> {
+        match self {
+            Self::AsSent => Some(sent.to_owned()),
+            Self::Trimmed => Some(sent.trim().to_owned()),
+            Self::Unchanged => None,
+            Self::Value(value) => Some(value.clone()),
+        }
+    }
+}
+
 /// What a fault hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -91,6 +131,8 @@ pub(super) enum Stage {
     Call,
     /// The connections that a read shows.
     Read,
+    /// What an update stores.
+    Update,
 }
 
 /// What the server does to a call for a fault.
@@ -110,6 +152,7 @@ impl FaultKind {
     pub(super) fn stage(&self) -> Stage {
         match self {
             Self::LeftOut => Stage::Read,
+            Self::StoredOtherwise { .. } => Stage::Update,
             Self::ClientException { .. }
             | Self::ServerException { .. }
             | Self::AccessDenied
@@ -169,7 +212,7 @@ impl FaultKind {
             Self::Hang { effect } => Act::Hang { effect: *effect },
             Self::ResetBefore => Act::ResetBefore,
             Self::ResetAfter => Act::ResetAfter,
-            Self::LeftOut => return None,
+            Self::LeftOut | Self::StoredOtherwise { .. } => return None,
         };
         Some(act)
     }

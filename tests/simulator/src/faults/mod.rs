@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::calls::Call;
 
-pub(crate) use injected::{Faults, Hold, ReadFaults};
+pub(crate) use injected::{AnswerShows, Faults, Hold, ReadFaults};
 pub(crate) use kind::Act;
-pub use kind::FaultKind;
+pub use kind::{FaultKind, Stored};
 
 use kind::Stage;
 
@@ -18,7 +18,8 @@ use kind::Stage;
 /// one injected first is used.
 ///
 /// Faults that alter what a read shows, such as [`FaultKind::LeftOut`], go beside those, and beside each other: all that
-/// match are used. `times` counts the reads that they do alter.
+/// match are used. `times` counts the reads that they do alter. So does [`FaultKind::StoredOtherwise`], of which the
+/// first that changes what an update stores is used.
 ///
 /// ```
 /// # use direct_connect_simulator::{Fault, FaultKind};
@@ -180,11 +181,22 @@ impl Fault {
         {
             return Err(format!("operation is {operation:?}, but must be DescribeConnections or UpdateConnection"));
         }
-        let of_updates = self.operation.as_deref() == Some("UpdateConnection") || self.name.is_some();
-        if self.what.stage() == Stage::Read && of_updates {
-            return Err(
-                "what is about reads, so operation and name can only be absent or DescribeConnections".to_owned()
-            );
+        let operation = self.operation.as_deref();
+        match self.what.stage() {
+            Stage::Read if operation == Some("UpdateConnection") || self.name.is_some() => {
+                return Err(
+                    "what is about reads: operation must be absent or DescribeConnections, name absent".to_owned()
+                );
+            }
+            Stage::Update
+                if operation == Some("DescribeConnections") || self.reads.is_some() || self.page.is_some() =>
+            {
+                return Err(
+                    "what is about updates: operation must be absent or UpdateConnection, reads and page absent"
+                        .to_owned(),
+                );
+            }
+            Stage::Call | Stage::Read | Stage::Update => {}
         }
         match &self.what {
             FaultKind::Error { status, .. } if !(400..=599).contains(status) => {

@@ -13,6 +13,7 @@ mod link;
 mod pages;
 mod program;
 mod rules;
+mod stored_otherwise;
 mod throttling;
 mod wire;
 
