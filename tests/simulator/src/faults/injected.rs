@@ -1,10 +1,12 @@
 //! The faults that were injected, and which of them hit a call, or what it reads.
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::Fault;
 use super::kind::{Act, FaultKind, Stored};
 use crate::calls::Call;
+use crate::connection::Connection;
 use crate::wire::Update;
 
 /// The faults in force and those spent.
@@ -105,6 +107,21 @@ impl<'a> ReadFaults<'a> {
     /// Whether a connection is left out.
     pub(crate) fn leave_out(&mut self, id: &str) -> bool {
         self.about(id).any(|fault| fault.injected.fault.what == FaultKind::LeftOut && fault.alters())
+    }
+
+    /// What the read shows of a connection that is not left out.
+    pub(crate) fn show(&mut self, connection: &Connection) -> Value {
+        let mut shown = json!(connection);
+        for fault in self.about(&connection.connection_id) {
+            if let FaultKind::WithoutField { field } = &fault.injected.fault.what
+                && let Some(fields) = shown.as_object_mut()
+                && fields.contains_key(field)
+            {
+                fields.remove(field);
+                fault.alters();
+            }
+        }
+        shown
     }
 
     fn about(&mut self, id: &str) -> impl Iterator<Item = &mut ReadFault<'a>> {

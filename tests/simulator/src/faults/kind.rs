@@ -71,6 +71,11 @@ pub enum FaultKind {
     /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) it is the other way round. Since a connection stands on one
     /// page, `times` counts whole listings.
     LeftOut,
+    /// A read shows the connection without this field.
+    WithoutField {
+        /// The field as the wire has it, such as `encryptionMode`.
+        field: String,
+    },
     /// An update is accepted, but of what it sends something else is stored; what it does not send stays as it is. Its
     /// answer shows what is stored, or what was sent.
     StoredOtherwise {
@@ -151,7 +156,7 @@ pub(crate) enum Act {
 impl FaultKind {
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Self::LeftOut => Stage::Read,
+            Self::LeftOut | Self::WithoutField { .. } => Stage::Read,
             Self::StoredOtherwise { .. } => Stage::Update,
             Self::ClientException { .. }
             | Self::ServerException { .. }
@@ -212,7 +217,7 @@ impl FaultKind {
             Self::Hang { effect } => Act::Hang { effect: *effect },
             Self::ResetBefore => Act::ResetBefore,
             Self::ResetAfter => Act::ResetAfter,
-            Self::LeftOut | Self::StoredOtherwise { .. } => return None,
+            Self::LeftOut | Self::WithoutField { .. } | Self::StoredOtherwise { .. } => return None,
         };
         Some(act)
     }

@@ -4,9 +4,10 @@ mod injected;
 mod kind;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::calls::Call;
+use crate::connection::Connection;
 
 pub(crate) use injected::{AnswerShows, Faults, Hold, ReadFaults};
 pub(crate) use kind::Act;
@@ -202,7 +203,14 @@ impl Fault {
             FaultKind::Error { status, .. } if !(400..=599).contains(status) => {
                 Err(format!("what.error.status is {status}, but must be 400 to 599"))
             }
+            FaultKind::WithoutField { field } => check_field(field),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a connection has such a field: one that is absent or empty can be read.
+fn check_field(field: &str) -> Result<(), String> {
+    let reads = |value: Value| serde_json::from_value::<Connection>(json!({ field: value })).map(drop);
+    reads(Value::Null).or_else(|_| reads(json!(""))).map_err(|error| format!("what.withoutField.field: {error}"))
 }

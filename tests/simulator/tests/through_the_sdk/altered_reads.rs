@@ -1,6 +1,7 @@
 //! Reads that show something else than what is there, while the rest of the call is in order.
 
 use aws_sdk_directconnect::Client;
+use aws_sdk_directconnect::types::Connection as Shown;
 use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
 
 use crate::{ID, REGION, client, line, refusal, with};
@@ -94,4 +95,37 @@ async fn what_a_read_shows_can_be_altered_while_another_fault_hits_the_call() {
     let page = describe.await.unwrap().unwrap();
     let ids: Vec<_> = page.connections().iter().filter_map(|each| each.connection_id()).collect();
     assert_eq!(ids, [OTHER], "the answer was made while the fault was there");
+}
+
+#[tokio::test]
+async fn so_many_reads_of_a_connection_lack_a_field() {
+    let (aws, client) = two_pages().await;
+    aws.configure(|settings| settings.page_size = 100);
+    let without = |field: &str| Fault::new(FaultKind::WithoutField { field: field.to_owned() }).for_connection(OTHER);
+    aws.inject(without("encryptionMode").times(2));
+    aws.inject(without("connectionId").times(1));
+
+    let page = client.describe_connections().send().await.unwrap();
+    let [first, other] = page.connections() else { panic!("{page:?}") };
+    assert_eq!((first.connection_id(), first.encryption_mode()), (Some(ID), Some("should_encrypt")));
+    assert_eq!((other.connection_id(), other.encryption_mode(), other.connection_name()), (None, None, Some("other")));
+
+    let mode = async || {
+        let answer = client.describe_connections().connection_id(OTHER).send().await.unwrap();
+        answer.connections()[0].encryption_mode().map(str::to_owned)
+    };
+    client.update_connection().connection_id(OTHER).encryption_mode("no_encrypt").send().await.unwrap();
+    assert_eq!(mode().await, None);
+    assert_eq!(mode().await.as_deref(), Some("no_encrypt"));
+}
+
+#[tokio::test]
+async fn every_field_of_a_connection_can_be_lacking() {
+    let full = line().with_key("abcd");
+    let (aws, client) = with(full.clone()).await;
+    for field in serde_json::to_value(full).unwrap().as_object().unwrap().keys() {
+        aws.inject(Fault::new(FaultKind::WithoutField { field: field.clone() }));
+    }
+    let shown = client.describe_connections().connection_id(ID).send().await.unwrap();
+    assert_eq!(shown.connections()[0], Shown::builder().build());
 }
