@@ -46,7 +46,7 @@ use tokio::time::timeout;
 
 pub use calls::{Call, Moment, Outcome};
 pub use connection::{Connection, DEFAULT_ACCOUNT, ENCRYPTION_DOWN, ENCRYPTION_UP, MacSecKey, RateLimiterStatus, Tag};
-pub use faults::{Fault, FaultKind, Reads, Stored};
+pub use faults::{Age, Fault, FaultKind, Reads, Stored};
 pub use seed::Seed;
 pub use settings::{LARGEST_PAGE, Settings, Throttle};
 

@@ -1,11 +1,15 @@
 //! The physics of one connection: keys take time, sessions come up after keys, and `must_encrypt` without a session
 //! cuts the link. Time is a parameter; whatever was due by then has happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
+use crate::faults::Age;
 use crate::settings::Settings;
+
+/// Older states of a connection than this many are forgotten.
+const PAST_KEPT: usize = 32;
 
 /// A connection, and what is on its way to happen to it.
 #[derive(Debug)]
@@ -16,6 +20,15 @@ pub(crate) struct Line {
     session_up_at: Option<Instant>,
     keys_due: BTreeMap<String, Instant>,
     late: Option<Late>,
+    /// What it was before, oldest first.
+    past: VecDeque<Past>,
+}
+
+/// A connection as it was until some time.
+#[derive(Debug)]
+struct Past {
+    connection: Connection,
+    until: Instant,
 }
 
 /// The old name and mode that reads still show.
@@ -31,7 +44,14 @@ impl Line {
     /// A connection as it is given, except that `must_encrypt` without a session is a link that is down.
     pub(crate) fn new(connection: Connection) -> Self {
         let cut_by_mode = connection.state() == "down" && fails_closed(&connection);
-        let mut line = Self { connection, cut_by_mode, session_up_at: None, keys_due: BTreeMap::new(), late: None };
+        let mut line = Self {
+            connection,
+            cut_by_mode,
+            session_up_at: None,
+            keys_due: BTreeMap::new(),
+            late: None,
+            past: VecDeque::new(),
+        };
         line.cut_or_heal();
         line
     }
@@ -47,8 +67,10 @@ impl Line {
                 }
                 (_, Some(at)) if at <= now => {
                     self.session_up_at = None;
+                    let before = self.connection.clone();
                     self.connection.port_encryption_status = Some(ENCRYPTION_UP.to_owned());
                     self.cut_or_heal();
+                    self.remember(before, at);
                 }
                 _ => return,
             }
@@ -85,6 +107,7 @@ impl Line {
         } else if !wanted_session {
             self.session_up_at = Some(now + settings.macsec_up_after);
         }
+        self.remember(before, now);
     }
 
     /// The same by `UpdateConnection`, after which reads may be late.
@@ -120,6 +143,29 @@ impl Line {
         shown
     }
 
+    /// The connection as it truly was; the oldest state that is known where it was not there yet, and nothing where it
+    /// has not changed since.
+    pub(crate) fn past(&self, age: Age, now: Instant) -> Option<&Connection> {
+        let past = match age {
+            Age::Changes(changes) => self.past.get(self.past.len().saturating_sub(changes)),
+            Age::Millis(millis) => {
+                let age = Duration::from_millis(millis);
+                self.past.iter().find(|past| now.saturating_duration_since(past.until) < age)
+            }
+        };
+        past.map(|past| &past.connection)
+    }
+
+    fn remember(&mut self, before: Connection, until: Instant) {
+        if before == self.connection {
+            return;
+        }
+        if self.past.len() >= PAST_KEPT {
+            self.past.pop_front();
+        }
+        self.past.push_back(Past { connection: before, until });
+    }
+
     /// Starts to associate a key, or says why not.
     pub(crate) fn associate(&mut self, ckn: &str, now: Instant, settings: &Settings) -> Result<(), String> {
         let connection = &mut self.connection;
@@ -138,19 +184,23 @@ impl Line {
         }
         let start_on = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let key = connection.key(ckn, "associating", &start_on);
+        let before = connection.clone();
         connection.mac_sec_keys.get_or_insert_default().push(key);
+        self.remember(before, now);
         self.schedule_key(ckn, now, settings.key_change_after);
         Ok(())
     }
 
     /// Starts to disassociate a key, or says why not.
     pub(crate) fn disassociate(&mut self, ckn: &str, now: Instant, settings: &Settings) -> Result<(), String> {
-        let id = self.connection.connection_id.clone();
+        let before = self.connection.clone();
+        let id = before.connection_id.clone();
         let keys = self.connection.mac_sec_keys.iter_mut().flatten();
         let Some(key) = keys.into_iter().find(|key| key.ckn.as_deref() == Some(ckn)) else {
             return Err(format!("{id} has no key {ckn}"));
         };
         key.state = Some("disassociating".to_owned());
+        self.remember(before, now);
         self.schedule_key(ckn, now, settings.key_change_after);
         Ok(())
     }

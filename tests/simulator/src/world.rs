@@ -100,7 +100,7 @@ impl World {
         if let Some(id) = &wish.connection_id {
             rules::check_id(id)?;
             return match self.visible(caller, settings, id).filter(|_| !faults.leave_out(id)) {
-                Some(line) => Ok(json!({"connections": [faults.show(&line.read(caller.now))]})),
+                Some(line) => Ok(json!({"connections": [faults.show(line, caller.now)]})),
                 None if settings.missing_is_empty => Ok(json!({"connections": []})),
                 None => Err(rules::not_found(id)),
             };
@@ -150,7 +150,7 @@ impl World {
             let id = line.connection.connection_id.clone();
             if !faults.leave_out(&id) {
                 line.advance(caller.now, settings);
-                shown.push(faults.show(&line.read(caller.now)));
+                shown.push(faults.show(line, caller.now));
             }
             last = Some(id);
         }

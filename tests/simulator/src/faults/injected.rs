@@ -1,12 +1,14 @@
 //! The faults that were injected, and which of them hit a call, or what it reads.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::Fault;
 use super::kind::{Act, FaultKind, Stored};
 use crate::calls::Call;
-use crate::connection::Connection;
+use crate::link::Line;
 use crate::wire::Update;
 
 /// The faults in force and those spent.
@@ -17,6 +19,8 @@ pub(crate) struct Faults(Vec<Injected>);
 struct Injected {
     fault: Fault,
     hold: watch::Sender<()>,
+    /// Whether the next call that matches is one that is let be, as every other one is.
+    skips: bool,
 }
 
 /// Told when a fault that holds a call is cleared.
@@ -40,12 +44,13 @@ pub(crate) struct ReadFaults<'a>(Vec<ReadFault<'a>>);
 #[derive(Debug)]
 struct ReadFault<'a> {
     injected: &'a mut Injected,
-    used: bool,
+    /// Whether it hits this read, once it has found something to alter.
+    struck: Option<bool>,
 }
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) {
-        self.0.push(Injected { fault, hold: watch::Sender::new(()) });
+        self.0.push(Injected { fault, hold: watch::Sender::new(()), skips: false });
     }
 
     pub(crate) fn clear(&mut self) {
@@ -61,8 +66,7 @@ impl Faults {
     pub(crate) fn take(&mut self, call: &Call, page: u32) -> Option<(Act, Hold)> {
         self.0.iter_mut().find_map(|injected| {
             let act = injected.fault.what.act(call).filter(|_| injected.fault.hits(call, page))?;
-            injected.use_up();
-            Some((act, Hold(injected.hold.subscribe())))
+            injected.strike().then(|| (act, Hold(injected.hold.subscribe())))
         })
     }
 
@@ -81,8 +85,7 @@ impl Faults {
                     encryption_mode: of(encryption_mode, &sent.encryption_mode),
                 };
                 let shows = if *answers_as_sent { AnswerShows::Sent } else { AnswerShows::Stored };
-                if stored != *sent {
-                    injected.use_up();
+                if stored != *sent && injected.strike() {
                     return (stored, shows);
                 }
             }
@@ -93,13 +96,19 @@ impl Faults {
     /// The faults that may alter what a read shows.
     pub(crate) fn of_read(&mut self, call: &Call, page: u32) -> ReadFaults<'_> {
         let faults = self.0.iter_mut().filter(|injected| injected.fault.hits_read(call, page));
-        ReadFaults(faults.map(|injected| ReadFault { injected, used: false }).collect())
+        ReadFaults(faults.map(|injected| ReadFault { injected, struck: None }).collect())
     }
 }
 
 impl Injected {
-    fn use_up(&mut self) {
-        self.fault.times = self.fault.times.map(|times| times.saturating_sub(1));
+    /// Says of a call that matches whether it is hit, which uses up one time.
+    fn strike(&mut self) -> bool {
+        let skipped = self.skips;
+        self.skips = self.fault.every_other && !skipped;
+        if !skipped {
+            self.fault.times = self.fault.times.map(|times| times.saturating_sub(1));
+        }
+        !skipped
     }
 }
 
@@ -110,15 +119,29 @@ impl<'a> ReadFaults<'a> {
     }
 
     /// What the read shows of a connection that is not left out.
-    pub(crate) fn show(&mut self, connection: &Connection) -> Value {
-        let mut shown = json!(connection);
-        for fault in self.about(&connection.connection_id) {
+    pub(crate) fn show(&mut self, line: &mut Line, now: Instant) -> Value {
+        let id = line.connection.connection_id.clone();
+        let newest = line.read(now);
+        let mut old = None;
+        for fault in self.about(&id) {
+            if let FaultKind::OldRead(age) = fault.injected.fault.what
+                && old.is_none()
+                && let Some(connection) = line.past(age, now).filter(|old| **old != newest)
+                && fault.alters()
+            {
+                old = Some(connection);
+            }
+        }
+        let mut shown = json!(old.unwrap_or(&newest));
+        for fault in self.about(&id) {
             if let FaultKind::WithoutField { field } = &fault.injected.fault.what
                 && let Some(fields) = shown.as_object_mut()
                 && fields.contains_key(field)
             {
-                fields.remove(field);
-                fault.alters();
+                let field = field.clone();
+                if fault.alters() {
+                    fields.remove(&field);
+                }
             }
         }
         shown
@@ -130,13 +153,10 @@ impl<'a> ReadFaults<'a> {
 }
 
 impl ReadFault<'_> {
-    /// Says that it has something to alter.
+    /// Whether it alters what it has found to alter, which is the same for all that one read shows.
     fn alters(&mut self) -> bool {
-        if !self.used {
-            self.injected.use_up();
-            self.used = true;
-        }
-        true
+        let injected = &mut *self.injected;
+        *self.struck.get_or_insert_with(|| injected.strike())
     }
 }
 

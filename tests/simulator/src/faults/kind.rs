@@ -71,6 +71,11 @@ pub enum FaultKind {
     /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) it is the other way round. Since a connection stands on one
     /// page, `times` counts whole listings.
     LeftOut,
+    /// A read shows the whole connection as it was, not as it is: a replica that lags behind answers. With
+    /// [`Fault::every_other`](super::Fault::every_other) it takes turns with one that does not, so what is read is old, new
+    /// and old again. A connection that was the same then is not altered. For reads that are late only after an update, and
+    /// only about what that changed, see [`Settings::late_reads`](crate::Settings::late_reads).
+    OldRead(Age),
     /// A read shows the connection without this field.
     WithoutField {
         /// The field as the wire has it, such as `encryptionMode`.
@@ -100,6 +105,16 @@ pub enum FaultKind {
     ResetBefore,
     /// The connection is reset after the call has had its effect.
     ResetAfter,
+}
+
+/// How far back a read lags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Age {
+    /// So many changes of the connection, of whatever field and by whomever, counted from now.
+    Changes(usize),
+    /// So many milliseconds.
+    Millis(u64),
 }
 
 /// What is stored of a value that an update sends.
@@ -156,7 +171,7 @@ pub(crate) enum Act {
 impl FaultKind {
     pub(super) fn stage(&self) -> Stage {
         match self {
-            Self::LeftOut | Self::WithoutField { .. } => Stage::Read,
+            Self::LeftOut | Self::OldRead(_) | Self::WithoutField { .. } => Stage::Read,
             Self::StoredOtherwise { .. } => Stage::Update,
             Self::ClientException { .. }
             | Self::ServerException { .. }
@@ -217,7 +232,7 @@ impl FaultKind {
             Self::Hang { effect } => Act::Hang { effect: *effect },
             Self::ResetBefore => Act::ResetBefore,
             Self::ResetAfter => Act::ResetAfter,
-            Self::LeftOut | Self::WithoutField { .. } | Self::StoredOtherwise { .. } => return None,
+            Self::LeftOut | Self::OldRead(_) | Self::WithoutField { .. } | Self::StoredOtherwise { .. } => return None,
         };
         Some(act)
     }

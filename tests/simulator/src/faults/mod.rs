@@ -11,7 +11,7 @@ use crate::connection::Connection;
 
 pub(crate) use injected::{AnswerShows, Faults, Hold, ReadFaults};
 pub(crate) use kind::Act;
-pub use kind::{FaultKind, Stored};
+pub use kind::{Age, FaultKind, Stored};
 
 use kind::Stage;
 
@@ -51,6 +51,9 @@ pub struct Fault {
     /// Only describes of everything, or only those of one connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reads: Option<Reads>,
+    /// Whether it hits only every other call of those that match, beginning with the first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub every_other: bool,
     /// How many calls it hits; `None`: all until it is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -79,6 +82,7 @@ impl Fault {
             name: None,
             page: None,
             reads: None,
+            every_other: false,
             times: None,
             what,
         }
@@ -137,6 +141,13 @@ impl Fault {
     #[must_use]
     pub fn on_reads_by_id(mut self) -> Self {
         self.reads = Some(Reads::ById);
+        self
+    }
+
+    /// The same, for every other call only, beginning with the first.
+    #[must_use]
+    pub fn every_other(mut self) -> Self {
+        self.every_other = true;
         self
     }
 
@@ -203,10 +214,16 @@ impl Fault {
             FaultKind::Error { status, .. } if !(400..=599).contains(status) => {
                 Err(format!("what.error.status is {status}, but must be 400 to 599"))
             }
+            FaultKind::OldRead(Age::Changes(0)) => Err("what.oldRead.changes is 0, but must be 1 or more".to_owned()),
             FaultKind::WithoutField { field } => check_field(field),
             _ => Ok(()),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Whether a connection has such a field: one that is absent or empty can be read.

@@ -154,6 +154,7 @@ async fn a_mistake_is_told_with_what_is_allowed() {
             "absent or UpdateConnection",
         ),
         ("POST /_sim/faults".into(), json!({"what": {"withoutField": {"field": "mode"}}}), 400, "unknown field `mode`"),
+        ("POST /_sim/faults".into(), json!({"what": {"oldRead": {"changes": 0}}}), 400, "1 or more"),
         ("POST /_sim/seed".into(), json!({"connection": {}}), 400, "expected one of `settings`"),
         ("POST /_sim/faults".into(), Value::Null, 400, "EOF"),
         ("GET /_sim/nonsense".into(), Value::Null, 404, "GET /_sim lists"),

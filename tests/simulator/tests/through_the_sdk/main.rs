@@ -10,6 +10,7 @@ mod faults;
 mod held_answers;
 mod late_reads;
 mod link;
+mod out_of_order;
 mod pages;
 mod program;
 mod rules;
