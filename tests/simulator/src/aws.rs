@@ -13,7 +13,7 @@ use crate::calls::{Call, Outcome};
 use crate::exchange::{Exchange, pause};
 use crate::server::Reset;
 use crate::state::{Entry, Shared};
-use crate::wire::{self, AwsError, Request};
+use crate::wire::{self, AwsError, Protocol, Request};
 
 /// Answers a call, or asks for its connection to be reset.
 pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> Result<Response<Full<Bytes>>, Reset> {
@@ -27,6 +27,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
         time: shared.clock.now(),
         finished: None,
         operation: target.rsplit('.').next().unwrap_or_default().to_owned(),
+        credential_source: None,
         region: String::new(),
         access_key_id: String::new(),
         account: String::new(),
@@ -39,22 +40,23 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
     let request = read(head, target, parameters);
 
     // Arrival, fault and place in the log are one step, so that the n-th call in the log meets the n-th fault.
-    let (entry, fault, latency) = {
+    let (entry, fault, scope, latency) = {
         let mut state = shared.lock();
-        if let Ok(scope) = &scope {
-            call.region.clone_from(&scope.region);
-            call.access_key_id.clone_from(&scope.access_key_id);
-            state.settings.account_of(&scope.access_key_id).clone_into(&mut call.account);
-        }
+        let scope = scope.and_then(|scope| {
+            call.account = state.account_of(&scope.access_key_id);
+            call.region = scope.region;
+            call.access_key_id = scope.access_key_id;
+            state.issued.check(&call.access_key_id, header("x-amz-security-token"))
+        });
         let page = state.world.page_of(call.parameter("nextToken"));
         let fault = if scope.is_ok() && request.is_ok() { state.faults.take(&call, page) } else { None };
         let entry = Entry::open(shared, &mut state, call.clone());
-        (entry, fault, state.settings.latency)
+        (entry, fault, scope, state.settings.latency)
     };
     pause(latency).await;
 
     let changes = matches!(request, Ok(Request::Update(_)));
-    let exchange = Exchange { shared, call, entry, changes };
+    let exchange = Exchange { shared, call, entry, changes, protocol: Protocol::Json };
     let request = match scope.and(request) {
         Ok(request) => request,
         Err(error) => return Ok(exchange.refuse(&error)),

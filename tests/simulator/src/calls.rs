@@ -7,6 +7,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::credentials::CredentialSource;
+
 /// Older calls than this many are forgotten, so that a long demonstration does not grow for ever.
 const KEPT: usize = 100_000;
 
@@ -21,6 +23,9 @@ pub struct Call {
     pub finished: Option<Moment>,
     /// `DescribeConnections` or `UpdateConnection`, or what the client asked for instead.
     pub operation: String,
+    /// The source, of a call that asks for credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_source: Option<CredentialSource>,
     /// From the credential scope; empty where the request had none.
     pub region: String,
     /// From the credential scope; empty where the request had none.
@@ -200,8 +205,14 @@ impl Log {
         self.calls.get_mut(&number)
     }
 
-    pub(crate) fn all(&self) -> Vec<Call> {
-        self.calls.values().cloned().collect()
+    /// The calls of Direct Connect.
+    pub(crate) fn direct_connect(&self) -> Vec<Call> {
+        self.calls.values().filter(|call| call.credential_source.is_none()).cloned().collect()
+    }
+
+    /// The calls that ask for credentials.
+    pub(crate) fn credentials(&self) -> Vec<Call> {
+        self.calls.values().filter(|call| call.credential_source.is_some()).cloned().collect()
     }
 
     pub(crate) fn clear(&mut self) {

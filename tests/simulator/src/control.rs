@@ -18,7 +18,7 @@ use crate::settings::Settings;
 use crate::state::{Shared, State};
 
 /// What `GET /_sim` answers.
-const ROUTES: [&str; 22] = [
+const ROUTES: [&str; 24] = [
     "GET    /_sim                                    this list",
     "POST   /_sim/seed                               settings, connections by region and faults, added to what is",
     "POST   /_sim/reset                              forget connections, settings, faults and calls",
@@ -39,8 +39,10 @@ const ROUTES: [&str; 22] = [
     "GET    /_sim/held                               calls whose answers are held back",
     "DELETE /_sim/held                               release all of them",
     "DELETE /_sim/held/REQUEST-ID                    release one of them",
-    "GET    /_sim/calls                              every call in order of arrival, those in flight too",
-    "DELETE /_sim/calls                              forget them",
+    "GET    /_sim/credential-sources                 where STS and the container's endpoint are",
+    "GET    /_sim/credential-calls                   every call for credentials, in order of arrival",
+    "GET    /_sim/calls                              every call of Direct Connect in order of arrival, those in flight too",
+    "DELETE /_sim/calls                              forget both",
 ];
 
 /// What a request came to: a status and a body, or what is wrong with the request.
@@ -106,11 +108,11 @@ fn route(state: &mut State, method: &Method, path: &[&str], body: &[u8]) -> Answ
         ("POST", ["faults"]) => {
             let fault: Fault = serde_json::from_slice(body).map_err(|error| bad(error.to_string()))?;
             fault.check().map_err(bad)?;
-            state.faults.add(fault);
+            state.inject(fault);
             Ok((201, json!({"faults": state.faults.list()})))
         }
         ("DELETE", ["faults"]) => {
-            state.faults.clear();
+            state.clear_faults();
             ok(json!({"faults": []}))
         }
         ("GET", ["held"]) => ok(json!({"held": state.held.calls()})),
@@ -122,7 +124,11 @@ fn route(state: &mut State, method: &Method, path: &[&str], body: &[u8]) -> Answ
             state.held.release(request_id).map_err(|problem| (404, problem))?;
             ok(json!({"held": state.held.calls()}))
         }
-        ("GET", ["calls"]) => ok(json!({"calls": state.log.all()})),
+        ("GET", ["credential-sources"]) => {
+            ok(json!({"sts": state.ports.sts_endpoint(), "container": state.ports.container_uri()}))
+        }
+        ("GET", ["credential-calls"]) => ok(json!({"calls": state.log.credentials()})),
+        ("GET", ["calls"]) => ok(json!({"calls": state.log.direct_connect()})),
         ("DELETE", ["calls"]) => {
             state.log.clear();
             ok(json!({"calls": []}))

@@ -15,7 +15,7 @@ use crate::faults::{Act, Hold};
 use crate::held::HeldAnswer;
 use crate::server::Reset;
 use crate::state::{Done, Entry, Shared};
-use crate::wire::{self, AwsError};
+use crate::wire::{AwsError, Protocol};
 
 /// A call in flight.
 pub(crate) struct Exchange<'a> {
@@ -24,6 +24,7 @@ pub(crate) struct Exchange<'a> {
     pub(crate) entry: Entry,
     /// Whether the call is to change something.
     pub(crate) changes: bool,
+    pub(crate) protocol: Protocol,
 }
 
 impl Exchange<'_> {
@@ -84,23 +85,26 @@ impl Exchange<'_> {
     pub(crate) fn refuse(self, error: &AwsError) -> Response<Full<Bytes>> {
         let AwsError { status, code, message } = error.clone();
         self.entry.close(Outcome::Error { status, code, message }, false);
-        error.response(&self.call.request_id)
+        let request_id = &self.call.request_id;
+        self.protocol.response(error.status, self.protocol.error_body(error, request_id), request_id)
     }
 
     fn reply(self, done: Done, outcome: Outcome) -> Response<Full<Bytes>> {
         match done.answer {
             Ok(body) => {
                 self.entry.close(outcome, done.effect);
-                wire::response(200, body.to_string(), &self.call.request_id)
+                let request_id = &self.call.request_id;
+                self.protocol.response(200, self.protocol.body(&body, request_id), request_id)
             }
             Err(error) => self.refuse(&error),
         }
     }
 
     fn reply_by_half(self, done: Done) -> Response<Full<Bytes>> {
-        let whole = done.answer.map_or_else(|_| "{}".to_owned(), |answer| answer.to_string());
+        let request_id = &self.call.request_id;
+        let whole = done.answer.map_or_else(|_| "{}".to_owned(), |answer| self.protocol.body(&answer, request_id));
         self.entry.close(Outcome::BadJson, done.effect);
-        wire::response(200, whole.chars().take(whole.chars().count() / 2).collect(), &self.call.request_id)
+        self.protocol.response(200, whole.chars().take(whole.chars().count() / 2).collect(), request_id)
     }
 
     /// Waits until the answer that was made may be delivered.

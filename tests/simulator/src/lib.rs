@@ -21,6 +21,7 @@ mod aws;
 mod calls;
 mod connection;
 mod control;
+mod credentials;
 mod exchange;
 mod faults;
 mod held;
@@ -46,10 +47,12 @@ use tokio::time::timeout;
 
 pub use calls::{Call, Moment, Outcome};
 pub use connection::{Connection, DEFAULT_ACCOUNT, ENCRYPTION_DOWN, ENCRYPTION_UP, MacSecKey, RateLimiterStatus, Tag};
+pub use credentials::CredentialSource;
 pub use faults::{Age, Fault, FaultKind, Reads, Stored};
 pub use seed::Seed;
 pub use settings::{LARGEST_PAGE, Settings, Throttle};
 
+use crate::credentials::Ports;
 use crate::link::Line;
 use crate::state::{Shared, State};
 
@@ -64,7 +67,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
-    server: AbortHandle,
+    tasks: Vec<AbortHandle>,
 }
 
 impl Simulator {
@@ -82,14 +85,28 @@ impl Simulator {
     pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Shared::new();
-        let server = tokio::spawn(server::run(listener, Arc::clone(&shared))).abort_handle();
-        Ok(Self { shared, address, server })
+        let shared = Shared::new(Ports::open(address.ip())?);
+        let mut tasks = vec![tokio::spawn(server::run(listener, Arc::clone(&shared))).abort_handle()];
+        for source in CredentialSource::ALL {
+            tasks.push(tokio::spawn(server::run_source(source, Arc::clone(&shared))).abort_handle());
+        }
+        Ok(Self { shared, address, tasks })
     }
 
     /// Where it listens: the URL for `AWS_ENDPOINT_URL_DIRECT_CONNECT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The URL for `AWS_ENDPOINT_URL_STS`. It gives credentials for any role and any web identity token, and knows them as
+    /// those of the role's account.
+    pub fn sts_endpoint(&self) -> String {
+        self.shared.lock().ports.sts_endpoint()
+    }
+
+    /// The URL for `AWS_CONTAINER_CREDENTIALS_FULL_URI`. It gives credentials of the default account.
+    pub fn container_credentials_uri(&self) -> String {
+        self.shared.lock().ports.container_uri()
     }
 
     /// Adds a connection to a region, in the place of one with the same id. Its account is its `owner_account`, else
@@ -151,12 +168,13 @@ impl Simulator {
     #[track_caller]
     pub fn inject(&self, fault: Fault) {
         or_panic(fault.check());
-        self.shared.lock().faults.add(fault);
+        self.shared.lock().inject(fault);
     }
 
-    /// Takes all faults back, lets calls that hang go on and releases all answers that are held back.
+    /// Takes all faults back, lets calls that hang go on, releases all answers that are held back and opens the ports that
+    /// refuse connections.
     pub fn clear_faults(&self) {
-        self.shared.lock().faults.clear();
+        self.shared.lock().clear_faults();
     }
 
     /// The calls whose answers are held back by [`FaultKind::HeldAnswer`], in the order in which these were made.
@@ -196,9 +214,15 @@ impl Simulator {
         self.shared.lock().held.release_all();
     }
 
-    /// All calls in the order of their arrival, those in flight too.
+    /// All calls of Direct Connect in the order of their arrival, those in flight too.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.lock().log.all()
+        self.shared.lock().log.direct_connect()
+    }
+
+    /// All calls that asked for credentials in the order of their arrival, those in flight too. A connection that was
+    /// refused is none.
+    pub fn credential_calls(&self) -> Vec<Call> {
+        self.shared.lock().log.credentials()
     }
 
     /// Forgets the calls so far.
@@ -230,7 +254,7 @@ impl Simulator {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        self.server.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 

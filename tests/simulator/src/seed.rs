@@ -43,7 +43,7 @@ impl Seed {
         for (region, connection) in connections {
             state.world.add(&region, connection)?;
         }
-        self.faults.into_iter().for_each(|fault| state.faults.add(fault));
+        self.faults.into_iter().for_each(|fault| state.inject(fault));
         Ok(())
     }
 }

@@ -14,8 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::credentials::CredentialSource;
 use crate::state::Shared;
-use crate::{aws, control};
+use crate::{aws, control, credentials};
 
 /// Asks for a connection to end without an answer, and abruptly.
 #[derive(Debug)]
@@ -29,6 +30,14 @@ impl fmt::Display for Reset {
 
 impl std::error::Error for Reset {}
 
+/// What a connection came to.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    /// Direct Connect and the control API.
+    DirectConnect,
+    Credentials(CredentialSource),
+}
+
 /// Serves until it is dropped, and its connections with it.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
     let mut connections = JoinSet::new();
@@ -36,15 +45,35 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallibl
         tokio::select! {
             // An accept fails when a client has already gone, or when files run out, which passes.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(serve(stream, Arc::clone(&shared)));
+                connections.spawn(serve(stream, Arc::clone(&shared), Door::DirectConnect));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    let service = service_fn(move |request| Box::pin(handle(Arc::clone(&shared), request)));
+/// The same for a credential source, whose connections are cut when it refuses more.
+pub(crate) async fn run_source(source: CredentialSource, shared: Arc<Shared>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = poll_fn(|context| shared.lock().ports.poll_accept(source, context)) => match accepted {
+                Some(Ok(stream)) => {
+                    connections.spawn(serve(stream, Arc::clone(&shared), Door::Credentials(source)));
+                }
+                Some(Err(_)) => {}
+                None => {
+                    connections.shutdown().await;
+                    poll_fn(|context| shared.lock().ports.poll_open(source, context)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>, door: Door) {
+    let service = service_fn(move |request| Box::pin(handle(Arc::clone(&shared), door, request)));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let stream = connection.into_parts().io.into_inner();
@@ -54,13 +83,13 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
+async fn handle(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
     let (head, body) = request.into_parts();
     // A body that breaks off is a client that has gone.
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
-    if head.uri.path().starts_with("/_sim") {
-        Ok(control::answer(&shared, &head, &body))
-    } else {
-        aws::answer(&shared, &head, &body).await
+    match door {
+        Door::Credentials(source) => credentials::answer(&shared, source, &head, &body).await,
+        Door::DirectConnect if head.uri.path().starts_with("/_sim") => Ok(control::answer(&shared, &head, &body)),
+        Door::DirectConnect => aws::answer(&shared, &head, &body).await,
     }
 }

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::DEFAULT_ACCOUNT;
-
 /// The most connections that one page may hold.
 pub const LARGEST_PAGE: usize = 100;
 
@@ -37,6 +35,9 @@ pub struct Settings {
     pub page_size: usize,
     /// Access key ids and their accounts. Any other key stands for the default account.
     pub access_keys: BTreeMap<String, String>,
+    /// How long credentials from STS or the container's endpoint are good.
+    #[serde(rename = "credentialLifetimeMs", with = "millis")]
+    pub credential_lifetime: Duration,
     /// Whether a describe by the id of a connection that does not exist answers an empty list, where it is else a
     /// client exception. AWS was seen to do both.
     pub missing_is_empty: bool,
@@ -64,6 +65,7 @@ impl Default for Settings {
             throttle: None,
             page_size: LARGEST_PAGE,
             access_keys: BTreeMap::new(),
+            credential_lifetime: Duration::from_hours(1),
             missing_is_empty: false,
         }
     }
@@ -86,10 +88,6 @@ impl Settings {
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn account_of(&self, access_key_id: &str) -> &str {
-        self.access_keys.get(access_key_id).map_or(DEFAULT_ACCOUNT, String::as_str)
     }
 
     pub(crate) fn reads_late(&self, id: &str) -> bool {

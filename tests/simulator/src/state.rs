@@ -1,13 +1,15 @@
 //! Everything that the server shares, behind one lock that is never held across an await.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use std::{fmt, mem};
 
 use serde_json::Value;
 
 use crate::calls::{Call, Clock, Log, Outcome};
-use crate::faults::Faults;
+use crate::connection::DEFAULT_ACCOUNT;
+use crate::credentials::{CredentialSource, Issued, Ports};
+use crate::faults::{Fault, Faults};
 use crate::held::HeldAnswers;
 use crate::settings::Settings;
 use crate::throttle::Buckets;
@@ -18,8 +20,9 @@ use crate::world::{Caller, World};
 pub(crate) type Watcher = Arc<dyn Fn(&Call) + Send + Sync>;
 
 /// What there is, what shall go wrong, and what has happened.
-#[derive(Default)]
 pub(crate) struct State {
+    pub(crate) ports: Ports,
+    pub(crate) issued: Issued,
     pub(crate) world: World,
     pub(crate) settings: Settings,
     pub(crate) faults: Faults,
@@ -42,8 +45,8 @@ pub(crate) struct Done {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), clock: Clock::start() })
+    pub(crate) fn new(ports: Ports) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(State::new(ports)), clock: Clock::start() })
     }
 
     /// The state. A test's closure that panicked has changed it at most halfway, which the test knows.
@@ -53,6 +56,45 @@ impl Shared {
 }
 
 impl State {
+    fn new(ports: Ports) -> Self {
+        Self {
+            ports,
+            issued: Issued::default(),
+            world: World::default(),
+            settings: Settings::default(),
+            faults: Faults::default(),
+            buckets: Buckets::default(),
+            held: HeldAnswers::default(),
+            log: Log::default(),
+            watcher: None,
+        }
+    }
+
+    /// The account that an access key stands for.
+    pub(crate) fn account_of(&self, access_key_id: &str) -> String {
+        let configured = self.settings.access_keys.get(access_key_id).map(String::as_str);
+        configured.or_else(|| self.issued.account_of(access_key_id)).unwrap_or(DEFAULT_ACCOUNT).to_owned()
+    }
+
+    /// Adds a fault, which was checked.
+    pub(crate) fn inject(&mut self, fault: Fault) {
+        self.faults.add(fault);
+        self.open_and_close_ports();
+    }
+
+    /// Takes all faults back, and lets go of what they hold.
+    pub(crate) fn clear_faults(&mut self) {
+        self.faults.clear();
+        self.open_and_close_ports();
+    }
+
+    fn open_and_close_ports(&mut self) {
+        for source in CredentialSource::ALL {
+            let opened = self.ports.set_refusing(source, self.faults.refuse_connections(source));
+            opened.expect("a port that was kept can be opened again");
+        }
+    }
+
     /// Carries a call out, as far as the bucket and the rules let it.
     pub(crate) fn carry_out(&mut self, call: &Call, request: &Request) -> Done {
         let Call { account, region, .. } = call;
@@ -89,17 +131,17 @@ impl State {
         Ok(())
     }
 
-    /// Forgets everything but who watches, who waits for a held answer, and how far the log has counted: a call in
-    /// flight must not close another.
+    /// Forgets everything but who watches, which ports are kept, who waits for a held answer, and how far the log has
+    /// counted: a call in flight must not close another.
     pub(crate) fn reset(&mut self) {
-        self.log.clear();
-        self.held.release_all();
-        *self = Self {
-            watcher: self.watcher.take(),
-            log: mem::take(&mut self.log),
-            held: mem::take(&mut self.held),
-            ..Self::default()
-        };
+        self.clear_faults();
+        let Self { ports: _, issued, world, settings, faults: _, buckets, held, log, watcher: _ } = self;
+        *issued = Issued::default();
+        *world = World::default();
+        *settings = Settings::default();
+        *buckets = Buckets::default();
+        held.release_all();
+        log.clear();
     }
 }
 

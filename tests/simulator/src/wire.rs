@@ -7,7 +7,9 @@ use hyper::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What every answer of this API calls itself.
+use crate::credentials;
+
+/// What every answer of Direct Connect calls itself.
 pub(crate) const CONTENT: &str = "application/x-amz-json-1.1";
 
 /// The calls that exist here.
@@ -98,18 +100,50 @@ impl AwsError {
             Some(code) => json!({"__type": code, "message": self.message}).to_string(),
         }
     }
-
-    pub(crate) fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
-        response(self.status, self.body(), request_id)
-    }
 }
 
-/// An answer with a request id, as every answer of AWS has.
-pub(crate) fn response(status: u16, body: String, request_id: &str) -> Response<Full<Bytes>> {
-    Response::builder()
-        .status(status)
-        .header("x-amzn-requestid", request_id)
-        .header(CONTENT_TYPE, CONTENT)
-        .body(Full::new(Bytes::from(body)))
-        .expect("a checked status and plain headers make a response")
+/// How a call is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// AWS JSON 1.1, of Direct Connect.
+    Json,
+    /// The query protocol of STS, which answers in XML.
+    StsQuery,
+    /// Plain JSON, of the endpoint beside a container.
+    ContainerJson,
+}
+
+impl Protocol {
+    /// The body of an answer.
+    pub(crate) fn body(self, answer: &Value, request_id: &str) -> String {
+        match self {
+            Self::Json | Self::ContainerJson => answer.to_string(),
+            Self::StsQuery => credentials::answer_xml(answer, request_id),
+        }
+    }
+
+    /// The body of an error.
+    pub(crate) fn error_body(self, error: &AwsError, request_id: &str) -> String {
+        match (self, error.code.as_deref()) {
+            (_, None) => String::new(),
+            (Self::Json, Some(_)) => error.body(),
+            (Self::StsQuery, Some(code)) => credentials::error_xml(error.status, code, &error.message, request_id),
+            (Self::ContainerJson, Some(code)) => json!({"code": code, "message": error.message}).to_string(),
+        }
+    }
+
+    /// An answer with a request id, as every answer of AWS has.
+    pub(crate) fn response(self, status: u16, body: String, request_id: &str) -> Response<Full<Bytes>> {
+        let content = match self {
+            Self::Json => CONTENT,
+            Self::StsQuery => "text/xml",
+            Self::ContainerJson => "application/json",
+        };
+        Response::builder()
+            .status(status)
+            .header("x-amzn-requestid", request_id)
+            .header(CONTENT_TYPE, content)
+            .body(Full::new(Bytes::from(body)))
+            .expect("a checked status and plain headers make a response")
+    }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Fault;
 use super::kind::{Act, FaultKind, Stored};
 use crate::calls::Call;
+use crate::credentials::CredentialSource;
 use crate::link::Line;
 use crate::wire::Update;
 
@@ -67,6 +68,13 @@ impl Faults {
         self.0.iter_mut().find_map(|injected| {
             let act = injected.fault.what.act(call).filter(|_| injected.fault.hits(call, page))?;
             injected.strike().then(|| (act, Hold(injected.hold.subscribe())))
+        })
+    }
+
+    /// Whether a credential source refuses connections.
+    pub(crate) fn refuse_connections(&self, source: CredentialSource) -> bool {
+        self.0.iter().any(|Injected { fault, .. }| {
+            fault.what == FaultKind::ConnectionRefused && fault.operation.as_deref() == Some(source.operation())
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::Call;
+use crate::credentials::CredentialSource;
 use crate::wire::AwsError;
 
 /// What a fault does. Unless it says otherwise, the call has no effect.
@@ -46,6 +47,17 @@ pub enum FaultKind {
         /// AWS's words.
         message: String,
     },
+    /// Of STS: `IDPCommunicationError`, since it cannot fetch the keys that verify the token. It passes.
+    IdpCommunicationError,
+    /// Of STS: `InvalidIdentityToken` with this message. AWS says so of a token that a person has to mend and, with
+    /// `Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity
+    /// documentation for requirements`, of keys that it could not fetch.
+    InvalidIdentityToken {
+        /// AWS's words.
+        message: String,
+    },
+    /// Of a credential source: its port is closed until the faults are cleared, and connections that are open are cut.
+    ConnectionRefused,
     /// HTTP 200 with half of the true answer. The call has its effect.
     BadJson,
     /// The true answer, but with this state in every connection. The call has its effect.
@@ -184,6 +196,9 @@ impl FaultKind {
             | Self::InternalFailure
             | Self::ServiceUnavailable
             | Self::Error { .. }
+            | Self::IdpCommunicationError
+            | Self::InvalidIdentityToken { .. }
+            | Self::ConnectionRefused
             | Self::BadJson
             | Self::UnknownState { .. }
             | Self::Latency { .. }
@@ -191,6 +206,36 @@ impl FaultKind {
             | Self::Hang { .. }
             | Self::ResetBefore
             | Self::ResetAfter => Stage::Call,
+        }
+    }
+
+    /// Whether it can happen to the calls of a credential source, or else to those of Direct Connect.
+    pub(super) fn can_happen_to(&self, source: Option<CredentialSource>) -> bool {
+        match self {
+            Self::ClientException { .. }
+            | Self::ServerException { .. }
+            | Self::AccessDenied
+            | Self::UnrecognizedClient
+            | Self::ExpiredToken
+            | Self::InvalidSignature
+            | Self::UnknownState { .. }
+            | Self::LeftOut
+            | Self::OldRead(_)
+            | Self::WithoutField { .. }
+            | Self::StoredOtherwise { .. } => source.is_none(),
+            Self::IdpCommunicationError | Self::InvalidIdentityToken { .. } => source == Some(CredentialSource::Sts),
+            Self::ConnectionRefused => source.is_some(),
+            Self::Throttling
+            | Self::TooManyRequests
+            | Self::InternalFailure
+            | Self::ServiceUnavailable
+            | Self::Error { .. }
+            | Self::BadJson
+            | Self::Latency { .. }
+            | Self::HeldAnswer { .. }
+            | Self::Hang { .. }
+            | Self::ResetBefore
+            | Self::ResetAfter => true,
         }
     }
 
@@ -214,7 +259,18 @@ impl FaultKind {
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
                  Access Key and signing method. Consult the service documentation for details.",
             ),
-            Self::Throttling => Act::Refuse(AwsError::throttled()),
+            Self::Throttling => match call.credential_source {
+                None => Act::Refuse(AwsError::throttled()),
+                Some(CredentialSource::Sts) => error(400, "Throttling", "Rate exceeded"),
+                Some(CredentialSource::Container) => error(429, "ThrottlingException", "Rate exceeded"),
+            },
+            Self::IdpCommunicationError => error(
+                400,
+                "IDPCommunicationError",
+                "The request could not be fulfilled because the identity provider (IDP) that was asked to verify the \
+                 incoming identity token could not be reached.",
+            ),
+            Self::InvalidIdentityToken { message } => error(400, "InvalidIdentityToken", message),
             Self::TooManyRequests => bare(429),
             Self::InternalFailure => error(
                 500,
@@ -232,7 +288,11 @@ impl FaultKind {
             Self::Hang { effect } => Act::Hang { effect: *effect },
             Self::ResetBefore => Act::ResetBefore,
             Self::ResetAfter => Act::ResetAfter,
-            Self::LeftOut | Self::OldRead(_) | Self::WithoutField { .. } | Self::StoredOtherwise { .. } => return None,
+            Self::ConnectionRefused
+            | Self::LeftOut
+            | Self::OldRead(_)
+            | Self::WithoutField { .. }
+            | Self::StoredOtherwise { .. } => return None,
         };
         Some(act)
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::calls::Call;
 use crate::connection::Connection;
+use crate::credentials::CredentialSource;
 
 pub(crate) use injected::{AnswerShows, Faults, Hold, ReadFaults};
 pub(crate) use kind::Act;
@@ -29,7 +30,8 @@ use kind::Stage;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
-    /// `DescribeConnections` or `UpdateConnection`.
+    /// `DescribeConnections` or `UpdateConnection`, or for a credential source `AssumeRoleWithWebIdentity` or
+    /// `GetContainerCredentials`. Without one a fault hits no credential source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// The region that the call goes to.
@@ -178,6 +180,7 @@ impl Fault {
             _ => None,
         };
         self.times != Some(0)
+            && (call.credential_source.is_none() || self.operation.is_some())
             && is(&self.operation, &call.operation)
             && is(&self.region, &call.region)
             && is(&self.account, &call.account)
@@ -188,12 +191,48 @@ impl Fault {
 
     /// What is wrong with this fault, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if let Some(operation) = &self.operation
-            && !matches!(operation.as_str(), "DescribeConnections" | "UpdateConnection")
-        {
-            return Err(format!("operation is {operation:?}, but must be DescribeConnections or UpdateConnection"));
-        }
         let operation = self.operation.as_deref();
+        let source = operation.and_then(CredentialSource::of_operation);
+        if let Some(operation) = operation
+            && source.is_none()
+            && !matches!(operation, "DescribeConnections" | "UpdateConnection")
+        {
+            return Err(format!(
+                "operation is {operation:?}, but must be DescribeConnections or UpdateConnection, or for a credential \
+                 source AssumeRoleWithWebIdentity or GetContainerCredentials"
+            ));
+        }
+        if !self.what.can_happen_to(source) {
+            let name = operation.unwrap_or("a call of Direct Connect");
+            return Err(format!("what cannot happen to {name}"));
+        }
+        self.check_filters(source)?;
+        match &self.what {
+            FaultKind::Error { status, .. } if !(400..=599).contains(status) => {
+                Err(format!("what.error.status is {status}, but must be 400 to 599"))
+            }
+            FaultKind::OldRead(Age::Changes(0)) => Err("what.oldRead.changes is 0, but must be 1 or more".to_owned()),
+            FaultKind::WithoutField { field } => check_field(field),
+            _ => Ok(()),
+        }
+    }
+
+    /// Filters that this fault would never match are a mistake.
+    fn check_filters(&self, source: Option<CredentialSource>) -> Result<(), String> {
+        let operation = self.operation.as_deref();
+        let of_connections = self.region.is_some()
+            || self.connection_id.is_some()
+            || self.name.is_some()
+            || self.page.is_some()
+            || self.reads.is_some();
+        if source.is_some() && of_connections {
+            return Err("a call for credentials has no region, connectionId, name, page and reads".to_owned());
+        }
+        if self.what == FaultKind::ConnectionRefused
+            && (self.account.is_some() || self.times.is_some() || self.every_other)
+        {
+            return Err("what is connectionRefused, which has no account, times and everyOther".to_owned());
+        }
         match self.what.stage() {
             Stage::Read if operation == Some("UpdateConnection") || self.name.is_some() => {
                 return Err(
@@ -210,14 +249,7 @@ impl Fault {
             }
             Stage::Call | Stage::Read | Stage::Update => {}
         }
-        match &self.what {
-            FaultKind::Error { status, .. } if !(400..=599).contains(status) => {
-                Err(format!("what.error.status is {status}, but must be 400 to 599"))
-            }
-            FaultKind::OldRead(Age::Changes(0)) => Err("what.oldRead.changes is 0, but must be 1 or more".to_owned()),
-            FaultKind::WithoutField { field } => check_field(field),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,10 @@
 //! The control API, which does for other processes what the handle does for this one.
 
+use std::io::ErrorKind;
+
 use direct_connect_simulator::Simulator;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::{ID, REGION, client, eventually, raw, refusal};
 
@@ -101,6 +104,33 @@ async fn held_answers_are_listed_and_released() {
 }
 
 #[tokio::test]
+async fn credential_sources_are_found_made_to_fail_and_logged() {
+    let aws = Simulator::start().await;
+    let sources = done(&aws, "GET /_sim/credential-sources", Value::Null).await;
+    assert_eq!(sources, json!({"sts": aws.sts_endpoint(), "container": aws.container_credentials_uri()}));
+    let fault = |what: &str| json!({"operation": "GetContainerCredentials", "what": what, "times": 1});
+    done(&aws, "POST /_sim/faults", fault("serviceUnavailable")).await;
+    let endpoint = sources["container"].as_str().unwrap().trim_end_matches("/v1/credentials").to_owned();
+    assert_eq!(raw(&endpoint, "GET /v1/credentials", &[], "").await.0, 503);
+    assert_eq!(raw(&endpoint, "GET /v1/credentials", &[], "").await.0, 200);
+
+    let calls = done(&aws, "GET /_sim/credential-calls", Value::Null).await;
+    assert_eq!(calls["calls"][0]["credentialSource"], "container");
+    assert_eq!(calls["calls"].as_array().map(Vec::len), Some(2));
+    assert_eq!(done(&aws, "GET /_sim/calls", Value::Null).await, json!({"calls": []}));
+    done(&aws, "DELETE /_sim/calls", Value::Null).await;
+    assert_eq!(aws.credential_calls(), []);
+
+    let refuse = json!({"operation": "GetContainerCredentials", "what": "connectionRefused"});
+    done(&aws, "POST /_sim/faults", refuse).await;
+    let address = endpoint.trim_start_matches("http://").to_owned();
+    let refused = TcpStream::connect(&address).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    done(&aws, "POST /_sim/reset", Value::Null).await;
+    TcpStream::connect(&address).await.expect("a reset opens the port");
+}
+
+#[tokio::test]
 async fn a_seed_sets_up_a_world_and_a_reset_forgets_it() {
     let aws = Simulator::start().await;
     let seed = json!({
@@ -155,6 +185,36 @@ async fn a_mistake_is_told_with_what_is_allowed() {
         ),
         ("POST /_sim/faults".into(), json!({"what": {"withoutField": {"field": "mode"}}}), 400, "unknown field `mode`"),
         ("POST /_sim/faults".into(), json!({"what": {"oldRead": {"changes": 0}}}), 400, "1 or more"),
+        (
+            "POST /_sim/faults".into(),
+            json!({"what": "connectionRefused"}),
+            400,
+            "cannot happen to a call of Direct Connect",
+        ),
+        (
+            "POST /_sim/faults".into(),
+            json!({"operation": "GetContainerCredentials", "what": "idpCommunicationError"}),
+            400,
+            "cannot happen to GetContainerCredentials",
+        ),
+        (
+            "POST /_sim/faults".into(),
+            json!({"operation": "GetContainerCredentials", "what": "leftOut"}),
+            400,
+            "cannot happen to GetContainerCredentials",
+        ),
+        (
+            "POST /_sim/faults".into(),
+            json!({"operation": "GetContainerCredentials", "what": "badJson", "region": REGION}),
+            400,
+            "has no region",
+        ),
+        (
+            "POST /_sim/faults".into(),
+            json!({"operation": "GetContainerCredentials", "what": "connectionRefused", "times": 1}),
+            400,
+            "has no account, times",
+        ),
         ("POST /_sim/seed".into(), json!({"connection": {}}), 400, "expected one of `settings`"),
         ("POST /_sim/faults".into(), Value::Null, 400, "EOF"),
         ("GET /_sim/nonsense".into(), Value::Null, 404, "GET /_sim lists"),

@@ -6,6 +6,7 @@
 mod altered_reads;
 mod calls;
 mod control;
+mod credentials;
 mod faults;
 mod held_answers;
 mod late_reads;
