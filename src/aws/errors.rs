@@ -2,16 +2,18 @@
 //!
 //! Direct Connect models only two exceptions, so codes, HTTP status and words tell the cases apart.
 
+use std::any::Any;
 use std::error::Error;
-use std::fmt::Write as _;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_directconnect::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::request_id::RequestId;
 use hyper_util::client::legacy::Error as HttpError;
 
-use directconnect_core::fault::{Effect, Fault, FaultKind};
+use super::credentials;
+use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::text;
 
 /// Error of a call as the SDK gives it.
@@ -21,12 +23,33 @@ pub(super) type CallError<E> = SdkError<E, HttpResponse>;
 pub(super) trait Modelled: ProvideErrorMetadata + Error + Send + Sync + 'static {}
 impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Modelled for E {}
 
+/// What a call asks for, which says what its errors mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// A page of all connections of a region.
+    Page,
+    /// One connection by its id.
+    ReadById,
+    /// A change of one connection.
+    Update,
+}
+
+impl Call {
+    /// The operation, as the AWS API names it.
+    pub(super) fn operation(self) -> &'static str {
+        match self {
+            Self::Page | Self::ReadById => DESCRIBE,
+            Self::Update => UPDATE,
+        }
+    }
+}
+
 /// What went wrong, in the core's terms.
-pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
+pub(super) fn fault<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
     match error {
         // The SDK takes a success that it cannot read for an error of the service.
         SdkError::ServiceError(context) if context.raw().status().is_success() => {
-            unreadable(operation, context.raw().status().as_u16(), error)
+            unreadable(call, context.raw().status().as_u16(), error)
         }
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
@@ -38,47 +61,52 @@ pub(super) fn fault<E: Modelled>(operation: &'static str, error: &CallError<E>) 
                 (code, "") => format!("{code} (HTTP {status})"),
                 (code, message) => format!("{code}: {message}"),
             };
-            let kind = classify(code, message, status);
+            let kind = classify(call, code, message, status);
+            // Whatever a server that failed says of it: it may have failed after the change.
+            let in_doubt = kind == FaultKind::Unavailable || status >= 500;
             Fault {
                 request_id: request_id(error),
-                effect: if kind == FaultKind::Unavailable { Effect::Unknown } else { Effect::None },
-                ..Fault::new(kind, operation, &words)
+                effect: if in_doubt { Effect::Unknown } else { Effect::None },
+                ..Fault::new(kind, call.operation(), &words)
             }
         }
-        SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
-        SdkError::TimeoutError(_) => {
-            Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, operation, "no answer in time") }
-        }
-        _ => unsent(operation, error),
+        SdkError::ResponseError(context) => unreadable(call, context.raw().status().as_u16(), error),
+        SdkError::TimeoutError(_) => unknown_effect(call, "no answer in time"),
+        _ => unsent(call, error),
     }
+}
+
+/// A call that panicked: who knows how far it came.
+pub(super) fn panicked(call: Call, panic: &(dyn Any + Send)) -> Fault {
+    unknown_effect(call, &format!("the call ended with a panic: {}", text::panic_message(panic)))
+}
+
+fn unknown_effect(call: Call, words: &str) -> Fault {
+    Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, call.operation(), words) }
 }
 
 /// An answer, but who knows which.
-fn unreadable<E: Modelled>(operation: &'static str, status: u16, error: &CallError<E>) -> Fault {
-    let words = format!(
-        "the answer (HTTP {status}) could not be understood: {}",
-        error.source().map(with_sources).unwrap_or_default()
-    );
-    Fault {
-        request_id: request_id(error),
-        effect: Effect::Unknown,
-        ..Fault::new(FaultKind::Unavailable, operation, &words)
-    }
+fn unreadable<E: Modelled>(call: Call, status: u16, error: &CallError<E>) -> Fault {
+    let why = error.source().map(text::with_sources).unwrap_or_default();
+    let words = format!("the answer (HTTP {status}) could not be understood: {why}");
+    Fault { request_id: request_id(error), ..unknown_effect(call, &words) }
 }
 
 /// No answer at all: perhaps nothing was even sent.
-fn unsent<E: Modelled>(operation: &'static str, error: &CallError<E>) -> Fault {
-    let words = with_sources(error);
-    if let Some(credentials) = source_of::<CredentialsError>(error) {
-        let class = match credentials {
-            CredentialsError::ProviderTimedOut(_) => FaultKind::Unavailable,
-            _ => FaultKind::CredentialsInvalid,
-        };
-        return Fault::new(class, operation, &with_sources(credentials));
+fn unsent<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
+    if let Some(credentials) = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
+        let kind = credentials::kind(credentials);
+        return Fault::new(kind, call.operation(), &text::with_sources(credentials));
     }
-    let never_connected = source_of::<HttpError>(error).is_some_and(HttpError::is_connect);
-    let effect = if never_connected { Effect::None } else { Effect::Unknown };
-    Fault { effect, ..Fault::new(FaultKind::Unavailable, operation, &words) }
+    let mut words = text::with_sources(error);
+    // The one cause of all these that is a setting of the operator.
+    if words.contains("UnknownIssuer") {
+        words.push_str(" (AWS_CA_BUNDLE names the CAs to trust, such as that of a proxy)");
+    }
+    let connected = !sources(error).any(|source| source.downcast_ref().is_some_and(HttpError::is_connect));
+    let built = !matches!(error, SdkError::ConstructionFailure(_));
+    let effect = if connected && built { Effect::Unknown } else { Effect::None };
+    Fault { effect, ..Fault::new(FaultKind::Unavailable, call.operation(), &words) }
 }
 
 /// AWS's id of a request, no longer than fits into a status: whoever answers may call itself anything.
@@ -86,52 +114,80 @@ pub(super) fn request_id(answer: &impl RequestId) -> Option<String> {
     answer.request_id().map(|id| text::cut_bytes(id, text::MESSAGE_LIMIT).to_owned())
 }
 
-/// Codes of AWS's common errors and of Direct Connect.
-fn classify(code: &str, message: &str, status: u16) -> FaultKind {
+/// Codes of a caller that AWS knows, but does not let do this.
+const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"];
+
+/// Codes of a caller that AWS does not take as it is: its credentials, its account in this region, or its clock. Those of
+/// the common errors in the AWS API references, of EC2's list, and the ones by which other SDKs tell a wrong clock.
+const UNACCEPTED: [&str; 25] = [
+    "AuthFailure",
+    "Blocked",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "InvalidSignature",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotSignedUp",
+    "OptInRequired",
+    "PendingVerification",
+    "RegionDisabledException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "SubscriptionRequiredException",
+    "TokenRefreshRequired",
+    "UnrecognizedClientException",
+];
+
+/// What the answer of a failed call means.
+fn classify(call: Call, code: &str, message: &str, status: u16) -> FaultKind {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => FaultKind::AccessDenied,
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
-        | "RequestExpired"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" => FaultKind::CredentialsInvalid,
-        "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => {
-            FaultKind::Throttled
-        }
+        code if DENIED.contains(&code) => FaultKind::AccessDenied,
+        code if UNACCEPTED.contains(&code) => FaultKind::CredentialsInvalid,
+        code if is_throttling(code) => FaultKind::Throttled,
         "DirectConnectServerException" => FaultKind::Unavailable,
-        "DirectConnectClientException" if is_not_found(message) => FaultKind::NotFound,
+        code if is_transient(code) => FaultKind::Unavailable,
+        "DirectConnectClientException" if call == Call::ReadById && is_not_found(message) => FaultKind::NotFound,
         _ if status == 429 => FaultKind::Throttled,
-        _ if (400..500).contains(&status) => FaultKind::Rejected,
+        _ if (400..500).contains(&status) && status != 408 => FaultKind::Rejected,
         _ => FaultKind::Unavailable,
     }
 }
 
-/// The message is all that tells a missing connection from a bad request.
+/// The SDK's own list.
+pub(super) fn is_throttling(code: &str) -> bool {
+    THROTTLING_ERRORS.contains(&code)
+}
+
+/// The SDK's own list.
+pub(super) fn is_transient(code: &str) -> bool {
+    TRANSIENT_ERRORS.contains(&code)
+}
+
+/// Whether a status says that the server, not the caller, is in trouble.
+pub(super) fn is_outage_status(status: u16) -> bool {
+    status >= 500 || status == 429 || status == 408
+}
+
+/// The message is all that tells a missing connection from a bad request. Asked of a read of that connection alone: in the
+/// refusal of an update it may be about anything that the request names, and a read decides.
 fn is_not_found(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("could not find connection") || message.contains("does not exist")
 }
 
-fn source_of<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(|error| error.downcast_ref())
+/// An error and all that caused it, itself first.
+pub(super) fn sources<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
-/// An error with all that caused it, each said once.
-pub(super) fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut last = words.clone();
-    for source in std::iter::successors(error.source(), |&error| error.source()) {
-        let said = source.to_string();
-        if !last.contains(&said) {
-            let _ = write!(words, ": {said}");
-        }
-        last = said;
-    }
-    words
-}
+#[cfg(test)]
+mod tests;

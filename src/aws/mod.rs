@@ -3,36 +3,38 @@
 //! Must not know: Kubernetes. Knows the core's types and turns the SDK's into them at the door.
 
 mod convert;
+mod credentials;
+mod default_region;
 mod errors;
 mod gate;
+mod http;
 mod region;
 mod regions;
+mod trust;
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region as AwsRegion, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_directconnect::config::retry::RetryConfig;
 use aws_sdk_directconnect::config::timeout::TimeoutConfig;
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{Connector, tls};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_http_client::tls::TlsContext;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::FutureExt;
+use tracing::error;
 
+use self::errors::Call;
 use crate::metrics::Metrics;
-use directconnect_core::fault::{Effect, Fault, FaultKind};
+use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 
+pub use credentials::NoCredentials;
 pub use gate::Urgency;
 pub use region::{Line, Region};
 pub use regions::{Regions, Woken};
 
-/// How long a TCP and TLS handshake with AWS may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long AWS may take to answer one call, handshake and credentials apart.
-const READ_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long one call may take with everything that belongs to it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 /// Largest page that AWS gives (API reference, `DescribeConnections`). Always asked for: the default is not documented.
@@ -40,11 +42,14 @@ const PAGE: i32 = 100;
 /// More pages than any account has; an endpoint that hands out tokens for ever is not read for ever.
 const MOST_PAGES: usize = 1000;
 
-const DESCRIBE: &str = "DescribeConnections";
-const UPDATE: &str = "UpdateConnection";
-
 /// A connection and its id.
 pub type Identified = (String, Connection);
+
+/// What is wrong with the settings that calls of AWS take from the environment, if anything is: one clear line.
+pub fn check_environment() -> Result<(), String> {
+    credentials::check_environment()?;
+    trust::bundle().map(|_| ())
+}
 
 /// What all regions share: credentials, endpoint and proxy settings, time limits, the one HTTP client.
 #[derive(Clone)]
@@ -56,43 +61,60 @@ pub struct Aws {
 impl Aws {
     /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
     pub async fn from_environment(metrics: Metrics) -> Self {
-        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), metrics).await
+        let http = http::client(trust::context());
+        let region = default_region::provider(&http);
+        let aws = Self::with(aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region), http, metrics).await;
+        if let Some(problem) = aws.default_region_problem() {
+            error!("{problem}. Until then, resources without spec.region are not served");
+        }
+        aws
     }
 
     /// Reads what `from` says, and the usual places for the rest.
     pub async fn load(from: ConfigLoader, metrics: Metrics) -> Self {
-        // The SDK reads proxy settings from the environment only when asked to, so the connector is put together here.
-        let limits =
-            HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build();
-        let connector = SharedHttpConnector::new(
-            Connector::builder()
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .proxy_config(ProxyConfig::from_env())
-                .connector_settings(limits)
-                .sleep_impl(TokioSleep::new())
-                .build(),
-        );
-        let http = http_client_fn(move |_, _| connector.clone());
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
-        let shared = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled()).load().await;
-        Self { shared, metrics }
+        Self::with(from, http::client(TlsContext::default()), metrics).await
     }
 
-    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does.
+    async fn with(from: ConfigLoader, http: SharedHttpClient, metrics: Metrics) -> Self {
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
+        let from = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled());
+        // In a box, as it is large and rarely made.
+        let shared = Box::pin(from.load()).await;
+        let credentials =
+            shared.credentials_provider().map(credentials::CheckedProvider).map(SharedCredentialsProvider::new);
+        let mut shared = shared.into_builder();
+        shared.set_credentials_provider(credentials);
+        Self { shared: shared.build(), metrics }
+    }
+
+    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does and it is one.
     pub fn default_region(&self) -> Option<&str> {
-        self.shared.region().map(AwsRegion::as_ref)
+        self.own_region().and_then(Result::ok)
+    }
+
+    /// What is wrong with the region that one of them says, as a sentence without its end: `None`, if nothing is.
+    pub fn default_region_problem(&self) -> Option<String> {
+        self.own_region().and_then(Result::err)
+    }
+
+    fn own_region(&self) -> Option<Result<&str, String>> {
+        self.shared.region().map(AwsRegion::as_ref).filter(|region| !region.is_empty()).map(default_region::check)
     }
 
     /// Whether there are credentials, as the first call would find out.
-    pub async fn check_credentials(&self) -> Result<(), String> {
+    pub async fn check_credentials(&self) -> Result<(), NoCredentials> {
         let Some(provider) = self.shared.credentials_provider() else {
-            return Err("no credentials provider is set up".into());
+            let message = "no credentials provider is set up".to_owned();
+            return Err(NoCredentials { kind: FaultKind::CredentialsInvalid, message });
         };
         match tokio::time::timeout(CALL_TIMEOUT, provider.provide_credentials()).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(errors::with_sources(&error)),
-            Err(_) => Err(format!("no provider answered within {} s", CALL_TIMEOUT.as_secs())),
+            Ok(Err(error)) => Err((&error).into()),
+            Err(_) => {
+                let message = format!("no provider answered within {} s", CALL_TIMEOUT.as_secs());
+                Err(NoCredentials { kind: FaultKind::Unavailable, message })
+            }
         }
     }
 
@@ -130,7 +152,7 @@ impl Client {
     /// One page of all connections, and the token of the next.
     pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
-        let page = self.timed(DESCRIBE, call).await?;
+        let page = self.timed(Call::Page, call).await?;
         let next = page.next_token.filter(|token| !token.is_empty());
         let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
         Ok((connections.collect(), next))
@@ -139,7 +161,7 @@ impl Client {
     /// One connection by its id; `None`: AWS knows none.
     pub async fn connection(&self, id: &str) -> Result<Option<Connection>, Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).connection_id(id).send();
-        let page = match self.timed(DESCRIBE, call).await {
+        let page = match self.timed(Call::ReadById, call).await {
             Ok(page) => page,
             Err(fault) if fault.kind == FaultKind::NotFound => return Ok(None),
             Err(fault) => return Err(fault),
@@ -163,7 +185,7 @@ impl Client {
             .customize()
             .config_override(aws_sdk_directconnect::config::Config::builder().timeout_config(timeouts))
             .send();
-        let answer = self.timed(UPDATE, call).await?;
+        let answer = self.timed(Call::Update, call).await?;
         let request_id = errors::request_id(&answer);
         match convert::answer(answer) {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
@@ -176,13 +198,17 @@ impl Client {
 
     async fn timed<T, E: errors::Modelled>(
         &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, errors::CallError<E>>>,
+        call: Call,
+        sent: impl Future<Output = Result<T, errors::CallError<E>>>,
     ) -> Result<T, Fault> {
         let started = Instant::now();
-        let result = call.await.map_err(|error| errors::fault(operation, &error));
+        // A panic of the SDK over what it was given is a fault of this call, and not of all that are made here.
+        let result = match AssertUnwindSafe(sent).catch_unwind().await {
+            Ok(result) => result.map_err(|error| errors::fault(call, &error)),
+            Err(panic) => Err(errors::panicked(call, &*panic)),
+        };
         let outcome = result.as_ref().map_or_else(|fault| fault.reason().as_str(), |_| "Ok");
-        self.metrics.aws_request(operation, &self.region, outcome, started.elapsed());
+        self.metrics.aws_request(call.operation(), &self.region, outcome, started.elapsed());
         result
     }
 }

@@ -30,6 +30,11 @@ fn refusals() -> Vec<Row> {
         "SignatureDoesNotMatch",
         "IncompleteSignature",
         "MissingAuthenticationToken",
+        "OptInRequired",
+        "SubscriptionRequiredException",
+        "AuthFailure",
+        "InvalidAccessKeyId",
+        "RequestTimeTooSkewed",
     ];
     rows.extend(
         credentials.map(|code| (error(403, code, "Who are you?"), "CredentialsInvalid", "Stalled", "Who are you?")),
@@ -54,6 +59,9 @@ fn throttles() -> Vec<Row> {
         throttled(FaultKind::Throttling, "ThrottlingException"),
         throttled(error(400, "Throttling", "Slow down."), "Slow down"),
         throttled(error(400, "TooManyRequestsException", "Slow down."), "Slow down"),
+        throttled(error(400, "RequestThrottledException", "Slow down."), "Slow down"),
+        throttled(error(400, "ThrottledException", "Slow down."), "Slow down"),
+        throttled(error(400, "PriorRequestNotComplete", "Slow down."), "Slow down"),
         throttled(FaultKind::TooManyRequests, "429"),
     ]
 }
@@ -174,7 +182,7 @@ async fn any_other_refusal_is_a_rejection_and_passes_by_itself() {
         error(400, "DirectConnectClientException", "Connection ID foobar has an invalid format."),
         error(400, "ValidationException", "No."),
         error(404, "UnknownOperationException", "What?"),
-        error(418, "OptInRequired", "Not subscribed."),
+        error(418, "Unheard", "Of."),
     ];
     let world = World::new().await;
     for (row, what) in rows.iter().enumerate() {
@@ -212,13 +220,31 @@ async fn what_is_not_there_is_looked_for_and_never_created() {
 }
 
 #[tokio::test]
-async fn a_connection_that_vanishes_before_its_update_is_not_found() {
+async fn a_read_says_whether_a_connection_is_there_and_not_the_refusal_of_an_update() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     let words = format!("Could not find Connection with ID {A}");
-    world.aws.inject(Fault::new(FaultKind::ClientException { message: words }).on("UpdateConnection"));
+    world.aws.inject(Fault::new(FaultKind::ClientException { message: words.clone() }).on("UpdateConnection"));
     world.apply(connection("line").id(A).name("new")).await;
+    let line = world.condition("line", "Stalled", "True", "RequestRejected").await;
+    let message = line.condition("Stalled").expect("it is there").message;
+    assert!(message.contains(&words), "{message}");
+    world.aws.remove(REGION, A);
     world.condition("line", "Stalled", "True", "NotFound").await;
+}
+
+#[tokio::test]
+async fn a_read_that_aws_rejects_is_told_and_blames_no_spec() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(A, "old"));
+    let words = "Connection ID foobar has an invalid format.";
+    let rejected = Fault::new(FaultKind::ClientException { message: words.into() }).on("DescribeConnections");
+    world.aws.inject(rejected);
+    world.apply(connection("line").id(A).name("new")).await;
+    let line = world.condition("line", "Stalled", "True", "RequestRejected").await;
+    let message = line.condition("Stalled").expect("it is there").message;
+    assert!(message.contains("Connection ID foobar") && message.contains(A), "{message}");
+    assert!(!message.contains("Change the spec"), "{message}");
     world.aws.clear_faults();
     world.ready("line").await;
 }

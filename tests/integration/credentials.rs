@@ -1,12 +1,12 @@
-//! No AWS credentials.
+//! No AWS credentials, or none that can be used: a source that is down passes, all else needs a person.
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use std::future::IntoFuture;
-use test_support::{OperatorBuilder, REGION, World, connection, wait};
+use std::net::SocketAddr;
+use test_support::{Front, OperatorBuilder, REGION, World, connection, wait};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -42,27 +42,191 @@ async fn without_credentials_it_says_so_once_stays_unready_and_calls_nobody() {
     assert_eq!(world.aws.calls(), []);
 }
 
-#[tokio::test]
-async fn credentials_that_come_late_are_found_and_used() {
-    let (arrive, arrived) = watch::channel(false);
-    let serve = move || async move {
-        let given = json!({
-            "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "any", "Token": "any", "Expiration": "2100-01-01T00:00:00Z",
-        });
-        if *arrived.borrow() { Ok(given.to_string()) } else { Err(StatusCode::NOT_FOUND) }
-    };
+/// A source of credentials that answers whatever it is told to.
+struct Source {
+    url: String,
+    answer: watch::Sender<(StatusCode, String)>,
+}
+
+impl Source {
+    async fn answering(status: u16, body: &str) -> Self {
+        let (answer, answers) = watch::channel((StatusCode::from_u16(status).expect("a status"), body.to_owned()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it listens"));
+        let serve = Router::new().fallback(move || async move { answers.borrow().clone() });
+        tokio::spawn(axum::serve(listener, serve).into_future());
+        Self { url, answer }
+    }
+
+    fn answer(&self, status: u16, body: &str) {
+        self.answer.send_replace((StatusCode::from_u16(status).expect("a status"), body.to_owned()));
+    }
+}
+
+/// Where nobody listens.
+async fn nowhere() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-    let url = format!("http://{}/role", listener.local_addr().expect("it listens"));
-    tokio::spawn(axum::serve(listener, Router::new().route("/role", get(serve))).into_future());
-    let late = |operator| without_keys(operator).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
-    let world = World::builder().operator(late).build().await;
+    listener.local_addr().expect("it listens")
+}
+
+/// What a container's endpoint gives.
+fn container_keys() -> String {
+    json!({
+        "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "any", "Token": "any", "Expiration": "2100-01-01T00:00:00Z",
+    })
+    .to_string()
+}
+
+/// What STS gives for a web identity.
+fn sts_keys() -> String {
+    let keys = "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>any</SecretAccessKey>\
+                <SessionToken>any</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>";
+    format!(
+        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>{keys}</Credentials>\
+         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+    )
+}
+
+fn sts_error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+         <RequestId>b25f48e8</RequestId></ErrorResponse>"
+    )
+}
+
+/// A world with a connection to rename, and an operator whose credentials come as `from` says.
+async fn world(from: impl FnOnce(OperatorBuilder) -> OperatorBuilder) -> World {
+    let mut world = World::builder().without_operator().build().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID).name("new")).await;
+    world.settings = from(without_keys(world.settings));
+    world.start_operator();
+    world
+}
+
+/// The same with a web identity: what the operator calls STS is `sts`.
+async fn with_web_identity(sts: &str) -> World {
+    let mut world = World::builder().without_operator().build().await;
+    let token = world.kubeconfig.with_extension("token");
+    std::fs::write(&token, "a token").expect("the folder is the test's own");
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.settings = without_keys(world.settings)
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_string_lossy())
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
+        .env("AWS_ENDPOINT_URL_STS", sts);
+    world.start_operator();
+    world
+}
+
+#[tokio::test]
+async fn credentials_that_come_late_are_found_and_used() {
+    let source = Source::answering(404, "").await;
+    let url = format!("{}/role", source.url);
+    let world = world(|operator| operator.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)).await;
     world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
 
-    arrive.send_replace(true);
+    source.answer(200, &container_keys());
     world.condition("line", "Ready", "True", "InSync").await;
     assert!(world.aws.calls().iter().all(|call| call.access_key_id == "ASIAEXAMPLE"));
     assert_eq!(world.updates().len(), 1);
     wait::until(wait::SOON, "readiness", async || world.http_get("/readyz").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn an_sts_that_is_in_trouble_is_waited_for_and_one_that_refuses_needs_a_person() {
+    let no_key = sts_error("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider");
+    let passing = [
+        (503, String::new()),
+        (400, sts_error("Throttling", "Rate exceeded")),
+        (400, sts_error("IDPCommunicationError", "No answer")),
+        (400, no_key),
+    ];
+    let sts = Source::answering(403, &sts_error("AccessDenied", "Not authorized to assume it")).await;
+    let world = with_web_identity(&sts.url).await;
+    let line = world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+    let message = line.condition("Stalled").expect("it is there").message;
+    assert!(message.contains("AccessDenied"), "{message}");
+    for (status, body) in &passing {
+        sts.answer(*status, body);
+        world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+        sts.answer(403, &sts_error("AccessDenied", "Not authorized to assume it"));
+        world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+    }
+    assert_eq!(world.aws.calls(), []);
+    sts.answer(200, &sts_keys());
+    world.ready("line").await;
+}
+
+#[tokio::test]
+async fn a_source_that_nobody_answers_for_is_waited_for() {
+    let (sts, container, metadata) = (nowhere().await, nowhere().await, nowhere().await);
+    let worlds = [
+        with_web_identity(&format!("http://{sts}")).await,
+        world(|operator| operator.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{container}/role"))).await,
+        world(|operator| {
+            let operator = operator.without_env("AWS_EC2_METADATA_DISABLED");
+            operator.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"))
+        })
+        .await,
+    ];
+    for world in worlds {
+        let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+        assert!(line.condition("Stalled").is_none(), "{line}");
+        assert_eq!(world.http_get("/readyz").await.status, 503);
+        assert_eq!(world.aws.calls(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_container_endpoint_that_is_in_trouble_is_waited_for() {
+    let source = Source::answering(500, "").await;
+    let url = format!("{}/role", source.url);
+    let world = world(|operator| operator.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)).await;
+    for (status, body) in [(500, ""), (429, ""), (200, "{}")] {
+        source.answer(404, "");
+        world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+        source.answer(status, body);
+        world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+    }
+    source.answer(200, &container_keys());
+    world.ready("line").await;
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_credential_is_told_by_name_and_ends_nothing() {
+    for (variable, value) in
+        [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE\n"), ("AWS_SECRET_ACCESS_KEY", "wJalr\nXUtnFEMI")]
+    {
+        let world = World::builder().env(variable, value).build().await;
+        world.aws.add(REGION, Connection::new(ID, "old"));
+        world.apply(connection("line").id(ID).name("new")).await;
+        let line = world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+        let message = line.condition("Stalled").expect("it is there").message;
+        assert!(message.contains(variable) && message.contains("line break"), "{message}");
+        assert!(!message.contains("EXAMPLE") && !message.contains("XUtnFEMI"), "it is not shown: {message}");
+        world.operator().says("no AWS credentials").await;
+        assert_eq!(world.http_get("/healthz").await.status, 200);
+        assert!(!world.operator().logs().iter().any(|line| line.contains("panicked")));
+        assert_eq!(world.aws.calls(), []);
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_this_machine_are_not_asked_for_through_a_proxy() {
+    let source = Source::answering(200, &container_keys()).await;
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    let proxy = Front::of_http(&world.aws.endpoint()).await;
+    world.settings = without_keys(world.settings)
+        .env("HTTP_PROXY", proxy.url())
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/role", source.url))
+        // A name that nobody but the proxy could make anything of.
+        .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", "http://directconnect.invalid");
+    world.start_operator();
+    world.ready("line").await;
+    assert!(world.aws.calls().iter().all(|call| call.access_key_id == "ASIAEXAMPLE"));
+    assert!(proxy.seen().iter().any(|request| request.calls("UpdateConnection")));
+    assert!(!proxy.seen().iter().any(|request| request.path.contains("role")));
 }

@@ -5,6 +5,11 @@ use std::time::Duration;
 use crate::conditions::Reason;
 use crate::text;
 
+/// The operation that changes a connection, as the AWS API names it.
+pub const UPDATE: &str = "UpdateConnection";
+/// The operation that reads connections, as the AWS API names it.
+pub const DESCRIBE: &str = "DescribeConnections";
+
 /// What kind of failure it was. The class decides the reason in status and the retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
@@ -48,7 +53,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of `class` in `operation`, with the words of whoever refused.
+    /// A fault of `kind` in `operation`, with the words of whoever refused.
     pub fn new(kind: FaultKind, operation: &'static str, message: &str) -> Self {
         Self { kind, operation, message: text::clean(message), request_id: None, effect: Effect::None }
     }
@@ -89,9 +94,15 @@ impl Fault {
             FaultKind::Unavailable => {
                 format!("directconnect:{operation} in {region} failed: {words}. The operator tries again by itself")
             }
-            FaultKind::Rejected => {
+            FaultKind::Rejected if *operation == UPDATE => {
                 format!(
                     "AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then"
+                )
+            }
+            // A read asks for nothing that the spec wants, and often it is one of a whole region.
+            FaultKind::Rejected => {
+                format!(
+                    "AWS rejected directconnect:{operation} in {region}, so {id} could not be read: {words}. Check that the endpoint the operator calls is the one of that region; AWS is asked again at every poll"
                 )
             }
         }

@@ -3,11 +3,20 @@
 use std::time::Duration;
 
 use directconnect_core::conditions::{Reason, Stance};
-use directconnect_core::fault::{Fault, FaultKind, retry_after};
+use directconnect_core::fault::{DESCRIBE, Fault, FaultKind, UPDATE, retry_after};
 
 use crate::given::{ID, REGION, fault, seconds};
 
 const POLL: Duration = Duration::from_mins(1);
+
+const FAULT_KINDS: [FaultKind; 6] = [
+    FaultKind::NotFound,
+    FaultKind::AccessDenied,
+    FaultKind::CredentialsInvalid,
+    FaultKind::Throttled,
+    FaultKind::Unavailable,
+    FaultKind::Rejected,
+];
 
 #[test]
 fn each_class_has_its_reason_and_says_what_to_do() {
@@ -46,10 +55,22 @@ fn a_denial_names_action_and_resource() {
 }
 
 #[test]
+fn a_read_that_is_rejected_does_not_blame_the_spec() {
+    let read = Fault::new(FaultKind::Rejected, DESCRIBE, "UnknownOperationException. ");
+    let message = read.describe(REGION, ID);
+    assert!(message.starts_with("AWS rejected directconnect:DescribeConnections in eu-central-1"), "{message}");
+    assert!(message.contains(ID) && message.contains("endpoint"), "{message}");
+    for kind in FAULT_KINDS {
+        let message = Fault::new(kind, DESCRIBE, "No").describe(REGION, ID);
+        assert!(!message.contains("Change the spec"), "{kind:?}: {message}");
+    }
+}
+
+#[test]
 fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
     let fault = Fault {
         request_id: Some("5b8cf2b7-0000".into()),
-        ..Fault::new(FaultKind::Rejected, "UpdateConnection", "bad\r\nname\u{7}. ")
+        ..Fault::new(FaultKind::Rejected, UPDATE, "bad\r\nname\u{7}. ")
     };
     assert_eq!(fault.message, "bad  name .");
     let message = fault.describe(REGION, ID);

@@ -1,0 +1,191 @@
+//! Credentials: whether a source that gives none is down or set wrong, and whether what it gives can be sent at all.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+
+use aws_config::imds::client::error::{ImdsError, TokenError};
+use aws_config::meta::ProviderChainError;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_directconnect::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use futures::FutureExt;
+
+use super::errors::{is_outage_status, is_throttling, is_transient, sources};
+use directconnect_core::fault::FaultKind;
+use directconnect_core::text;
+
+const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+
+/// Why there are no credentials.
+#[derive(Debug)]
+pub struct NoCredentials {
+    /// `Unavailable`: their source does not work now, and that passes. `CredentialsInvalid`: a person has to mend it.
+    pub kind: FaultKind,
+    /// What the source says.
+    pub message: String,
+}
+
+impl fmt::Display for NoCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<&CredentialsError> for NoCredentials {
+    fn from(error: &CredentialsError) -> Self {
+        Self { kind: kind(error), message: text::clean(&text::with_sources(error)) }
+    }
+}
+
+/// What kind of fault it is that a source gave no credentials.
+pub(super) fn kind(error: &CredentialsError) -> FaultKind {
+    let named = std::env::var_os("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty());
+    if is_outage(error, named) { FaultKind::Unavailable } else { FaultKind::CredentialsInvalid }
+}
+
+/// Whether a source of credentials does not work now. Whatever else is wrong with it needs a person.
+fn is_outage(error: &CredentialsError, metadata_is_named: bool) -> bool {
+    match error {
+        CredentialsError::ProviderTimedOut(_) => true,
+        // Nobody has set up a source. The SDK then tries the metadata service, which outside of EC2 nobody answers for:
+        // that it cannot be reached only says that something is down if somebody has said where it is.
+        CredentialsError::CredentialsNotLoaded(_) => {
+            let chain = sources(error).find_map(|source| source.downcast_ref::<ProviderChainError<CredentialsError>>());
+            let attempts = chain.map(ProviderChainError::attempts).unwrap_or_default();
+            metadata_is_named
+                && (has_outage_source(error) || attempts.iter().any(|attempt| has_outage_source(attempt.error())))
+        }
+        // A source that answers with what is no credentials. It has no type of its own that could be named here, and all
+        // else that ends as `Unhandled` without an answer is about text that is not UTF-8.
+        CredentialsError::Unhandled(_) => {
+            has_outage_source(error) || !text::with_sources(error).contains("not valid UTF-8")
+        }
+        _ => has_outage_source(error),
+    }
+}
+
+/// Whether one of its causes says that somebody could not be reached, or could not answer.
+fn has_outage_source(error: &(dyn Error + 'static)) -> bool {
+    sources(error).any(|source| {
+        if let Some(error) = source.downcast_ref::<ConnectorError>() {
+            // A URL that is none is the user's; the rest is refused, reset, timed out, not resolved or not trusted.
+            return !error.is_user();
+        }
+        if let Some(error) = source.downcast_ref::<ImdsError>() {
+            return match error {
+                ImdsError::ErrorResponse(answer) => is_outage_status(answer.response().status().as_u16()),
+                ImdsError::IoError(_) => true,
+                _ => false,
+            };
+        }
+        is_passing_call::<AssumeRoleWithWebIdentityError>(source, is_sts_outage)
+            || is_passing_call::<AssumeRoleError>(source, is_sts_outage)
+            || is_passing_call::<TokenError>(source, |_| false)
+            || is_passing_call::<CredentialsError>(source, |_| false)
+            || is_container_outage(&source.to_string())
+    })
+}
+
+/// Whether `source` is an error of a call of its own, and one of those that pass.
+fn is_passing_call<E: Error + 'static>(source: &(dyn Error + 'static), passes: impl Fn(&E) -> bool) -> bool {
+    match source.downcast_ref::<SdkError<E, HttpResponse>>() {
+        Some(SdkError::TimeoutError(_) | SdkError::ResponseError(_)) => true,
+        Some(SdkError::ServiceError(context)) => {
+            is_outage_status(context.raw().status().as_u16()) || passes(context.err())
+        }
+        _ => false,
+    }
+}
+
+/// STS answers some of its troubles, and those of the identity provider behind a token, with HTTP 400.
+fn is_sts_outage(error: &impl ProvideErrorMetadata) -> bool {
+    match error.code().unwrap_or_default() {
+        "IDPCommunicationError" => true,
+        // STS could not get the key that the token is signed with. Other words of it mean that the token, its audience or
+        // the identity provider in IAM is wrong.
+        "InvalidIdentityToken" => error.message().unwrap_or_default().to_ascii_lowercase().contains("key"),
+        code => is_throttling(code) || is_transient(code),
+    }
+}
+
+/// What a container's endpoint answered. The SDK makes plain text of it: the status as `StatusCode(503)`, or the code of an
+/// answer in JSON as `[ThrottlingException]`.
+fn is_container_outage(said: &str) -> bool {
+    let between =
+        |start, end| said.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(value, _)| value);
+    if said.starts_with("Non-success status from HTTP credential provider") {
+        return between("StatusCode(", ")").and_then(|status| status.parse().ok()).is_some_and(is_outage_status);
+    }
+    said.starts_with("failed to load credentials") && between("[", "]").is_some_and(is_throttling)
+}
+
+/// What is wrong with the variables of credentials in a way that must not reach the SDK: it would show them in its errors.
+pub(super) fn check_environment() -> Result<(), String> {
+    for variable in [ACCESS_KEY_ID, SECRET_ACCESS_KEY, "SECRET_ACCESS_KEY", SESSION_TOKEN] {
+        if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
+            return Err(format!("{variable} is not valid UTF-8; write it anew"));
+        }
+    }
+    Ok(())
+}
+
+/// The providers of the SDK, with a look at what they give: the SDK ends with a panic on an id that no header can carry.
+#[derive(Debug)]
+pub(super) struct CheckedProvider(pub(super) SharedCredentialsProvider);
+
+impl ProvideCredentials for CheckedProvider {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let given = AssertUnwindSafe(async { self.0.provide_credentials().await }).catch_unwind().await;
+            let given = given.unwrap_or_else(|panic| {
+                Err(CredentialsError::invalid_configuration(format!("a panic: {}", text::panic_message(&*panic))))
+            });
+            given.and_then(checked)
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.fallback_on_interrupt()
+    }
+}
+
+fn checked(credentials: Credentials) -> provider::Result {
+    let parts = [
+        (ACCESS_KEY_ID, "access key id", Some(credentials.access_key_id())),
+        (SECRET_ACCESS_KEY, "secret access key", Some(credentials.secret_access_key())),
+        (SESSION_TOKEN, "session token", credentials.session_token()),
+    ];
+    for (variable, name, value) in parts {
+        let Some(what) = value.unwrap_or_default().chars().find_map(unusable) else { continue };
+        return Err(CredentialsError::invalid_configuration(format!(
+            "{variable} (or the {name} of the profile or role in use) has {what}, which none has; write it anew without"
+        )));
+    }
+    Ok(credentials)
+}
+
+/// What a character is called that no credential has; all are printable ASCII. The credential itself is never shown.
+fn unusable(c: char) -> Option<&'static str> {
+    match c {
+        '\n' | '\r' => Some("a line break"),
+        '"' | '\'' => Some("a quotation mark"),
+        c if c.is_whitespace() => Some("a blank"),
+        c if c.is_control() => Some("a control character"),
+        c if !c.is_ascii() => Some("a character that is not ASCII"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The region of resources that name none: the operator's own.
+
+use aws_config::Region;
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::{ProvideRegion, RegionProviderChain, future};
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use directconnect_core::desired::is_region;
+use directconnect_core::text;
+
+/// Variables that say a region, the first that is not empty wins.
+const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+/// As much of a bad region as a message shows.
+const SHOWN: usize = 80;
+
+/// The usual places, in the SDK's order, but for a variable that is empty: for the SDK it is a region of no name.
+pub(super) fn provider(http: &SharedHttpClient) -> impl ProvideRegion + 'static {
+    let config = ProviderConfig::without_region().with_http_client(http.clone());
+    RegionProviderChain::first_try(Variables)
+        .or_else(ProfileFileRegionProvider::builder().configure(&config).build())
+        .or_else(ImdsRegionProvider::builder().configure(&config).build())
+}
+
+#[derive(Debug)]
+struct Variables;
+
+impl ProvideRegion for Variables {
+    fn region(&self) -> future::ProvideRegion<'_> {
+        future::ProvideRegion::ready(variable().map(|(_, region)| Region::new(region)))
+    }
+}
+
+fn variable() -> Option<(&'static str, String)> {
+    VARIABLES.into_iter().find_map(|name| {
+        let region = std::env::var(name).ok().filter(|region| !region.is_empty())?;
+        Some((name, region))
+    })
+}
+
+/// A region that is one; where it came from and what is wrong with it, if it is not.
+pub(super) fn check(region: &str) -> Result<&str, String> {
+    if is_region(region) {
+        return Ok(region);
+    }
+    let source =
+        variable().filter(|(_, value)| value == region).map_or("the region of the AWS profile", |(name, _)| name);
+    Err(problem(source, region))
+}
+
+fn problem(source: &str, region: &str) -> String {
+    let shown = text::cut_bytes(region, SHOWN);
+    format!(
+        "the operator's own region is set wrong: {source} is {shown:?}, which is no AWS region; it reads such as eu-central-1, without blanks or quotation marks"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_that_is_none_is_told_with_where_it_came_from() {
+        assert_eq!(check("eu-central-1"), Ok("eu-central-1"));
+        for region in
+            ["eu-central-1 ", " eu-central-1", "\"eu-central-1\"", "'eu-central-1'", "Frankfurt", "eu-central-1\n"]
+        {
+            let problem = check(region).expect_err("it is no region");
+            for words in ["the operator's own region", "profile", &format!("{region:?}"), "such as eu-central-1"] {
+                assert!(problem.contains(words), "{words}: {problem}");
+            }
+        }
+        assert!(problem("AWS_REGION", "x").contains("AWS_REGION is \"x\""));
+        assert!(problem("AWS_REGION", &"ü".repeat(1000)).len() < 400);
+    }
+}

@@ -1,0 +1,138 @@
+//! The one HTTP client of all calls: time limits, proxies, trusted CAs.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{self, TlsContext};
+use aws_smithy_http_client::{Connector, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+/// How long a TCP and TLS handshake with AWS may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long AWS may take to answer one call, handshake and credentials apart.
+const READ_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A client that trusts whom `tls` says and goes by the proxies of the environment.
+pub(super) fn client(tls: TlsContext) -> SharedHttpClient {
+    SharedHttpClient::new(Client { tls, connectors: Mutex::default() })
+}
+
+/// The SDK asks for a connector at every request, so they are kept: each has its pool of connections.
+#[derive(Debug)]
+struct Client {
+    tls: TlsContext,
+    connectors: Mutex<HashMap<Limits, SharedHttpConnector>>,
+}
+
+/// Time limits of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Limits {
+    connect: Duration,
+    read: Duration,
+}
+
+impl HttpClient for Client {
+    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        // The SDK is shorter with the metadata service, which nobody answers for outside of EC2.
+        let shorter = |asked: Option<Duration>, ours: Duration| asked.map_or(ours, |asked| asked.min(ours));
+        let limits = Limits {
+            connect: shorter(settings.connect_timeout(), CONNECT_TIMEOUT),
+            read: shorter(settings.read_timeout(), READ_TIMEOUT),
+        };
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        connectors.entry(limits).or_insert_with(|| SharedHttpConnector::new(Routes::new(limits, &self.tls))).clone()
+    }
+}
+
+/// The way by the proxies of the environment, and the one around them.
+#[derive(Debug)]
+struct Routes {
+    by_proxy: Connector,
+    direct: Connector,
+}
+
+impl Routes {
+    fn new(limits: Limits, tls: &TlsContext) -> Self {
+        let settings =
+            HttpConnectorSettings::builder().connect_timeout(limits.connect).read_timeout(limits.read).build();
+        let connector = || -> ConnectorBuilder<_> {
+            Connector::builder()
+                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                .tls_context(tls.clone())
+                .connector_settings(settings.clone())
+                .sleep_impl(TokioSleep::new())
+        };
+        // The SDK reads proxy settings from the environment only when asked to.
+        Self { by_proxy: connector().proxy_config(ProxyConfig::from_env()).build(), direct: connector().build() }
+    }
+}
+
+impl HttpConnector for Routes {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if bypasses_proxies(request.uri()) { self.direct.call(request) } else { self.by_proxy.call(request) }
+    }
+}
+
+/// Whether an address only means something on this machine, so that no proxy could reach it: loopback, and the link-local
+/// ones at which EC2, ECS and EKS hand out credentials (169.254.169.254, 169.254.170.2, 169.254.170.23, `fd00:ec2::/32`).
+/// A proxy would be given those credentials, besides. Whatever `NO_PROXY` says, they are not asked for through one.
+fn bypasses_proxies(uri: &str) -> bool {
+    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    match host.parse() {
+        Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_link_local(),
+        Ok(IpAddr::V6(v6)) => v6.is_loopback() || v6.segments().starts_with(&[0xfd00, 0x0ec2]),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_go_by_no_proxy_and_all_others_may() {
+        let own = [
+            "http://169.254.169.254/latest/api/token",
+            "http://169.254.170.2/v2/credentials?id=1",
+            "http://169.254.170.23:80/v1/credentials",
+            "http://[fd00:ec2::254]/latest/api/token",
+            "http://[fd00:ec2::23]:80/v1/credentials",
+            "http://localhost:8080/role",
+            "http://LOCALHOST",
+            "http://127.0.0.1:1/",
+            "http://name:word@127.0.0.1:1/",
+            "http://[::1]:1/",
+        ];
+        for uri in own {
+            assert!(bypasses_proxies(uri), "{uri}");
+        }
+        let others = [
+            "https://directconnect.eu-central-1.amazonaws.com/",
+            "https://sts.eu-central-1.amazonaws.com/?x=http://127.0.0.1/",
+            "https://localhost.example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://127.0.0.1@example.com/",
+            "http://10.0.0.1/",
+            "http://[fd00:ec3::254]/",
+            "",
+        ];
+        for uri in others {
+            assert!(!bypasses_proxies(uri), "{uri}");
+        }
+    }
+}

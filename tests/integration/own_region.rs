@@ -1,0 +1,50 @@
+//! The operator's own region, which resources without one take.
+
+use direct_connect_simulator::Connection;
+use test_support::{REGION, World, connection};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+#[tokio::test]
+async fn a_region_that_is_none_is_told_at_the_start_and_blamed_on_no_resource() {
+    for region in [format!("{REGION} "), format!("\"{REGION}\""), "Frankfurt".to_owned()] {
+        let world = World::builder().env("AWS_REGION", &region).build().await;
+        world.aws.add(REGION, Connection::new(ID, "old"));
+        let said = world.operator().says("the operator's own region").await;
+        assert!(said.contains("AWS_REGION"), "{said}");
+        let shown = serde_json::to_string(&format!("{region:?}")).expect("it is text");
+        assert!(said.contains(shown.trim_matches('"')), "{said}");
+
+        world.apply(connection("without").id(ID).name("new")).await;
+        let without = world.condition("without", "Stalled", "True", "InvalidSpec").await;
+        let message = without.condition("Stalled").expect("it is there").message;
+        assert!(!message.contains("spec.region: "), "it is not what spec.region says: {message}");
+        assert!(message.contains("AWS_REGION"), "{message}");
+        world.apply(connection("with").id("dxcon-bbbbbbbb").region(REGION).policy("Observe")).await;
+        world.condition("with", "Stalled", "True", "NotFound").await;
+    }
+}
+
+#[tokio::test]
+async fn a_region_that_is_empty_is_looked_for_in_the_next_place() {
+    let world = World::builder().env("AWS_REGION", "").env("AWS_DEFAULT_REGION", REGION).build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+}
+
+#[tokio::test]
+async fn a_profile_says_the_region_where_the_variables_are_empty() {
+    let mut world = World::builder().without_operator().build().await;
+    let profile = world.kubeconfig.with_extension("profile");
+    std::fs::write(&profile, format!("[default]\nregion = {REGION}\n")).expect("the folder is the test's own");
+    world.settings = world
+        .settings
+        .env("AWS_REGION", "")
+        .env("AWS_DEFAULT_REGION", "")
+        .env("AWS_CONFIG_FILE", profile.to_string_lossy());
+    world.start_operator();
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+}

@@ -1,0 +1,23 @@
+//! Whom TLS trusts: the CAs of `AWS_CA_BUNDLE`, as where a proxy or an endpoint has one of its own.
+
+use test_support::{World, api_server, connection};
+
+#[tokio::test]
+async fn the_cas_of_the_bundle_are_trusted_and_without_it_the_message_names_it() {
+    let mut world = World::builder().without_operator().build().await;
+    // A server with a certificate that no system knows of. It is no Direct Connect, and says so once it is trusted.
+    let endpoint = format!("https://{}", api_server(&world.kubeconfig));
+    let bundle = world.kubeconfig.with_file_name("certificates").join("apiserver.crt");
+    world.settings = world.settings.env("AWS_ENDPOINT_URL_DIRECT_CONNECT", endpoint);
+    world.start_operator();
+    world.apply(connection("line").id("dxcon-aaaaaaaa").name("new")).await;
+    let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
+    let message = line.condition("Reconciling").expect("it is there").message;
+    assert!(message.contains("UnknownIssuer") && message.contains("AWS_CA_BUNDLE"), "{message}");
+
+    world.settings = world.settings.clone().env("AWS_CA_BUNDLE", bundle.to_string_lossy());
+    world.start_operator();
+    let line = world.condition("line", "Stalled", "True", "RequestRejected").await;
+    let message = line.condition("Stalled").expect("it is there").message;
+    assert!(message.contains("HTTP 40"), "{message}");
+}
