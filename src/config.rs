@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
 use directconnect_core::decide::Settings;
@@ -27,6 +27,24 @@ pub struct Arguments {
     pub command: Command,
 }
 
+impl Arguments {
+    /// Reads the command line of this process, and its environment.
+    pub fn read() -> Result<Self, clap::Error> {
+        let command = empty_is_unset(Self::command());
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+}
+
+/// A variable that is empty says nothing: templates leave such ones behind. For clap it would be a value.
+fn empty_is_unset(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &Arg| {
+        let name = arg.get_env();
+        name.and_then(std::env::var_os).is_some_and(|value| value.is_empty())
+    };
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(None) } else { arg });
+    command.mut_subcommands(empty_is_unset)
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -45,7 +63,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Flags of `run`. Every one has an environment variable of the same name in capitals.
+/// Flags of `run`. Every one has an environment variable of the same name in capitals; an empty one counts as unset.
 ///
 /// The cluster comes from the pod or KUBECONFIG; AWS credentials, region and endpoint from the usual AWS places.
 #[derive(Clone, Debug, Args)]

@@ -4,15 +4,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use directconnect_operator::config::{Arguments, Command};
-use directconnect_operator::{api, run, telemetry};
+use directconnect_operator::{api, aws, run, telemetry};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| exit_with_usage(&error));
+    let arguments = Arguments::read().unwrap_or_else(|error| exit_with_usage(&error));
     let outcome = match arguments.command {
         Command::Run(flags) => {
-            if let Err(problem) = telemetry::start(flags.log_format) {
+            if let Err(problem) = telemetry::start(flags.log_format).and_then(|()| aws::check_environment()) {
                 eprintln!("directconnect-operator: {problem}");
                 return ExitCode::from(2);
             }

@@ -11,13 +11,14 @@ use crate::config::LogFormat;
 /// Libraries that say at `info` what nobody operating this needs to know.
 const LEVELS: &str = "info,kube_client=warn,kube_runtime=warn,aws_config=warn,hyper=warn,tower=warn";
 
+/// Levels, as `RUST_LOG` names them.
+const NAMES: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// The parts of this program, whose targets may stand alone: everything of them, and nothing else.
+const OWN: [&str; 2] = ["directconnect_operator", "directconnect_core"];
+
 /// Sends logs to stdout from now on. `RUST_LOG` sets levels, such as `info,directconnect_operator=debug`.
 pub fn start(format: Option<LogFormat>) -> Result<(), String> {
-    let typed = std::env::var("RUST_LOG").unwrap_or_default();
-    let levels = if typed.is_empty() { LEVELS } else { &typed };
-    let levels: Targets = levels.parse().map_err(|error| {
-        format!("RUST_LOG: {typed:?} sets no levels: {error}; it reads such as info,directconnect_operator=debug")
-    })?;
+    let levels = levels(&std::env::var("RUST_LOG").unwrap_or_default())?;
     let terminal = std::io::stdout().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let lines = tracing_subscriber::fmt::layer();
@@ -29,4 +30,70 @@ pub fn start(format: Option<LogFormat>) -> Result<(), String> {
     };
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     Ok(())
+}
+
+/// What `RUST_LOG` says; empty: the usual.
+///
+/// A word that is no level would be a target, so that `warning` silences all but what nobody logs: such a word is told.
+fn levels(typed: &str) -> Result<Targets, String> {
+    let parts: Vec<&str> = typed.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return LEVELS.parse().map_err(|error| format!("the usual levels: {error}"));
+    }
+    let reads = "it reads such as info,directconnect_operator=debug";
+    for part in &parts {
+        let is_level = |word: &str| NAMES.iter().any(|name| word.eq_ignore_ascii_case(name));
+        let is_own = |word: &str| word.split("::").next().is_some_and(|start| OWN.contains(&start));
+        let level = part.rsplit_once('=').map(|(_, level)| level);
+        if !level.map_or_else(|| is_level(part) || is_own(part), is_level) {
+            let names = NAMES.join(", ");
+            return Err(format!("RUST_LOG: {:?} is no level ({names}); {reads}", level.unwrap_or(part)));
+        }
+    }
+    parts.join(",").parse().map_err(|error| format!("RUST_LOG: {typed:?} sets no levels: {error}; {reads}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+
+    #[test]
+    fn levels_are_taken_for_everything_and_for_parts() {
+        for typed in ["", ",", " , "] {
+            assert_eq!(levels(typed).expect("it is the usual").default_level(), Some(LevelFilter::INFO), "{typed:?}");
+        }
+        let good = [
+            ("warn", LevelFilter::WARN),
+            ("WARN", LevelFilter::WARN),
+            ("off", LevelFilter::OFF),
+            (" info , ", LevelFilter::INFO),
+            ("info,directconnect_operator=debug", LevelFilter::INFO),
+            ("directconnect_operator::aws,error", LevelFilter::ERROR),
+        ];
+        for (typed, level) in good {
+            assert_eq!(levels(typed).expect(typed).default_level(), Some(level), "{typed}");
+        }
+        assert!(levels("directconnect_operator").is_ok() && levels("kube=debug,hyper::client=trace").is_ok());
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_told_and_silences_nothing() {
+        for (typed, bad) in [
+            ("warning", "\"warning\""),
+            ("info,verbose", "\"verbose\""),
+            ("hyper", "\"hyper\""),
+            ("directconnect_operator=warning", "\"warning\""),
+            ("info=", "\"\""),
+            ("fatal,info", "\"fatal\""),
+            ("\"info\"", "info"),
+            ("7", "\"7\""),
+        ] {
+            let problem = levels(typed).expect_err(typed);
+            assert!(problem.starts_with("RUST_LOG: ") && problem.contains(bad), "{typed}: {problem}");
+            assert!(problem.contains("error, warn, info, debug, trace") && !problem.contains('\n'), "{problem}");
+        }
+        assert!(levels("a=b=info").is_err_and(|problem| problem.starts_with("RUST_LOG: ")));
+    }
 }

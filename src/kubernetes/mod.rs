@@ -8,10 +8,12 @@ pub mod lease;
 pub mod status;
 pub mod watch;
 
+use kube::client::AuthError;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::DirectConnectConnection;
+use directconnect_core::text;
 
 /// A resource as the watch brings it: whole, or what is wrong with it. A malformed one does not stop the others.
 pub type Watched = DeserializeGuard<DirectConnectConnection>;
@@ -19,10 +21,74 @@ pub type Watched = DeserializeGuard<DirectConnectConnection>;
 /// Reference to a resource.
 pub type Reference = ObjectRef<Watched>;
 
-/// What went wrong with a request to the API server, in its own words: kube would add the whole answer to them.
+/// What went wrong with a request to the API server, with all that caused it.
+///
+/// Of an answer, its own words alone: kube would add the whole of it to them. What kube was built without is told with what
+/// to do instead: a proxy of that kind, or a way to log in, comes from the kubeconfig.
 pub fn words(error: &kube::Error) -> String {
-    match error {
+    let words = match error {
         kube::Error::Api(answer) => answer.to_string(),
-        other => other.to_string(),
+        kube::Error::ProxyProtocolDisabled { proxy_url, .. } | kube::Error::ProxyProtocolUnsupported { proxy_url } => {
+            let scheme = proxy_url.scheme_str().unwrap_or("no scheme");
+            format!(
+                "the API server's proxy is of a kind that is not supported ({scheme}): set proxy-url in the kubeconfig, or HTTPS_PROXY, to one that begins with http:// or https://, or add the API server to NO_PROXY"
+            )
+        }
+        kube::Error::Auth(refused @ AuthError::AuthExec(_)) => format!(
+            "{refused}: an auth-provider of the kubeconfig is not supported; use a token, a client certificate or an exec plugin (kubelogin, gke-gcloud-auth-plugin)"
+        ),
+        other => text::with_sources(other),
+    };
+    text::clean(&words)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use kube::Config;
+    use kube::config::{KubeConfigOptions, Kubeconfig};
+
+    use super::*;
+
+    /// What a client of this kubeconfig is refused with.
+    async fn refused(cluster: &str, user: &str) -> String {
+        let kubeconfig = format!(
+            "{{clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1', {cluster}}}}}], \
+             users: [{{name: u, user: {{{user}}}}}], contexts: [{{name: x, context: {{cluster: c, user: u}}}}], \
+             current-context: x}}"
+        );
+        let kubeconfig = Kubeconfig::from_yaml(&kubeconfig).expect("it is a kubeconfig");
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.expect("what is in it is well-formed");
+        words(&kube::Client::try_from(config).err().expect("it is not supported"))
+    }
+
+    #[tokio::test]
+    async fn what_a_kubeconfig_asks_for_and_cannot_have_is_told_with_what_to_do() {
+        let socks = refused("proxy-url: 'socks5://user:word@127.0.0.1:1'", "token: t").await;
+        assert!(socks.contains("(socks5)") && socks.contains("http://"), "{socks}");
+        assert!(!socks.contains("word"), "a password is not told: {socks}");
+        let ftp = refused("proxy-url: 'ftp://127.0.0.1:1'", "token: t").await;
+        assert!(ftp.contains("(ftp)") && ftp.contains("http://"), "{ftp}");
+        for name in ["azure", "openstack"] {
+            let provider = refused("", &format!("auth-provider: {{name: {name}, config: {{}}}}")).await;
+            for part in [name, "auth-provider", "not supported", "exec plugin"] {
+                assert!(provider.contains(part), "{part}: {provider}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_cannot_be_reached_is_told_with_what_caused_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("it listens");
+        drop(listener);
+        let config = Config::new(format!("http://{address}").parse().expect("it is a URL"));
+        let client = kube::Client::try_from(config).expect("a client can be made");
+        let error = client.apiserver_version().await.expect_err("nobody listens there");
+        assert!(error.source().is_some());
+        let said = words(&error);
+        assert!(said.contains("onnection refused"), "{said}");
     }
 }

@@ -1,6 +1,9 @@
 //! What is typed wrong: one clear line on standard error, and exit 2.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use test_support::operator_binary;
 
@@ -85,6 +88,47 @@ fn a_wrong_value_in_the_environment_is_told_the_same_way() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_unset() {
+    let variables: Vec<String> = flags().into_values().collect();
+    assert_eq!(variables.len(), WRONG.len());
+    // Levels are read once all flags are, so whoever gets to them has taken the flags.
+    let told = |empty: &[&str]| {
+        let environment = empty.iter().map(|variable| (*variable, "")).chain([("RUST_LOG", "nonsense")]);
+        assert_told(&run(&["run"], &environment.collect::<Vec<_>>()), &["RUST_LOG", "\"nonsense\""]);
+    };
+    for variable in &variables {
+        told(&[variable]);
+    }
+    told(&variables.iter().map(String::as_str).collect::<Vec<_>>());
+    told(&[]);
+}
+
+#[test]
+fn a_level_that_is_none_is_one_line_and_silences_nothing() {
+    for levels in ["warning", "info,directconnect_operator=verbose", "kube"] {
+        assert_told(&run(&["run"], &[("RUST_LOG", levels)]), &["RUST_LOG", "error, warn, info, debug, trace"]);
+    }
+}
+
+#[test]
+fn a_bundle_of_cas_that_cannot_be_used_is_one_line_that_names_it() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (bundle, says) in [(here.join("nowhere.pem"), "cannot be read"), (here.join("LICENSE"), "no certificate")] {
+        let bundle = bundle.to_string_lossy();
+        assert_told(&run(&["run"], &[("AWS_CA_BUNDLE", &bundle)]), &["AWS_CA_BUNDLE", &bundle, says]);
+    }
+}
+
+#[test]
+fn a_credential_that_is_not_text_is_one_line_that_names_it_and_does_not_show_it() {
+    let mut command = Command::new(operator_binary());
+    let secret = OsStr::from_bytes(b"wJalrXUtnFEMI\xff");
+    let told = command.arg("run").env_clear().env("AWS_SECRET_ACCESS_KEY", secret).output().expect("it starts");
+    assert_told(&told, &["AWS_SECRET_ACCESS_KEY", "UTF-8"]);
+    assert!(!String::from_utf8_lossy(&told.stderr).contains("wJalrXUtnFEMI"));
+}
+
+#[test]
 fn what_nobody_has_heard_of_is_one_line_that_names_it() {
     let wrong: &[(&[&str], &[&str])] = &[
         (&["run", "--pol-interval=1s"], &["'--pol-interval'", "'--poll-interval'"]),
@@ -120,4 +164,31 @@ fn without_a_cluster_it_says_so_and_ends() {
     assert_eq!(told.status.code(), Some(1), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains("KUBECONFIG"), "{stderr}");
+}
+
+/// A kubeconfig of a test's own.
+fn kubeconfig(name: &str, cluster: &str, user: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.kubeconfig", std::process::id()));
+    let text = format!(
+        "{{apiVersion: v1, kind: Config, current-context: x, contexts: [{{name: x, context: {{cluster: c, user: u}}}}], \
+         clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1', {cluster}}}}}], \
+         users: [{{name: u, user: {{{user}}}}}]}}"
+    );
+    std::fs::write(&path, text).expect("the folder is of this build");
+    path
+}
+
+#[test]
+fn a_kubeconfig_that_asks_for_what_is_not_supported_is_one_line_that_says_what() {
+    for (name, cluster, user) in [
+        ("socks5", "proxy-url: 'socks5://127.0.0.1:1'", "token: t"),
+        ("azure", "", "auth-provider: {name: azure, config: {}}"),
+    ] {
+        let path = kubeconfig(name, cluster, user);
+        let told = run(&["run"], &[("HTTP_ADDRESS", "127.0.0.1:0"), ("KUBECONFIG", &path.to_string_lossy())]);
+        let stderr = String::from_utf8_lossy(&told.stderr);
+        assert_eq!(told.status.code(), Some(1), "{stderr}");
+        assert!(stderr.lines().count() == 1 && stderr.contains(name), "{stderr}");
+        std::fs::remove_file(path).expect("it was written");
+    }
 }

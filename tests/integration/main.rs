@@ -31,3 +31,4 @@ mod rename;
 mod rights;
 mod trust;
 mod unmanaged;
+mod unreachable;
