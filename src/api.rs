@@ -134,14 +134,17 @@ pub struct DirectConnectConnectionSpec {
     )]
     pub region: Option<String>,
 
-    /// Name that the connection is to have in AWS, 1 to 200 characters. Unset: the name is not managed.
+    /// Name that the connection is to have in AWS, 1 to 200 characters, no blank at either end. Unset: the name is not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 200))]
     #[x_kube(
         validation = Rule::new("size(self) >= 1")
             .message("spec.connectionName must have 1 to 200 characters; leave it out to keep the name that the connection has"),
         validation = Rule::new("!self.matches('[[:cntrl:]\\u0080-\\u009f]')")
-            .message("spec.connectionName must not contain control characters such as line breaks or tabs")
+            .message("spec.connectionName must not contain control characters such as line breaks or tabs"),
+        // Unicode white space is `Z` and some control characters. What AWS trims would be a difference for ever.
+        validation = Rule::new("!self.matches(r'^\\p{Z}|\\p{Z}$')")
+            .message("spec.connectionName must not begin or end with a blank: take the blanks at its ends away")
     )]
     pub connection_name: Option<String>,
 

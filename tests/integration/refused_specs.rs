@@ -26,6 +26,7 @@ async fn a_bad_spec_is_refused_with_the_field_and_what_to_do() {
     let id = "dxcon- and eight or more lower-case letters or digits";
     let region = "an AWS region, such as eu-central-1";
     let control = "must not contain control characters";
+    let blank = "must not begin or end with a blank: take the blanks at its ends away";
     let bad: &[(&str, Value, &str)] = &[
         ("connectionId", "".into(), id),
         ("connectionId", "foobar".into(), id),
@@ -52,6 +53,17 @@ async fn a_bad_spec_is_refused_with_the_field_and_what_to_do() {
         ("connectionName", "delete\u{7f}".into(), control),
         ("connectionName", "next\u{85}line".into(), control),
         ("connectionName", "last\u{9f}".into(), control),
+        ("connectionName", " name".into(), blank),
+        ("connectionName", "name ".into(), blank),
+        ("connectionName", " ".into(), blank),
+        ("connectionName", "\u{a0}name".into(), blank),
+        ("connectionName", "name\u{1680}".into(), blank),
+        ("connectionName", "name\u{2003}".into(), blank),
+        ("connectionName", "\u{2028}name".into(), blank),
+        ("connectionName", "name\u{2029}".into(), blank),
+        ("connectionName", "\u{202f}name".into(), blank),
+        ("connectionName", "name\u{205f}".into(), blank),
+        ("connectionName", "線\u{3000}".into(), blank),
         ("encryptionMode", "must-encrypt".into(), "\"no_encrypt\", \"should_encrypt\", \"must_encrypt\""),
         ("encryptionMode", "unknown".into(), "\"no_encrypt\", \"should_encrypt\", \"must_encrypt\""),
         ("encryptionTransition", "Fast".into(), "\"Guarded\", \"Immediate\""),
@@ -80,7 +92,7 @@ async fn what_is_unusual_and_right_is_accepted() {
         ("sovereign-region", "region", "eusc-de-east-1".to_owned()),
         ("shortest-name", "connectionName", "x".to_owned()),
         ("longest-name", "connectionName", "線".repeat(200)),
-        ("spaced-name", "connectionName", " a  name: \"with\" \\ 'marks' \u{a0}ü 🛰 ".to_owned()),
+        ("spaced-name", "connectionName", "a  name: \"with\" \\ 'marks' \u{a0}ü 🛰".to_owned()),
         ("a-must", "encryptionMode", "must_encrypt".to_owned()),
     ];
     let world = without_operator().await;
