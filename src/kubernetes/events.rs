@@ -15,11 +15,14 @@ use super::status::{condition, truth};
 use crate::api::DirectConnectConnectionStatus;
 use directconnect_core::conditions::{Kind, Reason};
 use directconnect_core::desired::EncryptionMode;
+use directconnect_core::fault::Fault;
 use directconnect_core::history::Change;
 use directconnect_core::text;
 
 /// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
 const NOTE_LIMIT: usize = 1024;
+/// An update that failed.
+const UPDATE_FAILED: &str = "UpdateFailed";
 /// How long after it was told last the same news counts one event up, and makes none of its own. The recorder forgets an
 /// event after as long.
 const SERIES: Duration = Duration::from_mins(6);
@@ -74,6 +77,16 @@ pub fn drifted(what: &str) -> News {
 
 /// What changed from one status to the next.
 pub fn transitions(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<News> {
+    transitions_with(before, after, None)
+}
+
+/// What changed from one status to the next, where an update that was made between them `failed`: AWS's id of that request
+/// is told too. Status does not have it, since it changes with every try.
+pub fn transitions_with(
+    before: &DirectConnectConnectionStatus,
+    after: &DirectConnectConnectionStatus,
+    failed: Option<&Fault>,
+) -> Vec<News> {
     let mut news = Vec::new();
     for (kind, up, down) in [(Kind::LinkUp, "LinkUp", "LinkDown"), (Kind::Encrypted, "EncryptionUp", "EncryptionDown")]
     {
@@ -91,9 +104,19 @@ pub fn transitions(before: &DirectConnectConnectionStatus, after: &DirectConnect
         && reason(before).is_none_or(|(earlier, _)| earlier != now)
         && let Some(event) = event_of(&now, after)
     {
-        news.push(News::warning(event, message));
+        let request_id = failed.filter(|_| event == UPDATE_FAILED).and_then(|fault| fault.request_id.as_deref());
+        news.push(News::warning(event, with_request(&message, request_id)));
     }
     news
+}
+
+/// A note that has the request id whole, however long the words are.
+fn with_request(words: &str, request_id: Option<&str>) -> String {
+    let Some(request) = request_id.map(|id| format!(" (request {id})")) else {
+        return words.to_owned();
+    };
+    let room = NOTE_LIMIT.saturating_sub(request.len());
+    format!("{}{request}", text::cut_bytes(words, room))
 }
 
 /// The event that a reason of `Ready` makes when it is new.
@@ -118,7 +141,7 @@ fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'st
     } else if with_update
         && is(&[Reason::RequestRejected, Reason::AccessDenied, Reason::CredentialsInvalid, Reason::AwsUnavailable])
     {
-        Some("UpdateFailed")
+        Some(UPDATE_FAILED)
     } else {
         None
     }
@@ -183,5 +206,62 @@ impl Teller {
         let (first, last) = told.entry(news).or_insert_with(|| (now.clone(), Instant::now()));
         *last = Instant::now();
         first.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+    use crate::api::DriftStatus;
+    use directconnect_core::fault::{FaultKind, UPDATE};
+
+    /// A status with something to change, and this reason and message.
+    fn status(reason: Reason, message: &str) -> DirectConnectConnectionStatus {
+        let ready = Condition {
+            type_: "Ready".to_owned(),
+            status: "False".to_owned(),
+            reason: reason.as_str().to_owned(),
+            message: message.to_owned(),
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            observed_generation: Some(1),
+        };
+        DirectConnectConnectionStatus {
+            conditions: vec![ready],
+            drift: vec![DriftStatus::default()],
+            ..DirectConnectConnectionStatus::default()
+        }
+    }
+
+    fn fault(request_id: &str) -> Fault {
+        Fault { request_id: Some(request_id.to_owned()), ..Fault::new(FaultKind::Rejected, UPDATE, "Bad name.") }
+    }
+
+    #[test]
+    fn a_refused_update_is_told_once_with_the_words_and_the_request_id_of_aws() {
+        let (before, after) = (status(Reason::Updating, ""), status(Reason::RequestRejected, "AWS says: Bad name"));
+        let told = transitions_with(&before, &after, Some(&fault("5b8cf2b7")));
+        assert_eq!(told, [News::warning("UpdateFailed", "AWS says: Bad name (request 5b8cf2b7)")]);
+        assert_eq!(transitions_with(&after, &after, Some(&fault("another try"))), [], "one a transition");
+        let lost = transitions_with(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
+        assert_eq!(lost, [News::warning("UpdateFailed", "AWS says: Bad name")]);
+        assert_eq!(transitions(&before, &after), lost);
+    }
+
+    #[test]
+    fn the_request_id_is_whole_however_long_the_words_are() {
+        let after = status(Reason::RequestRejected, &"ü".repeat(2000));
+        let told = transitions_with(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
+        let note = &told[0].note;
+        assert!(note.ends_with("ü (request 5b8cf2b7)") && (1000..=NOTE_LIMIT).contains(&note.len()), "{note}");
+    }
+
+    #[test]
+    fn what_is_no_failed_update_has_no_request_id() {
+        let after = status(Reason::NoMacSecKey, "No key");
+        let told = transitions_with(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
+        assert_eq!(told, [News::warning("Blocked", "No key")]);
     }
 }
