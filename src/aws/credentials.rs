@@ -1,7 +1,7 @@
 //! Credentials: whether a source that gives none is down or set wrong, and whether what it gives can be sent at all.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::panic::AssertUnwindSafe;
 
 use aws_config::imds::client::error::{ImdsError, TokenError};
@@ -41,8 +41,23 @@ impl fmt::Display for NoCredentials {
 
 impl From<&CredentialsError> for NoCredentials {
     fn from(error: &CredentialsError) -> Self {
-        Self { kind: kind(error), message: text::clean(&text::with_sources(error)) }
+        Self { kind: kind(error), message: text::clean(&words(error)) }
     }
+}
+
+/// Variables that name a file which a source reads.
+const FILES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+
+/// What a source says, and of a file that it cannot read which one: the SDK keeps that to itself.
+pub(super) fn words(error: &CredentialsError) -> String {
+    let mut words = text::with_sources(error);
+    if error.source().is_some_and(<dyn Error>::is::<std::io::Error>) {
+        let files = FILES.into_iter().filter_map(|variable| Some((variable, std::env::var_os(variable)?)));
+        for (variable, file) in files.filter(|(_, file)| std::fs::File::open(file).is_err()) {
+            let _ = write!(words, " ({variable} is {})", file.display());
+        }
+    }
+    words
 }
 
 /// What kind of fault it is that a source gave no credentials.

@@ -96,7 +96,7 @@ fn unreadable<E: Modelled>(call: Call, status: u16, error: &CallError<E>) -> Fau
 fn unsent<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
     if let Some(credentials) = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
         let kind = credentials::kind(credentials);
-        return Fault::new(kind, call.operation(), &text::with_sources(credentials));
+        return Fault::new(kind, call.operation(), &credentials::words(credentials));
     }
     let mut words = text::with_sources(error);
     // The one cause of all these that is a setting of the operator.

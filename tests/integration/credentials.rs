@@ -194,6 +194,19 @@ async fn a_container_endpoint_that_is_in_trouble_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_token_that_cannot_be_read_is_told_by_the_name_of_its_file() {
+    let world = world(|operator| {
+        operator
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+            .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
+    })
+    .await;
+    let line = world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+    let message = line.condition("Stalled").expect("it is there").message;
+    assert!(message.contains("AWS_WEB_IDENTITY_TOKEN_FILE is /nonexistent/token"), "{message}");
+}
+
+#[tokio::test]
 async fn a_line_break_in_a_credential_is_told_by_name_and_ends_nothing() {
     for (variable, value) in
         [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE\n"), ("AWS_SECRET_ACCESS_KEY", "wJalr\nXUtnFEMI")]
