@@ -1,18 +1,22 @@
-//! The way to AWS of one account and region: calls go one after another at the pace that AWS bears, what people asked
-//! for before what only repairs drift.
+//! Every call to AWS with one set of credentials in one region passes here: at the pace that AWS bears, an update that has
+//! its read before everything else, and what people asked for before repairs.
+//!
+//! The gate has no task of its own. Of those who wait, the first keeps the time and lets itself in; whoever leaves, let in
+//! or given up, wakes the one who is the first then.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use directconnect_core::clock::Moment;
 use directconnect_core::fault::{Fault, FaultKind};
-use directconnect_core::limiter::Limiter;
+use directconnect_core::limiter::{Limiter, MAX_IN_FLIGHT};
 
-/// Who goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who goes first. Of equals, it is who came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// An update whose fresh read has been made: waiting would make the read stale and cost another one.
     Finish,
@@ -22,88 +26,327 @@ pub enum Urgency {
     Low,
 }
 
-#[derive(Default)]
-struct Queue {
-    limiter: Limiter,
-    /// Who waits, by urgency.
-    waiting: [VecDeque<oneshot::Sender<()>>; 3],
-}
+/// No call of this region is made any more: no resource needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no resource needs the region any more, so nothing is asked of it")]
+pub struct Closed;
 
 /// Lets calls through at the pace of its limiter.
 pub(super) struct Gate {
-    queue: Mutex<Queue>,
-    arrived: Notify,
+    state: Mutex<State>,
     clock: Clock,
+}
+
+#[derive(Default)]
+struct State {
+    limiter: Limiter,
+    in_flight: usize,
+    closed: bool,
+    /// How many have come so far: what orders equals.
+    arrivals: u64,
+    /// Who waits, the next one first.
+    waiting: BTreeMap<Key, Arc<Notify>>,
+}
+
+type Key = (Urgency, u64);
+
+/// What one who waits is to do.
+enum Step {
+    Go(Moment),
+    Closed,
+    /// Look again after this long, or when woken.
+    Wait(Duration),
+    /// Look again when woken.
+    Behind,
 }
 
 impl Gate {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { queue: Mutex::default(), arrived: Notify::new(), clock }
+        Self { state: Mutex::default(), clock }
     }
 
-    /// Waits for its turn to call.
-    pub(super) async fn enter(&self, urgency: Urgency) {
-        let (open, opened) = oneshot::channel();
-        {
-            let mut queue = self.queue();
-            let [finish, high, low] = &mut queue.waiting;
-            match urgency {
-                Urgency::Finish => finish.push_back(open),
-                Urgency::High => high.push_back(open),
-                Urgency::Low => low.push_back(open),
-            }
-        }
-        self.arrived.notify_one();
-        // The gate ends only with its region, and then nobody waits for what would have come.
-        let _ = opened.await;
-    }
-
-    /// Learns from the outcome of a call.
-    pub(super) fn learn<T>(&self, outcome: &Result<T, Fault>, dice: f64) {
-        let mut queue = self.queue();
-        match outcome {
-            Err(fault) if fault.kind == FaultKind::Throttled => queue.limiter.throttled(self.clock.now(), dice),
-            _ => queue.limiter.answered(),
-        }
-    }
-
-    /// Opens for one after another, for ever.
-    pub(super) async fn run(&self) {
+    /// Waits until a call may be made, for as long as it takes or until the gate is closed. The call counts as under way
+    /// for as long as what is returned lives.
+    pub(super) async fn acquire(&self, urgency: Urgency) -> Result<Call<'_>, Closed> {
+        let waiter = Waiter::join(self, urgency);
         loop {
-            let Some(wait) = self.open_one() else {
-                self.arrived.notified().await;
-                continue;
-            };
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
+            match self.step(&waiter) {
+                Step::Go(sent) => return Ok(Call { gate: self, sent }),
+                Step::Closed => return Err(Closed),
+                // Woken or out of time: either way it looks again.
+                Step::Wait(wait) => drop(tokio::time::timeout(wait, waiter.woken.notified()).await),
+                Step::Behind => waiter.woken.notified().await,
             }
         }
     }
 
-    /// Lets the next one through and says zero, or how long it has still to wait; `None` when nobody waits.
-    fn open_one(&self) -> Option<Duration> {
-        let now = self.clock.now();
-        let mut queue = self.queue();
-        for waiting in &mut queue.waiting {
-            waiting.retain(|one| !one.is_closed());
-        }
-        if queue.waiting.iter().all(VecDeque::is_empty) {
-            return None;
-        }
-        let ready = queue.limiter.ready_at();
-        if now < ready {
-            return Some(ready.since(now));
-        }
-        if let Some(next) = queue.waiting.iter_mut().find_map(VecDeque::pop_front)
-            && next.send(()).is_ok()
-        {
-            queue.limiter.took(now);
-        }
-        Some(Duration::ZERO)
+    /// Lets nobody in any more, those who wait included.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting.values().for_each(|waiting| waiting.notify_one());
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn step(&self, waiter: &Waiter<'_>) -> Step {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if state.closed {
+            return Step::Closed;
+        }
+        let is_first = state.waiting.keys().next() == Some(&waiter.key);
+        if !is_first || state.in_flight >= MAX_IN_FLIGHT {
+            return Step::Behind;
+        }
+        let ready_at = state.limiter.ready_at();
+        if now < ready_at {
+            return Step::Wait(ready_at.since(now));
+        }
+        state.limiter.consumed(now);
+        state.in_flight += 1;
+        Step::Go(now)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves a pace and waiters behind, both of which are still good.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake_first(&self) {
+        if let Some(first) = self.waiting.values().next() {
+            first.notify_one();
+        }
+    }
+}
+
+/// One who waits. However it leaves, the next one looks whether it may go.
+struct Waiter<'a> {
+    gate: &'a Gate,
+    key: Key,
+    woken: Arc<Notify>,
+}
+
+impl<'a> Waiter<'a> {
+    fn join(gate: &'a Gate, urgency: Urgency) -> Self {
+        let woken = Arc::new(Notify::new());
+        let mut state = gate.state();
+        state.arrivals += 1;
+        let key = (urgency, state.arrivals);
+        state.waiting.insert(key, Arc::clone(&woken));
+        Self { gate, key, woken }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        state.waiting.remove(&self.key);
+        state.wake_first();
+    }
+}
+
+/// A call that may be made, or is under way.
+#[must_use = "the call is over when this is dropped"]
+pub struct Call<'a> {
+    gate: &'a Gate,
+    sent: Moment,
+}
+
+impl Call<'_> {
+    /// The call is over: the pace learns from how it went. `jitter` is a number from 0 to 1.
+    pub(super) fn record<T>(self, outcome: &Result<T, Fault>, jitter: f64) {
+        let now = self.gate.clock.now();
+        let limiter = &mut self.gate.state().limiter;
+        match outcome.as_ref().map_err(|fault| fault.kind) {
+            Err(FaultKind::Throttled) => limiter.throttled(self.sent, now, jitter),
+            Ok(_) | Err(FaultKind::NotFound | FaultKind::AccessDenied | FaultKind::Rejected) => limiter.answered(now),
+            // No answer, or that of a server in trouble, says nothing of what AWS bears.
+            Err(FaultKind::Unavailable | FaultKind::CredentialsInvalid) => {}
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut state = self.gate.state();
+        state.in_flight -= 1;
+        // The pace may have changed, too.
+        state.wake_first();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use futures::future::join_all;
+    use std::pin::pin;
+    use tokio::time::Instant;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn throttled() -> Result<(), Fault> {
+        Err(Fault::new(FaultKind::Throttled, "DescribeConnections", "slow down"))
+    }
+
+    /// A gate that AWS has throttled: five calls a second, the first of them 200 ms from now.
+    async fn limited() -> Gate {
+        let gate = Gate::new(Clock::start());
+        gate.acquire(Urgency::High).await.unwrap().record(&throttled(), 0.0);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        gate
+    }
+
+    /// Passes and says so.
+    async fn pass<'a>(gate: &Gate, urgency: Urgency, name: &'a str, log: &Mutex<Vec<&'a str>>) {
+        let call = gate.acquire(urgency).await;
+        log.lock().unwrap().push(if call.is_ok() { name } else { "closed" });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_hundred_calls_wait_for_nothing_but_each_other_until_aws_throttles() {
+        let gate = Gate::new(Clock::start());
+        let (start, most) = (Instant::now(), Mutex::new((0, 0)));
+        join_all((0..200).map(|_| async {
+            let call = gate.acquire(Urgency::High).await.unwrap();
+            {
+                let mut most = most.lock().unwrap();
+                most.0 += 1;
+                most.1 = most.0.max(most.1);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            most.lock().unwrap().0 -= 1;
+            call.record(&Ok::<_, Fault>(()), 0.0);
+        }))
+        .await;
+        assert_eq!(most.lock().unwrap().1, MAX_IN_FLIGHT);
+        let rounds = u32::try_from(200_usize.div_ceil(MAX_IN_FLIGHT)).unwrap();
+        assert!(start.elapsed() < Duration::from_millis(52) * rounds, "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn updates_after_their_read_go_first_then_people_and_polls_then_repairs() {
+        let gate = limited().await;
+        let log = Mutex::default();
+        tokio::join!(
+            pass(&gate, Urgency::Low, "repair 1", &log),
+            pass(&gate, Urgency::High, "person 1", &log),
+            pass(&gate, Urgency::Low, "repair 2", &log),
+            pass(&gate, Urgency::High, "person 2", &log),
+            pass(&gate, Urgency::Finish, "update 1", &log),
+            pass(&gate, Urgency::Finish, "update 2", &log),
+        );
+        let expected = ["update 1", "update 2", "person 1", "person 2", "repair 1", "repair 2"];
+        assert_eq!(log.into_inner().unwrap(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_throttle_calls_are_spaced() {
+        let gate = limited().await;
+        let start = Instant::now();
+        let log = Mutex::default();
+        join_all((0..10).map(|_| pass(&gate, Urgency::High, "", &log))).await;
+        let took = start.elapsed().as_millis();
+        assert!((1990..2010).contains(&took), "ten calls at five a second: {took} ms");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_that_were_under_way_together_and_are_throttled_one_after_another_count_once() {
+        let gate = Gate::new(Clock::start());
+        for call in join_all((0..MAX_IN_FLIGHT).map(|_| gate.acquire(Urgency::High))).await {
+            tokio::time::advance(Duration::from_millis(10)).await;
+            call.unwrap().record(&throttled(), 0.0);
+        }
+        let start = Instant::now();
+        drop(gate.acquire(Urgency::High).await);
+        assert!(start.elapsed() <= Duration::from_millis(200), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_aws_served_raises_the_pace() {
+        let served = [FaultKind::NotFound, FaultKind::AccessDenied, FaultKind::Rejected];
+        let not_served = [FaultKind::Unavailable, FaultKind::CredentialsInvalid];
+        let kinds = served.map(|kind| (kind, true)).into_iter().chain(not_served.map(|kind| (kind, false)));
+        for (kind, raises) in kinds {
+            let gate = limited().await;
+            // The next call is due in 199 ms, and sooner with a higher pace.
+            for _ in 0..50 {
+                let outcome = Err::<(), _>(Fault::new(kind, "DescribeConnections", ""));
+                gate.state().in_flight += 1;
+                Call { gate: &gate, sent: gate.clock.now() }.record(&outcome, 0.0);
+            }
+            let start = Instant::now();
+            drop(gate.acquire(Urgency::High).await);
+            assert_eq!(start.elapsed() < Duration::from_millis(150), raises, "{kind:?}: {:?}", start.elapsed());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_gate_lets_everyone_out_who_waits_for_the_pace_for_an_answer_or_comes_later() {
+        let gate = limited().await;
+        {
+            let mut first = pin!(gate.acquire(Urgency::High));
+            let mut behind = pin!(gate.acquire(Urgency::Low));
+            assert!(first.as_mut().now_or_never().is_none() && behind.as_mut().now_or_never().is_none());
+            gate.close();
+            // Out of turn, too.
+            assert_eq!(behind.as_mut().now_or_never().map(Result::err), Some(Some(Closed)));
+            assert_eq!(first.as_mut().now_or_never().map(Result::err), Some(Some(Closed)));
+            assert_eq!(gate.acquire(Urgency::Finish).now_or_never().map(Result::err), Some(Some(Closed)));
+        }
+        let gate = Gate::new(Clock::start());
+        let under_way = join_all((0..MAX_IN_FLIGHT).map(|_| gate.acquire(Urgency::High))).await;
+        let log = Mutex::default();
+        let start = Instant::now();
+        tokio::join!(pass(&gate, Urgency::High, "", &log), async { gate.close() });
+        assert_eq!((log.into_inner().unwrap(), start.elapsed()), (vec!["closed"], Duration::ZERO));
+        drop(under_way);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_gives_up_is_not_waited_for() {
+        // The first who waits keeps the time; or it has been woken and does not live to go.
+        for woken in [false, true] {
+            let gate = limited().await;
+            let mut gives_up = Box::pin(gate.acquire(Urgency::High));
+            assert!(gives_up.as_mut().now_or_never().is_none());
+            let log = Mutex::default();
+            let gives_up = async {
+                if woken {
+                    gate.state().wake_first();
+                }
+                drop(gives_up);
+            };
+            let start = Instant::now();
+            tokio::join!(pass(&gate, Urgency::Low, "next", &log), gives_up);
+            assert!(start.elapsed() <= SECOND, "{:?}", start.elapsed());
+            assert_eq!(log.into_inner().unwrap(), ["next"]);
+            assert!(gate.state().waiting.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_makes_room_for_the_next() {
+        let gate = Gate::new(Clock::start());
+        let mut under_way = join_all((0..MAX_IN_FLIGHT).map(|_| gate.acquire(Urgency::High))).await;
+        let mut next = pin!(gate.acquire(Urgency::High));
+        assert!(next.as_mut().now_or_never().is_none());
+        let given_up = under_way.pop();
+        let (went, ()) = tokio::join!(tokio::time::timeout(SECOND, next), async { drop(given_up) });
+        assert!(matches!(went, Ok(Ok(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_comes_later_but_is_more_urgent_leaves_no_one_behind() {
+        let gate = limited().await;
+        let log = Mutex::default();
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            pass(&gate, Urgency::Finish, "update", &log).await;
+        };
+        let both = async { tokio::join!(pass(&gate, Urgency::Low, "repair", &log), late) };
+        tokio::time::timeout(SECOND, both).await.expect("both go");
+        assert_eq!(*log.lock().unwrap(), ["update", "repair"]);
     }
 }

@@ -30,8 +30,7 @@ use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 
-pub use credentials::NoCredentials;
-pub use gate::Urgency;
+pub use gate::{Call, Closed, Urgency};
 pub use region::{Line, Region};
 pub use regions::{Regions, Woken};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, info, warn};
 
-use super::gate::{Gate, Urgency};
+use super::gate::{Call, Closed, Gate, Urgency};
 use super::regions::Woken;
 use super::{Client, Identified, MOST_PAGES, Updated};
 use crate::clock::{Clock, dice};
@@ -107,13 +107,18 @@ impl Region {
         Arc::clone(locks.entry(id.to_owned()).or_default())
     }
 
+    /// Lets everyone out who waits for a call, and nobody in any more.
+    pub(super) fn close(&self) {
+        self.gate.close();
+    }
+
     /// Reads one connection by itself and remembers what AWS shows.
-    pub async fn read(&self, id: &str, urgency: Urgency) -> Result<(), Fault> {
-        self.gate.enter(urgency).await;
+    pub async fn read(&self, id: &str, urgency: Urgency) -> Result<Result<(), Fault>, Closed> {
+        let call = self.gate.acquire(urgency).await?;
         let began = self.clock.now();
         let outcome = self.client.connection(id).await;
-        self.gate.learn(&outcome, dice());
-        match outcome {
+        call.record(&outcome, dice());
+        Ok(match outcome {
             Ok(connection) => {
                 let look = Look { began, ended: self.clock.now(), by_id: true, connection };
                 self.take_in(id, |history| {
@@ -126,22 +131,22 @@ impl Region {
                 self.with_history(id, |history| history.read_failed(fault.clone(), now, interval, dice()));
                 Err(fault)
             }
-        }
+        })
     }
 
     /// Waits until an update may be sent, ahead of all that does not have its read yet.
-    pub async fn wait_to_update(&self) {
-        self.gate.enter(Urgency::Finish).await;
+    pub async fn wait_to_update(&self) -> Result<Call<'_>, Closed> {
+        self.gate.acquire(Urgency::Finish).await
     }
 
     /// Sends an update, of which nothing is done any more at `until`, and remembers how it went.
-    pub async fn update(&self, id: &str, change: Change, until: Moment) -> Result<Updated, Fault> {
-        let call = self.client.update(id, &change, until.since(self.clock.now()));
-        let outcome = self.clock.unless_past(until, call).await.unwrap_or_else(|| {
+    pub async fn update(&self, call: Call<'_>, id: &str, change: Change, until: Moment) -> Result<Updated, Fault> {
+        let update = self.client.update(id, &change, until.since(self.clock.now()));
+        let outcome = self.clock.unless_past(until, update).await.unwrap_or_else(|| {
             let words = "no answer before the lease ended";
             Err(Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, super::UPDATE, words) })
         });
-        self.gate.learn(&outcome, dice());
+        call.record(&outcome, dice());
         let (now, interval) = (self.clock.now(), self.settings.poll_interval);
         self.take_in(id, |history| match &outcome {
             Ok(updated) => history.answered(change, &updated.connection, now),
@@ -165,43 +170,41 @@ impl Region {
 
     /// Polls the whole account, for ever.
     pub(super) async fn run(&self) {
-        tokio::select! {
-            () = self.gate.run() => {}
-            () = self.poll_for_ever() => {}
-        }
-    }
-
-    async fn poll_for_ever(&self) {
         loop {
             let began = self.clock.now();
             let next = match self.poll().await {
-                Ok(connections) => {
+                Ok(Ok(connections)) => {
                     self.commit(began, connections);
                     began + jittered(self.settings.poll_interval)
                 }
-                Err(fault) => self.note(fault),
+                Ok(Err(fault)) => self.note(fault),
+                // Whoever closed it ends this task; a task that ends by itself would be taken for one that died.
+                Err(Closed) => std::future::pending().await,
             };
             self.clock.sleep_until(next).await;
         }
     }
 
     /// Every connection of the account. A round counts only when every page came.
-    async fn poll(&self) -> Result<Vec<Identified>, Fault> {
+    async fn poll(&self) -> Result<Result<Vec<Identified>, Fault>, Closed> {
         let mut connections = Vec::new();
         let mut token: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            self.gate.enter(Urgency::High).await;
+            let call = self.gate.acquire(Urgency::High).await?;
             let outcome = self.client.page(token.clone()).await;
-            self.gate.learn(&outcome, dice());
-            let (page, next) = outcome?;
+            call.record(&outcome, dice());
+            let (page, next) = match outcome {
+                Ok(page) => page,
+                Err(fault) => return Ok(Err(fault)),
+            };
             connections.extend(page);
             match next {
-                None => return Ok(connections),
+                None => return Ok(Ok(connections)),
                 next if next == token => break,
                 next => token = next,
             }
         }
-        Err(Fault::new(FaultKind::Unavailable, super::DESCRIBE, "AWS hands out pages without end"))
+        Ok(Err(Fault::new(FaultKind::Unavailable, super::DESCRIBE, "AWS hands out pages without end")))
     }
 
     /// Takes in a whole round and wakes whom it concerns.

@@ -64,7 +64,9 @@ impl Regions {
                 if !keep {
                     info!(region = %name, "no resource needs the region any more; polling ends");
                     handle.abort();
-                    self.polled().remove(name);
+                    if let Some(region) = self.polled().remove(name) {
+                        region.close();
+                    }
                     self.metrics.forget_region(name);
                 }
                 keep

@@ -160,7 +160,7 @@ impl<'a> Pass<'a> {
                 }
                 Step::Read => {
                     // A failure is in the history, and the next decision knows what to make of it.
-                    let read = region.read(id, self.urgency(desired)).await;
+                    let Ok(read) = region.read(id, self.urgency(desired)).await else { break };
                     debug!(object = %self.name(), %id, ok = read.is_ok(), "read by id");
                 }
                 Step::Update(change) => self.update(desired, &region, &plan, change).await?,

@@ -26,7 +26,7 @@ impl Pass<'_> {
     ) -> Result<(), PassError> {
         let operator = self.operator;
         let id = &desired.key.id;
-        region.wait_to_update().await;
+        let Ok(call) = region.wait_to_update().await else { return Ok(()) };
         // The wait may have made the read old, and another connection may have taken the turn.
         let again = self.decide(desired, region, None);
         if again.step != plan.step || !self.take_turn(desired, region, change) {
@@ -68,7 +68,7 @@ impl Pass<'_> {
         let Some(until) = operator.leadership.until().filter(|_| permit.is_ok()) else {
             return Err(PassError::NotLeading { object: self.name() });
         };
-        match region.update(id, change.clone(), until).await {
+        match region.update(call, id, change.clone(), until).await {
             Ok(updated) => {
                 let request_id = updated.request_id;
                 info!(

@@ -20,7 +20,7 @@ fn sources(folder: &Path, into: &mut String) {
 #[test]
 fn every_test_that_the_documents_name_exists() {
     let mut code = String::new();
-    for folder in ["src", "tests"] {
+    for folder in ["crates", "src", "tests"] {
         sources(&repository(folder), &mut code);
     }
     for document in ["docs/reliability.md", "docs/security.md"] {

@@ -1,7 +1,7 @@
 //! Many resources in an account that AWS throttles.
 
 use crate::log::{is_by_id, numbered};
-use direct_connect_simulator::{Connection, Fault, FaultKind, Throttle};
+use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Throttle};
 use std::time::Duration;
 use test_support::{REGION, World, connection, wait};
 
@@ -11,7 +11,7 @@ const MOST_A_SECOND: usize = 40;
 
 #[tokio::test]
 async fn many_that_are_throttled_come_through_with_few_calls_more_than_needed_and_not_in_step() {
-    // As many passes at once as there are resources: what spreads their calls is the pace alone.
+    // As many passes at once as there are resources: what keeps their calls from coming all at once is the gate alone.
     let mut world =
         World::builder().flag("--concurrency", "256").flag("--poll-interval", "10s").without_operator().build().await;
     world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 15, per_second: 15.0 }));
@@ -48,4 +48,49 @@ async fn many_that_are_throttled_come_through_with_few_calls_more_than_needed_an
         .map(|(first, start)| times[first..].iter().take_while(|time| **time < start + 1000.0).count());
     let most = most.max().unwrap_or_default();
     assert!(most <= MOST_A_SECOND, "{most} calls within a second");
+}
+
+#[tokio::test]
+async fn passes_that_wait_for_the_pace_of_a_region_end_with_it_and_the_next_resources_are_served() {
+    const MANY: usize = 20;
+    let world = World::builder().flag("--poll-interval", "1s").build().await;
+    // Every few seconds a call: more passes than there are slots wait, with no hope of an end.
+    world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 2, per_second: 0.3 }));
+    for round in 0..3 {
+        if round == 2 {
+            world.aws.configure(|settings| settings.throttle = None);
+        }
+        let seen = world.aws.calls().len();
+        let name = |line| format!("line-{round}-{line}");
+        for line in 0..MANY {
+            let id = numbered(round * MANY + line);
+            world.aws.add(REGION, Connection::new(&id, "old"));
+            world.apply(connection(&name(line)).id(&id).name("new")).await;
+        }
+        if round == 2 {
+            for line in 0..MANY {
+                world.ready(&name(line)).await;
+            }
+            break;
+        }
+        wait::until(wait::SOON, "a read that AWS throttles", async || {
+            let calls = world.aws.calls();
+            calls.iter().skip(seen).any(|call| is_by_id(call) && call.outcome.code() == Some("ThrottlingException"))
+        })
+        .await;
+        for line in 0..MANY {
+            world.delete(&name(line)).await;
+        }
+        wait::until(wait::SOON, "polling to end", async || {
+            world.operator().logs().iter().filter(|line| line.contains("polling ends")).count() > round
+        })
+        .await;
+    }
+    let calls = world.aws.calls();
+    let read_in = |call: &Call| {
+        let id = call.parameter("connectionId").unwrap_or_default();
+        (0..3).find(|round| (0..MANY).any(|line| numbered(round * MANY + line) == id))
+    };
+    let rounds: Vec<usize> = calls.iter().filter_map(read_in).collect();
+    assert!(rounds.is_sorted(), "a pass went on for a resource that was deleted long before: {rounds:?}");
 }

@@ -1,98 +1,318 @@
-//! How fast AWS is called: found by trying.
+//! How fast AWS is called: full speed, and what it bears once it has throttled.
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use directconnect_core::limiter::Limiter;
+use directconnect_core::clock::Moment;
+use directconnect_core::limiter::{Limiter, MAX_IN_FLIGHT};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
-use crate::given::second;
+use crate::given::{second, seconds};
 
-/// How long the next call waits after one at `second(100)`.
-fn gap(limiter: &Limiter) -> Duration {
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Milliseconds between one call and the next where many wait.
+fn gap(limiter: &Limiter, now: Moment) -> u32 {
     let mut limiter = limiter.clone();
-    limiter.took(second(100));
-    limiter.ready_at().since(second(100))
+    let mut now = now;
+    for _ in 0..3 {
+        now = now.max(limiter.ready_at());
+        limiter.consumed(now);
+    }
+    u32::try_from(limiter.ready_at().since(now).as_millis()).expect("a wait of seconds")
+}
+
+/// Throttled for the first time at `second(100)`, without a pause.
+fn throttled_once() -> Limiter {
+    let mut limiter = Limiter::default();
+    limiter.throttled(second(99), second(100), 0.0);
+    limiter
 }
 
 #[test]
-fn the_first_call_goes_at_once_and_the_rest_at_a_steady_pace() {
+fn nothing_waits_before_the_first_throttle() {
     let mut limiter = Limiter::default();
-    assert!(limiter.ready_at() <= second(0));
-    assert_eq!(gap(&limiter), Duration::from_millis(100));
-    limiter.took(second(5));
-    assert_eq!(limiter.ready_at().since(second(5)), Duration::from_millis(100));
+    for _ in 0..1000 {
+        assert!(limiter.ready_at() <= second(5));
+        limiter.consumed(second(5));
+        limiter.answered(second(5));
+    }
 }
 
 #[test]
-fn a_throttle_takes_three_tenths_of_the_pace_down_to_a_floor() {
-    let mut limiter = Limiter::default();
-    for expected in [142, 204, 291, 416] {
-        limiter.throttled(second(1000), 0.0);
-        assert_eq!(gap(&limiter), Duration::from_millis(expected));
+fn the_first_throttle_halves_what_aws_served_in_a_second() {
+    // Answers in each second from the first on, and milliseconds between calls after a throttle at the end of the last.
+    let cases: [(&[u32], u32); 6] = [
+        (&[], 200),
+        (&[3], 200),
+        (&[40], 50),
+        (&[100, 50], 20),
+        (&[100, 0], 20),
+        // What was two seconds ago is no measure.
+        (&[100, 0, 0], 200),
+    ];
+    for (answers, expected) in cases {
+        let mut limiter = Limiter::default();
+        for (at, count) in (0..).zip(answers) {
+            (0..*count).for_each(|_| limiter.answered(second(100 + at)));
+        }
+        let now = second(100 + answers.len() as u64) - millis(10);
+        limiter.throttled(now, now, 0.0);
+        assert_eq!(gap(&limiter, now), expected, "{answers:?}");
     }
-    for _ in 0..20 {
-        limiter.throttled(second(1000), 0.0);
-    }
-    assert_eq!(gap(&limiter), Duration::from_secs(5));
-    limiter.answered();
-    assert_eq!(gap(&limiter), Duration::from_millis(4504), "0.2 + 0.02 + 0.2 * 0.01 calls a second");
 }
 
 #[test]
-fn good_answers_bring_the_pace_back_up_to_a_ceiling() {
-    let mut limiter = Limiter::default();
-    limiter.throttled(second(1), 0.0);
-    limiter.answered();
-    assert_eq!(gap(&limiter), Duration::from_millis(141), "7 + 0.02 + 7 * 0.01 calls a second");
-    for _ in 0..10_000 {
-        limiter.answered();
+fn each_throttle_halves_the_rate_down_to_a_floor() {
+    let mut limiter = throttled_once();
+    assert_eq!(gap(&limiter, second(100)), 200);
+    for (at, expected) in (101..).zip([400, 800, 1600, 3200, 5000, 5000]) {
+        limiter.throttled(second(at), second(at), 0.0);
+        assert_eq!(gap(&limiter, second(at)), expected);
     }
-    assert_eq!(gap(&limiter), Duration::from_millis(50));
+}
+
+#[test]
+fn no_call_goes_before_a_token_is_there_again() {
+    let limiter = throttled_once();
+    assert_eq!(limiter.ready_at().since(second(100)), millis(200), "the bucket is empty after a throttle");
+}
+
+#[test]
+fn each_answer_adds_a_little() {
+    // Answers, and milliseconds between calls after them, from 5 calls a second.
+    for (answers, expected) in [(1, 197), (10, 166), (100, 37), (200, 8)] {
+        let mut limiter = throttled_once();
+        for _ in 0..answers {
+            limiter.answered(second(100));
+        }
+        assert_eq!(gap(&limiter, second(100)), expected, "{answers}");
+    }
+}
+
+#[test]
+fn full_speed_returns_when_the_rate_has_grown_or_what_was_learned_is_old() {
+    let mut limiter = throttled_once();
+    for _ in 0..250 {
+        limiter.answered(second(101));
+    }
+    assert_eq!(gap(&limiter, second(101)), 0);
+
+    let limiter = throttled_once();
+    assert_eq!(gap(&limiter, second(399)), 200);
+    assert_eq!(gap(&limiter, second(400)), 0, "five minutes without a throttle");
+}
+
+#[test]
+fn a_quiet_time_saves_up_for_a_read_and_its_update_and_no_more() {
+    let mut limiter = throttled_once();
+    let now = second(200);
+    for _ in 0..2 {
+        assert!(limiter.ready_at() <= now);
+        limiter.consumed(now);
+    }
+    assert_eq!(limiter.ready_at().since(now), millis(200));
 }
 
 #[test]
 fn pauses_double_with_full_jitter_and_end_at_a_longest() {
     let mut limiter = Limiter::default();
+    // So fast that a token is there again before the shortest pause is over.
+    (0..398).for_each(|_| limiter.answered(second(100)));
+    let pause = |limiter: &Limiter, now: Moment, jitter: f64| {
+        let mut limiter = limiter.clone();
+        limiter.throttled(now, now, jitter);
+        limiter.ready_at().since(now)
+    };
+    let mut answered = limiter.clone();
     for (round, longest) in (0..).zip([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]) {
-        let now = second(1000 * (round + 1));
-        let mut half = limiter.clone();
-        half.throttled(now, 0.5);
-        assert_eq!(half.ready_at().since(now), Duration::from_millis(longest / 2));
-        limiter.throttled(now, 1.0);
-        assert_eq!(limiter.ready_at().since(now), Duration::from_millis(longest));
+        let now = second(100) + millis(round);
+        assert_eq!(pause(&limiter, now, 1.0), millis(longest));
+        assert_eq!(pause(&limiter, now, 0.5), millis(longest / 2));
+        assert_eq!(pause(&limiter, now, 9.0), millis(longest), "jitter is 1 at most");
+        limiter.throttled(now, now, 1.0);
     }
-    // One good answer, and pauses begin small again.
-    limiter.answered();
-    limiter.throttled(second(50_000), 9.0);
-    assert_eq!(limiter.ready_at().since(second(50_000)), Duration::from_millis(500), "a die shows 1 at most");
+    for now in [101, 102].map(second) {
+        answered.throttled(now, now, 1.0);
+    }
+    answered.answered(second(104));
+    assert_eq!(pause(&answered, second(104), 1.0), millis(500), "one answer, and pauses begin small again");
 }
 
 #[test]
 fn calls_that_were_under_way_together_count_as_one_throttle() {
     let mut limiter = Limiter::default();
-    limiter.throttled(second(10), 1.0);
-    let (pace, ready) = (gap(&limiter), limiter.ready_at());
-    for _ in 0..16 {
-        limiter.throttled(second(10), 1.0);
+    limiter.throttled(second(9), second(10), 1.0);
+    let (once, ready) = (gap(&limiter, second(10)), limiter.ready_at());
+    for _ in 0..MAX_IN_FLIGHT {
+        // Heard of long after, but sent before the throttle was known.
+        limiter.throttled(second(10), second(12), 1.0);
     }
-    assert_eq!((gap(&limiter), limiter.ready_at()), (pace, ready));
-    // At the end of the pause it counts again.
-    limiter.throttled(ready, 1.0);
-    assert_eq!((pace.as_millis(), gap(&limiter).as_millis()), (142, 204));
+    assert_eq!((gap(&limiter, second(10)), limiter.ready_at()), (once, ready));
+    // One that was sent since counts.
+    limiter.throttled(second(11), second(12), 0.0);
+    assert_eq!((once, gap(&limiter, second(12))), (200, 400));
+}
+
+/// AWS as it bears some calls a second after a first few.
+#[derive(Clone, Copy, Debug)]
+struct Aws {
+    rate: f64,
+    capacity: f64,
+    latency: u64,
+}
+
+/// When the answer comes, which resource the call is about, whether it is an update, when it was sent, whether AWS serves
+/// it.
+type UnderWay = (Moment, usize, bool, Moment, bool);
+
+/// What a change of many resources took.
+#[derive(Debug, Default)]
+struct Run {
+    calls: usize,
+    throttled: usize,
+    took: Duration,
+}
+
+/// Reads and then updates each of so many resources, `slots` of them at once, as the gate does: an update whose read was
+/// made goes first, and what is throttled comes again at once.
+fn change(resources: usize, slots: usize, aws: Aws, jitter: &[f64]) -> Run {
+    let mut jitter = jitter.iter().copied().cycle();
+    let mut die = || jitter.next().unwrap_or_default();
+    let (mut limiter, mut run) = (Limiter::default(), Run::default());
+    let (mut tokens, mut filled, mut now) = (aws.capacity, Moment::START, Moment::START);
+    let (mut updates, mut reads) = (VecDeque::new(), VecDeque::new());
+    let mut under_way: BinaryHeap<Reverse<UnderWay>> = BinaryHeap::new();
+    let (mut begun, mut done) = (0, 0);
+    while done < resources {
+        while begun < resources && begun < done + slots {
+            reads.push_back(begun);
+            begun += 1;
+        }
+        while under_way.len() < MAX_IN_FLIGHT && limiter.ready_at() <= now {
+            let update = updates.pop_front();
+            let Some(next) = update.or_else(|| reads.pop_front()) else { break };
+            limiter.consumed(now);
+            run.calls += 1;
+            tokens = (tokens + now.since(filled).as_secs_f64() * aws.rate).min(aws.capacity);
+            filled = now;
+            let served = tokens >= 1.0;
+            tokens -= if served { 1.0 } else { 0.0 };
+            run.throttled += usize::from(!served);
+            let latency = millis(aws.latency).mul_f64(0.5 + die());
+            under_way.push(Reverse((now + latency, next, update.is_some(), now, served)));
+        }
+        let answer = under_way.peek().map(|Reverse((at, ..))| *at);
+        let waits = under_way.len() < MAX_IN_FLIGHT && !(updates.is_empty() && reads.is_empty());
+        let may_go = waits.then(|| limiter.ready_at());
+        now = [answer, may_go].into_iter().flatten().min().expect("something is to happen").max(now);
+        while under_way.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+            let Some(Reverse((_, which, update, sent, served))) = under_way.pop() else { break };
+            match (served, update) {
+                (true, true) => done += 1,
+                (true, false) => updates.push_back(which),
+                (false, true) => updates.push_front(which),
+                (false, false) => reads.push_front(which),
+            }
+            if served { limiter.answered(now) } else { limiter.throttled(sent, now, die()) }
+        }
+    }
+    run.took = now.since(Moment::START);
+    run
+}
+
+fn any_jitter() -> impl Strategy<Value = Vec<f64>> {
+    vec(0.0..1.0, 97)
 }
 
 #[test]
-fn the_first_throttle_counts_whatever_was_under_way() {
-    let mut limiter = Limiter::default();
-    limiter.took(second(10));
-    limiter.throttled(second(10), 1.0);
-    assert_eq!((gap(&limiter).as_millis(), limiter.ready_at().since(second(10)).as_millis()), (142, 500));
+fn two_hundred_changes_take_as_long_as_aws_takes_to_answer() {
+    let aws = Aws { rate: 1.0, capacity: 400.0, latency: 50 };
+    let run = change(200, 16, aws, &[0.5]);
+    assert_eq!((run.calls, run.took), (400, millis(50) * 2 * 200_u32.div_ceil(16)));
 }
 
-#[test]
-fn a_throttle_never_brings_a_call_forward() {
-    let mut limiter = Limiter::default();
-    limiter.took(second(10));
-    let ready = limiter.ready_at();
-    limiter.throttled(second(10), 0.0);
-    assert_eq!(limiter.ready_at(), ready);
+proptest! {
+    /// Many resources at an AWS of any rate and burst: calls that are made for nothing are one in five at most.
+    #[test]
+    fn few_calls_more_than_needed_are_made_whatever_aws_bears(
+        rate in prop_oneof![0.5..2.0, 2.0..10.0, 10.0..50.0],
+        capacity in 1.0..100.0,
+        latency in 1_u64..500,
+        slots in 1_usize..256,
+        jitter in any_jitter(),
+    ) {
+        let aws = Aws { rate, capacity, latency };
+        let run = change(200, slots, aws, &jitter);
+        prop_assert!(run.calls <= 400 * 12 / 10, "{} calls: {run:?}", run.calls);
+        prop_assert_eq!(run.calls - run.throttled, 400);
+    }
+
+    /// An AWS that bears a burst of some size is used at half of what it bears or better.
+    #[test]
+    fn what_aws_bears_is_used(
+        rate in prop_oneof![0.5..2.0_f64, 2.0..10.0_f64, 10.0..50.0_f64],
+        burst in 1.0..4.0,
+        latency in 1_u64..100,
+        jitter in any_jitter(),
+    ) {
+        let aws = Aws { rate, capacity: f64::max(rate * burst, 4.0), latency };
+        let run = change(200, 16, aws, &jitter);
+        let least = seconds(5) + Duration::from_secs_f64(400.0 / rate);
+        prop_assert!(run.took <= 2 * least, "{run:?} where {least:?} would have done");
+    }
+
+    /// Whatever came before: after a throttle, half of the rate before it is not exceeded until AWS answers.
+    #[test]
+    fn after_a_throttle_calls_go_at_the_rate_that_was_learned_and_no_faster(
+        past in vec((0_u64..3000, any::<bool>()), 0..60),
+        wait in 0_u64..10_000,
+        jitter in 0.0..1.0,
+    ) {
+        let mut limiter = Limiter::default();
+        let mut now = second(1);
+        limiter.throttled(now, now, jitter);
+        for (later, served) in past {
+            now = (now + millis(later)).max(limiter.ready_at());
+            limiter.consumed(now);
+            if served { limiter.answered(now) } else { limiter.throttled(now, now, jitter) }
+        }
+        now = now + millis(wait);
+        let before = gap(&limiter, now);
+        limiter.throttled(now, now, jitter);
+        let mut calls = 0_u32;
+        let mut at = now;
+        while at < now + seconds(60) {
+            at = at.max(limiter.ready_at());
+            limiter.consumed(at);
+            calls += 1;
+            let elapsed = at.since(now).as_secs_f64();
+            let learned = (500.0 / f64::from(before.max(1))).max(0.2);
+            prop_assert!(f64::from(calls) <= learned * elapsed * 1.01 + 0.01, "{calls} calls in {elapsed} s at {learned}");
+        }
+    }
+
+    /// Whatever came before: five minutes without a throttle, and nothing waits.
+    #[test]
+    fn it_always_comes_back_to_full_speed(past in vec((0_u64..3000, 0..3_u8), 1..60), jitter in 0.0..1.0) {
+        let mut limiter = Limiter::default();
+        let mut now = second(1);
+        for (later, what) in past {
+            now = now + millis(later);
+            match what {
+                0 => limiter.consumed(now),
+                1 => limiter.answered(now),
+                _ => limiter.throttled(now, now, jitter),
+            }
+        }
+        now = now + seconds(300);
+        for _ in 0..100 {
+            prop_assert!(limiter.ready_at() <= now);
+            limiter.consumed(now);
+        }
+    }
 }
