@@ -23,7 +23,7 @@ use crate::kubernetes::index::Index;
 use crate::kubernetes::lease::{Elector, Leadership};
 use crate::kubernetes::watch::{self, Listed};
 use crate::metrics::Metrics;
-use crate::reconcile::{MOST_SENDING, Operator, Shares, reconcile};
+use crate::reconcile::{MOST_SENDING, Operator, ReconcileSlots, reconcile};
 use crate::server;
 
 /// How long updates that are under way may take to end after SIGTERM.
@@ -74,7 +74,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let operator = Arc::new(Operator {
         regions: Regions::new(aws.clone(), clock, flags.settings(), woken, metrics.clone()),
         teller: Teller::new(client.clone(), NAME, &identity),
-        shares: Shares::of(flags.concurrency),
+        shares: ReconcileSlots::new(flags.concurrency),
         settings: flags.settings(),
         memory: Mutex::default(),
         sending: Semaphore::new(MOST_SENDING as usize),

@@ -3,7 +3,7 @@
 mod operator;
 mod report;
 mod send;
-mod share;
+mod slots;
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tracing::debug;
 use self::operator::Sent;
 pub use self::operator::{MOST_SENDING, Operator};
 use self::send::account_of;
-pub use self::share::Shares;
+pub use self::slots::{Permit, ReconcileSlots};
 use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::{Region, Urgency};
 use crate::kubernetes::events::News;

@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 use kube::{Client, ResourceExt};
 use tokio::sync::Semaphore;
 
-use super::{PassError, Shares};
+use super::{PassError, ReconcileSlots};
 use crate::api::{DirectConnectConnectionStatus, LastUpdate};
 use crate::aws::Regions;
 use crate::clock::{Clock, dice};
@@ -37,7 +37,7 @@ pub struct Operator {
     /// Writes events.
     pub teller: Teller,
     /// How many passes there may be at once.
-    pub shares: Shares,
+    pub shares: ReconcileSlots,
     /// Times that people set.
     pub settings: Settings,
     /// Monotonic time.

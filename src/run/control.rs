@@ -11,9 +11,11 @@ use tokio::sync::oneshot;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, error};
 
-use crate::kubernetes::index::shown;
+use crate::aws::Urgency;
+use crate::kubernetes::index::{requested_at, shown};
 use crate::kubernetes::{Reference, Watched};
 use crate::reconcile::{Operator, PassError};
+use directconnect_core::desired::ManagementPolicy;
 use directconnect_core::text;
 
 /// Has the work done on what the watch and the polls wake, until stopped.
@@ -60,7 +62,7 @@ where
     let reference = Reference::from_obj(&*object);
     let (name, region) = (shown(&reference), operator.index.region_of(&reference).unwrap_or_default());
     let regions = operator.index.regions().borrow().len();
-    let Some(_place) = operator.shares.enter(&region, regions).await else {
+    let Some(_permit) = operator.shares.acquire(&region, regions, urgency(&object)).await else {
         return Ok(Action::await_change());
     };
     let started = std::time::Instant::now();
@@ -79,6 +81,18 @@ where
         Err(failed) => error!(object = %name, "{failed}. It is tried again by itself"),
     }
     outcome
+}
+
+/// What a person asked for goes before what only repairs drift or looks. A spec that cannot be read is a person's, too.
+fn urgency(object: &Watched) -> Urgency {
+    let Ok(valid) = &object.0 else { return Urgency::High };
+    let status = valid.status.as_ref();
+    let is_met = valid.spec.management_policy == ManagementPolicy::Observe
+        || status.is_some_and(|status| status.met_generation == valid.metadata.generation);
+    let request = requested_at(valid);
+    let is_answered = request
+        .is_none_or(|request| status.and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(request));
+    if is_met && is_answered { Urgency::Low } else { Urgency::High }
 }
 
 /// Work on one object, whose panic is an error of this object alone.
@@ -109,7 +123,7 @@ mod tests {
     use crate::kubernetes::index::Index;
     use crate::kubernetes::lease::Leadership;
     use crate::metrics::Metrics;
-    use crate::reconcile::{MOST_SENDING, Shares};
+    use crate::reconcile::{MOST_SENDING, ReconcileSlots};
     use directconnect_core::decide::Settings;
 
     #[tokio::test]
@@ -160,7 +174,7 @@ mod tests {
                 metrics.clone(),
             ),
             teller: Teller::new(client.clone(), "test", "test"),
-            shares: Shares::of(1),
+            shares: ReconcileSlots::new(1),
             memory: Mutex::default(),
             sending: tokio::sync::Semaphore::new(MOST_SENDING as usize),
             leadership: Leadership::without_lease(clock),

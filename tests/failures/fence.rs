@@ -14,7 +14,7 @@ use directconnect_operator::kubernetes::events::Teller;
 use directconnect_operator::kubernetes::index::Index;
 use directconnect_operator::kubernetes::lease::{Elector, Leadership};
 use directconnect_operator::metrics::Metrics;
-use directconnect_operator::reconcile::{MOST_SENDING, Operator, PassError, Shares, reconcile};
+use directconnect_operator::reconcile::{MOST_SENDING, Operator, PassError, ReconcileSlots, reconcile};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Config};
@@ -92,7 +92,7 @@ impl Bench {
                 metrics.clone(),
             ),
             teller: Teller::new(through.clone(), "test", "test"),
-            shares: Shares::of(1),
+            shares: ReconcileSlots::new(1),
             memory: Mutex::default(),
             sending: Semaphore::new(MOST_SENDING as usize),
             leadership: leadership.clone(),
