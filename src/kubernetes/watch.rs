@@ -1,39 +1,66 @@
 //! The watch on resources, in all namespaces or in some, as one stream into one store.
 
-use std::collections::{HashMap, HashSet};
+mod feed;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::{BoxStream, select_all};
+use futures::stream::select_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource as _, ResourceExt};
-use tracing::{debug, error, info, warn};
+use tokio::sync::watch;
+use tracing::info;
 
+use self::feed::Feed;
+pub use self::feed::usable;
 use super::index::{Index, shown};
 use super::{Reference, Watched};
 use crate::clock::dice;
 
-/// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
-const WATCH_SECONDS: u32 = 20;
 /// How often to look whether the API server's versions have gone back, and how long a look may take.
 const LOOK_BACK: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Whether the list of resources has been read.
+/// Whether the resources have been listed, and a way to have them listed anew. Clones share.
 #[derive(Clone, Debug, Default)]
-pub struct Listed(Arc<AtomicBool>);
+pub struct Listed(Arc<Lists>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    /// How often a new list was asked for.
+    requested: watch::Sender<u64>,
+    /// The newest of these requests that the lists of all watched namespaces serve; `None` until all have been listed.
+    served: watch::Sender<Option<u64>>,
+}
 
 impl Listed {
     /// Whether every watched namespace has been listed.
     pub fn is_done(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.served.borrow().is_some()
+    }
+
+    /// Asks for a new list of every watched namespace. The future ends once store and index have taken in lists that all
+    /// began after this call, and so hold everything that was written before it.
+    ///
+    /// Where no list has begun yet, the first is the one: a process that calls this before it runs the watch lists once.
+    pub fn relist(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut request = 0;
+        self.0.requested.send_modify(|requests| {
+            *requests += 1;
+            request = *requests;
+        });
+        let lists = Arc::clone(&self.0);
+        async move {
+            let mut served = lists.served.subscribe();
+            // Never an error: the sender lives as long as this does.
+            let _ = served.wait_for(|served| served.is_some_and(|served| served >= request)).await;
+        }
     }
 }
 
@@ -55,23 +82,30 @@ pub async fn run(
         let within = |name: String| (name.clone(), Api::namespaced(client.clone(), &name));
         namespaces.into_iter().map(within).collect()
     };
-    let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()).collect());
+    let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()));
     let streams = apis.into_iter().map(|(namespace, api)| {
-        let events = events(api, namespace.clone());
-        events.map(move |event| (namespace.clone(), event)).boxed()
+        let feed = Feed::new(api, namespace.clone(), listed.0.requested.subscribe());
+        futures::stream::unfold((feed, namespace), |(mut feed, namespace)| async {
+            let (request, event) = feed.next().await;
+            Some(((namespace.clone(), request, event), (feed, namespace)))
+        })
+        .boxed()
     });
     let mut events = select_all(streams);
     let reader = store.as_reader();
-    while let Some((namespace, event)) = events.next().await {
+    while let Some((namespace, request, event)) = events.next().await {
         if let Event::InitApply(object) = &event
             && let Some(known) = reader.get(&Reference::from_obj(object))
             && let Some(went_back) = went_back(&lists, &known, object).await
         {
             return went_back;
         }
-        let events = merge.take(&namespace, event, &reader);
-        take_in(&events, &index, &mut store);
-        if matches!(events.last(), Some(Event::InitDone)) && !listed.0.swap(true, Ordering::AcqRel) {
+        let ends_list = matches!(event, Event::InitDone);
+        take_in(merge.take(&namespace, request, event, &reader), &index, &mut store);
+        if ends_list
+            && let Some(served) = merge.served()
+            && listed.0.served.send_replace(Some(served)).is_none()
+        {
             info!("resources are listed");
         }
     }
@@ -79,10 +113,12 @@ pub async fn run(
 }
 
 /// Has the index and the store take in what comes together, and then wakes whom it concerns.
-fn take_in(events: &[Event<Watched>], index: &Index, store: &mut Writer<Watched>) {
-    let concerned: Vec<Reference> = events.iter().flat_map(|event| index.note(event)).collect();
+fn take_in(events: Vec<Event<Watched>>, index: &Index, store: &mut Writer<Watched>) {
+    let mut concerned = Vec::new();
+    // One by one, and each let go of then: the store keeps a copy of its own, and there may be thousands.
     for event in events {
-        store.apply_watcher_event(event);
+        concerned.extend(index.note(&event));
+        store.apply_watcher_event(&event);
     }
     index.wake(&concerned);
 }
@@ -137,151 +173,58 @@ pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
     }
 }
 
-/// How a namespace is watched, and how that goes.
-struct Feed {
-    api: Api<Watched>,
-    namespace: String,
-    stream: Option<BoxStream<'static, watcher::Result<Event<Watched>>>>,
-    streaming: bool,
-    initial: bool,
-    failures: u32,
-}
-
-/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
-/// others all but their managed fields, which are most of them and serve nobody here.
-pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
-    match &event {
-        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
-        _ => Some(event.modify(|object| object.managed_fields_mut().clear())),
-    }
-}
-
-/// What one namespace's watch brings, for ever. Errors are told here, and waited out.
-fn events(api: Api<Watched>, namespace: String) -> BoxStream<'static, Event<Watched>> {
-    let feed = Feed { api, namespace, stream: None, streaming: true, initial: true, failures: 0 };
-    futures::stream::unfold(feed, |mut feed| async {
-        let event = feed.next().await;
-        Some((event, feed))
-    })
-    .boxed()
-}
-
-impl Feed {
-    async fn next(&mut self) -> Event<Watched> {
-        loop {
-            let config = watcher::Config::default().timeout(WATCH_SECONDS);
-            let config = if self.streaming { config.streaming_lists() } else { config };
-            let api = self.api.clone();
-            let stream = self.stream.get_or_insert_with(|| watcher(api, config).boxed());
-            match stream.next().await {
-                Some(Ok(event)) => {
-                    self.failures = 0;
-                    match event {
-                        Event::Init => self.initial = true,
-                        // What could not be streamed this time may be the next.
-                        Event::InitDone => (self.initial, self.streaming) = (false, true),
-                        Event::Apply(_) | Event::Delete(_) | Event::InitApply(_) => {}
-                    }
-                    if let Some(event) = usable(event) {
-                        return event;
-                    }
-                    warn!("the API server sent a resource without a name; it is passed over");
-                }
-                Some(Err(error)) => self.recover(&error).await,
-                None => self.stream = None,
-            }
-        }
-    }
-
-    async fn recover(&mut self, error: &watcher::Error) {
-        let code = status_of(error);
-        // An API server that cannot stream lists says so in many ways; a plain list it can always do.
-        if self.initial && self.streaming && !matches!(code, Some(401 | 403 | 404 | 410)) {
-            debug!(%error, "the API server does not stream the list; listing plainly");
-            self.streaming = false;
-        }
-        // Never from where it was: that version may be gone, or the server be back from an older backup, in which it does
-        // not exist yet.
-        self.stream = None;
-        self.initial = true;
-        self.failures = self.failures.saturating_add(1);
-        self.tell(error, code);
-        let longest =
-            Duration::from_millis(200).saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(LONGEST_PAUSE);
-        tokio::time::sleep(longest.mul_f64(0.5 + 0.5 * dice())).await;
-    }
-
-    /// One line when it begins, and now and then while it lasts.
-    fn tell(&self, error: &watcher::Error, code: Option<u16>) {
-        if !self.failures.is_power_of_two() {
-            return;
-        }
-        let place = match self.namespace.as_str() {
-            "" => "in all namespaces".to_owned(),
-            namespace => format!("in namespace {namespace}"),
-        };
-        let resource = "directconnectconnections.directconnect-operator.dev";
-        let error = match error {
-            watcher::Error::InitialListFailed(error)
-            | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => super::words(error),
-            other => other.to_string(),
-        };
-        match code {
-            Some(404) => error!(
-                "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
-            ),
-            Some(403) => error!(
-                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {error}"
-            ),
-            Some(401) => error!(
-                "the API server does not accept the operator's credentials: {error}. It is tried again by itself"
-            ),
-            _ => warn!("watching {resource} {place} was interrupted: {error}. It goes on by itself"),
-        }
-    }
-}
-
-fn status_of(error: &watcher::Error) -> Option<u16> {
-    let of = |error: &kube::Error| match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    };
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => of(error),
-        watcher::Error::WatchError(status) => Some(status.code),
-        watcher::Error::NoResourceVersion => None,
-    }
-}
-
-/// Several watches as one. A list of one namespace becomes a list of all: what the others have is in the store already.
+/// Several watches as one. The first lists of all namespaces come as one list; a later one of a namespace as what it changes.
 struct Merge {
-    /// Namespaces that have not been listed yet; until there are none, nothing goes out.
-    unlisted: HashSet<String>,
+    /// By namespace: the request that its last whole list serves, if it has had one.
+    served: HashMap<String, Option<u64>>,
     /// Lists that are coming in, by namespace.
     incoming: HashMap<String, HashMap<Reference, Watched>>,
+    /// Whether the first lists have gone out. Until then, nothing does.
+    is_complete: bool,
 }
 
 impl Merge {
-    fn new(namespaces: HashSet<String>) -> Self {
-        Self { unlisted: namespaces, incoming: HashMap::new() }
+    fn new(namespaces: impl Iterator<Item = String>) -> Self {
+        let served = namespaces.map(|namespace| (namespace, None)).collect();
+        Self { served, incoming: HashMap::new(), is_complete: false }
     }
 
-    fn take(&mut self, namespace: &str, event: Event<Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
-        let waiting = !self.unlisted.is_empty();
+    /// The newest request that the lists of all namespaces serve.
+    fn served(&self) -> Option<u64> {
+        self.served.values().copied().min().flatten()
+    }
+
+    fn take(
+        &mut self,
+        namespace: &str,
+        request: u64,
+        event: Event<Watched>,
+        store: &Store<Watched>,
+    ) -> Vec<Event<Watched>> {
         let incoming = self.incoming.entry(namespace.to_owned()).or_default();
         match event {
-            Event::Init => incoming.clear(),
-            Event::InitDone => {
-                self.unlisted.remove(namespace);
-                if self.unlisted.is_empty() {
-                    return self.whole(if waiting { None } else { Some(namespace) }, store);
+            Event::Init => {
+                incoming.clear();
+                if !self.is_complete {
+                    // Its earlier list has not gone out, and does not any more.
+                    self.served.insert(namespace.to_owned(), None);
                 }
             }
-            Event::Apply(object) if !waiting => return vec![Event::Apply(object)],
-            Event::Delete(object) if !waiting => return vec![Event::Delete(object)],
+            Event::InitDone => {
+                self.served.insert(namespace.to_owned(), Some(request));
+                if self.is_complete {
+                    let list = self.incoming.remove(namespace).unwrap_or_default();
+                    return changes(namespace, list, store);
+                }
+                if self.served().is_some() {
+                    self.is_complete = true;
+                    let objects = std::mem::take(&mut self.incoming).into_values().flatten();
+                    let objects = objects.map(|(_, object)| Event::InitApply(object));
+                    return [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).collect();
+                }
+            }
+            Event::Apply(object) if self.is_complete => return vec![Event::Apply(object)],
+            Event::Delete(object) if self.is_complete => return vec![Event::Delete(object)],
             Event::InitApply(object) | Event::Apply(object) => {
                 incoming.insert(Reference::from_obj(&object), object);
             }
@@ -291,21 +234,17 @@ impl Merge {
         }
         Vec::new()
     }
+}
 
-    /// A list of everything: what has just come in, of one namespace or of all, and what is known of the others.
-    fn whole(&mut self, namespace: Option<&str>, store: &Store<Watched>) -> Vec<Event<Watched>> {
-        let (fresh, known) = match namespace {
-            None => (std::mem::take(&mut self.incoming).into_values().flatten().collect(), Vec::new()),
-            Some("") => (self.incoming.remove("").unwrap_or_default(), Vec::new()),
-            Some(namespace) => (
-                self.incoming.remove(namespace).unwrap_or_default(),
-                store.state_filter(|object| object.namespace().as_deref() != Some(namespace)),
-            ),
-        };
-        let known = known.into_iter().map(Arc::unwrap_or_clone);
-        let objects = fresh.into_values().chain(known).map(Event::InitApply);
-        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).collect()
-    }
+/// What a whole list of a namespace (empty: of all) changes of what is known. What is not there any more comes last: a
+/// circuit that was handed from one resource to another is never seen without either.
+fn changes(namespace: &str, list: HashMap<Reference, Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
+    let gone = store.state_filter(|known| {
+        (namespace.is_empty() || known.namespace().as_deref() == Some(namespace))
+            && !list.contains_key(&Reference::from_obj(known))
+    });
+    let gone = gone.into_iter().map(|known| Event::Delete(Arc::unwrap_or_clone(known)));
+    list.into_values().map(Event::Apply).chain(gone).collect()
 }
 
 #[cfg(test)]
@@ -337,10 +276,10 @@ mod tests {
         for generation in 1..=40 {
             let objects = (0..200).map(|number| object(number, generation));
             if generation % 2 == 0 {
-                objects.for_each(|object| take_in(&[Event::Apply(object)], &index, &mut store));
+                objects.for_each(|object| take_in(vec![Event::Apply(object)], &index, &mut store));
             } else {
                 let list: Vec<_> = [Event::Init].into_iter().chain(objects.map(Event::InitApply)).collect();
-                take_in(&[list, vec![Event::InitDone]].concat(), &index, &mut store);
+                take_in([list, vec![Event::InitDone]].concat(), &index, &mut store);
             }
             index.wake(&[Reference::new("nobody")]);
             let mut finds = 0;
@@ -350,5 +289,49 @@ mod tests {
             }
             assert!(finds >= 200, "{finds}");
         }
+    }
+
+    fn in_namespace(namespace: &str, name: &str) -> Watched {
+        let mut object = object(0, 1);
+        (object.meta_mut().namespace, object.meta_mut().name) = (Some(namespace.into()), Some(name.into()));
+        object
+    }
+
+    fn names(store: &Store<Watched>) -> Vec<String> {
+        let mut names: Vec<_> = store.state().iter().map(|object| shown(&Reference::from_obj(&**object))).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn lists_of_namespaces_go_out_once_all_are_whole_and_later_each_changes_its_own() {
+        let index = Index::new(None, Metrics::new());
+        let mut store = Writer::default();
+        let mut merge = Merge::new(["a", "b"].map(String::from).into_iter());
+        let mut after = |namespace: &str, request, event| {
+            let reader = store.as_reader();
+            take_in(merge.take(namespace, request, event, &reader), &index, &mut store);
+            (names(&reader), merge.served())
+        };
+        let listed = |name: &str| Event::InitApply(in_namespace(&name[..1], name));
+        after("a", 0, Event::Init);
+        after("a", 0, listed("a1"));
+        after("a", 0, Event::InitDone);
+        // It breaks off and is listed anew, while the other is on its way.
+        after("a", 0, Event::Init);
+        after("b", 0, Event::Init);
+        after("b", 0, listed("b1"));
+        assert_eq!(after("b", 0, Event::InitDone), (vec![], None), "one of them is not whole");
+        after("a", 1, listed("a2"));
+        assert_eq!(after("a", 1, Event::InitDone), (vec!["a/a2".into(), "b/b1".into()], Some(0)));
+
+        after("b", 1, Event::Init);
+        after("b", 1, listed("b2"));
+        assert_eq!(after("b", 0, Event::Init).0, ["a/a2", "b/b1"], "a list that broke off changes nothing");
+        after("b", 2, listed("b3"));
+        let all = vec!["a/a2".to_owned(), "b/b3".to_owned()];
+        assert_eq!(after("b", 2, Event::InitDone), (all, Some(1)), "it holds for all what holds for each");
+        let gone = Event::Delete(in_namespace("a", "a2"));
+        assert_eq!(after("a", 1, gone).0, ["b/b3"]);
     }
 }

@@ -12,4 +12,5 @@ mod objects;
 mod replicas;
 mod restore;
 mod soak;
+mod takeover;
 mod told;

@@ -27,6 +27,7 @@ mod proxy;
 mod reconcile_request;
 mod refused_specs;
 mod regions;
+mod relist;
 mod rename;
 mod rights;
 mod trust;

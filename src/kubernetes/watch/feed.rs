@@ -1,0 +1,390 @@
+//! One watch, of one namespace or of all: a list that is most recent, then every change after it.
+//!
+//! A list holds everything that was written before the request for it was made; it never comes from a cache that lags:
+//!
+//! - A streamed list asks with `sendInitialEvents=true`, `resourceVersionMatch=NotOlderThan` and an *empty*
+//!   `resourceVersion`, which the API documents as "consistent read". The API server then asks etcd for its current
+//!   revision, waits until its watch cache has come that far, and ends the list no earlier (`Cacher.Watch`,
+//!   `getWatchCacheResourceVersion`, `waitUntilWatchCacheFreshAndForceAllEvents` and
+//!   `getBookmarkAfterResourceVersionLockedFunc` in `pkg/storage/cacher/cacher.go` of k8s.io/apiserver 0.36).
+//! - A plain list asks without a `resourceVersion`, which the API documents as "most recent": a quorum read of etcd, or the
+//!   watch cache after the same wait. Its further pages are of the revision of the first.
+//!
+//! The watcher of kube-runtime is not used because it streams lists with `resourceVersion=0`, "any version": the same
+//! functions then ask etcd nothing and end the list at whatever the cache holds.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::core::Status;
+use kube::runtime::watcher::Event;
+use kube::{Api, Resource as _, ResourceExt};
+use tokio::sync::watch;
+use tracing::{debug, error, warn};
+
+use super::super::{Watched, words};
+use crate::clock::dice;
+
+/// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
+const WATCH_SECONDS: u32 = 20;
+/// How long to wait for anything at all: somewhat longer than a watch that nothing happens in.
+const SILENCE: Duration = Duration::from_secs(25);
+/// Objects in one page of a plain list.
+const PAGE: u32 = 500;
+/// Annotation of the bookmark that ends a streamed list.
+const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+type Changes = BoxStream<'static, kube::Result<WatchEvent<Watched>>>;
+
+/// The watch of one namespace, or of all.
+pub(super) struct Feed {
+    api: Api<Watched>,
+    /// Empty: all.
+    namespace: String,
+    /// Counts the requests for a new list.
+    requests: watch::Receiver<u64>,
+    /// The newest request that had been made when the current list began.
+    serves: u64,
+    stage: Stage,
+    /// Whether the current list has not ended yet.
+    listing: bool,
+    /// Whether the next list is to be streamed.
+    streaming: bool,
+    /// Failures since anything arrived.
+    failures: u32,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Start,
+    /// A list is being streamed.
+    Streaming(Changes),
+    /// A plain list. `version` is there once the last page is.
+    Paging { page: std::vec::IntoIter<Watched>, next: Option<String>, version: Option<String> },
+    /// What is known is as of this version, and no watch goes on from there yet.
+    Known { version: String },
+    /// Changes after this version arrive.
+    Watching { version: String, changes: Changes },
+}
+
+/// Why a list or a watch broke off.
+enum Failure {
+    Request(kube::Error),
+    Answer(Box<Status>),
+    /// A list ended before it was whole.
+    Cut,
+    /// Nothing came for [`SILENCE`].
+    Silent,
+    /// A list or an object without a resource version, from which no watch can go on.
+    NoVersion,
+}
+
+impl Feed {
+    /// `requests` counts how often a new list was asked for.
+    pub(super) fn new(api: Api<Watched>, namespace: String, mut requests: watch::Receiver<u64>) -> Self {
+        let serves = *requests.borrow_and_update();
+        Self { api, namespace, requests, serves, stage: Stage::Start, listing: true, streaming: true, failures: 0 }
+    }
+
+    /// The next event, and the newest request for a list that the current list serves: it began after that was made.
+    ///
+    /// Errors are logged and waited out here.
+    pub(super) async fn next(&mut self) -> (u64, Event<Watched>) {
+        loop {
+            let (mut requests, serves) = (self.requests.clone(), self.serves);
+            let requested = async { requests.wait_for(|request| *request > serves).await.map(|request| *request) };
+            let event = tokio::select! {
+                biased;
+                Ok(request) = requested => {
+                    // The request counts before the list begins: what was written before it is in the list.
+                    (self.serves, self.stage) = (request, Stage::Start);
+                    None
+                }
+                event = self.advance() => event,
+            };
+            let named = event.and_then(|event| {
+                let usable = usable(event);
+                if usable.is_none() {
+                    warn!("the API server sent a resource without a name; it is passed over");
+                }
+                usable
+            });
+            if let Some(event) = named {
+                return (self.serves, event);
+            }
+        }
+    }
+
+    async fn advance(&mut self) -> Option<Event<Watched>> {
+        match self.step().await {
+            Ok(event) => event,
+            Err(failure) => {
+                let pause = self.recover(&failure);
+                tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * dice())).await;
+                None
+            }
+        }
+    }
+
+    /// One request or one event. A step that fails, or is given up half-way, leaves [`Stage::Start`] behind.
+    async fn step(&mut self) -> Result<Option<Event<Watched>>, Failure> {
+        let (stage, event) = match std::mem::take(&mut self.stage) {
+            Stage::Start => {
+                self.listing = true;
+                let stage = if self.streaming {
+                    Stage::Streaming(self.open("", true).await?)
+                } else {
+                    Stage::Paging { page: Vec::new().into_iter(), next: None, version: None }
+                };
+                (stage, Some(Event::Init))
+            }
+            Stage::Streaming(mut changes) => match next_of(&mut changes).await? {
+                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    (Stage::Streaming(changes), Some(Event::InitApply(object)))
+                }
+                Some(WatchEvent::Bookmark(mark)) if mark.metadata.annotations.contains_key(INITIAL_EVENTS_END) => {
+                    (Stage::Watching { version: mark.metadata.resource_version, changes }, Some(Event::InitDone))
+                }
+                Some(WatchEvent::Bookmark(_)) => (Stage::Streaming(changes), None),
+                Some(WatchEvent::Error(status)) => return Err(Failure::Answer(status.boxed())),
+                // A list holds no deletions.
+                Some(WatchEvent::Deleted(_)) | None => return Err(Failure::Cut),
+            },
+            Stage::Paging { mut page, next, version } => match (page.next(), version) {
+                (Some(object), version) => (Stage::Paging { page, next, version }, Some(Event::InitApply(object))),
+                (None, Some(version)) => (Stage::Known { version }, Some(Event::InitDone)),
+                (None, None) => (self.page(next).await?, None),
+            },
+            Stage::Known { version } => {
+                let changes = self.open(&version, false).await?;
+                (Stage::Watching { version, changes }, None)
+            }
+            Stage::Watching { version, mut changes } => match next_of(&mut changes).await? {
+                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                    (Stage::Watching { version: version_of(&object)?, changes }, Some(Event::Apply(object)))
+                }
+                Some(WatchEvent::Deleted(object)) => {
+                    (Stage::Watching { version: version_of(&object)?, changes }, Some(Event::Delete(object)))
+                }
+                Some(WatchEvent::Bookmark(mark)) => {
+                    (Stage::Watching { version: mark.metadata.resource_version, changes }, None)
+                }
+                Some(WatchEvent::Error(status)) => return Err(Failure::Answer(status.boxed())),
+                None => (Stage::Known { version }, None),
+            },
+        };
+        match event {
+            // What could not be streamed this time may be the next.
+            Some(Event::InitDone) => (self.listing, self.streaming, self.failures) = (false, true, 0),
+            Some(Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
+            // A plain list says that it begins before it asks for anything.
+            Some(Event::Init) | None => {}
+        }
+        self.stage = stage;
+        Ok(event)
+    }
+
+    async fn open(&mut self, version: &str, list: bool) -> Result<Changes, Failure> {
+        let params = WatchParams { send_initial_events: list, ..WatchParams::default() }.timeout(WATCH_SECONDS);
+        Ok(within_silence(self.api.watch(&params, version)).await?.map_err(Failure::Request)?.boxed())
+    }
+
+    async fn page(&mut self, next: Option<String>) -> Result<Stage, Failure> {
+        let params = ListParams { continue_token: next, ..ListParams::default() }.limit(PAGE);
+        let list = within_silence(self.api.list(&params)).await?.map_err(Failure::Request)?;
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let (next, version) = (given(list.metadata.continue_), given(list.metadata.resource_version));
+        let version = if next.is_some() { None } else { Some(version.ok_or(Failure::NoVersion)?) };
+        Ok(Stage::Paging { page: list.items.into_iter(), next, version })
+    }
+
+    /// Begins anew, after at most the pause that is told.
+    fn recover(&mut self, failure: &Failure) -> Duration {
+        // An API server that cannot stream lists says so in many ways; a plain list it can always do.
+        if self.listing && self.streaming && !matches!(failure.code(), Some(401 | 403 | 404 | 410)) {
+            debug!(%failure, "the API server does not stream the list; listing plainly");
+            self.streaming = false;
+        }
+        // Never from where it was: that version may be gone, or the server be back from an older backup, in which it does
+        // not exist yet.
+        self.stage = Stage::Start;
+        self.log(failure);
+        let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(MAX_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+
+    /// One line when it begins, and now and then while it lasts.
+    fn log(&self, failure: &Failure) {
+        if !self.failures.saturating_add(1).is_power_of_two() {
+            return;
+        }
+        let place = match self.namespace.as_str() {
+            "" => "in all namespaces".to_owned(),
+            namespace => format!("in namespace {namespace}"),
+        };
+        let resource = "directconnectconnections.directconnect-operator.dev";
+        match failure.code() {
+            Some(404) => error!(
+                "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
+            ),
+            Some(403) => error!(
+                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {failure}"
+            ),
+            Some(401) => error!(
+                "the API server does not accept the operator's credentials: {failure}. It is tried again by itself"
+            ),
+            _ => warn!("watching {resource} {place} was interrupted: {failure}. It goes on by itself"),
+        }
+    }
+}
+
+impl Failure {
+    fn code(&self) -> Option<u16> {
+        match self {
+            Self::Request(kube::Error::Api(status)) | Self::Answer(status) => Some(status.code),
+            Self::Request(_) | Self::Cut | Self::Silent | Self::NoVersion => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => f.write_str(&words(error)),
+            Self::Answer(status) => write!(f, "{status}"),
+            Self::Cut => f.write_str("the list was cut off before its end"),
+            Self::Silent => write!(f, "nothing came for {} s", SILENCE.as_secs()),
+            Self::NoVersion => f.write_str("the API server sent no resource version"),
+        }
+    }
+}
+
+async fn next_of(changes: &mut Changes) -> Result<Option<WatchEvent<Watched>>, Failure> {
+    within_silence(changes.next()).await?.transpose().map_err(Failure::Request)
+}
+
+async fn within_silence<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout(SILENCE, work).await.map_err(|_| Failure::Silent)
+}
+
+fn version_of(object: &Watched) -> Result<String, Failure> {
+    object.resource_version().filter(|version| !version.is_empty()).ok_or(Failure::NoVersion)
+}
+
+/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
+/// others all but their managed fields, which are most of them and serve nobody here.
+pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
+    match &event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
+        _ => Some(event.modify(|object| object.managed_fields_mut().clear())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::RawQuery;
+    use axum::http::StatusCode;
+    use futures::stream;
+    use kube::Client;
+    use serde_json::{Value, json};
+
+    fn object(name: &str, version: &str) -> Value {
+        json!({
+            "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
+            "metadata": { "name": name, "namespace": "net", "resourceVersion": version },
+            "spec": { "connectionId": "dxcon-fg1234ab" },
+        })
+    }
+
+    /// A feed from an API server that answers a query so, and how to ask for a new list.
+    fn feed(answer: impl Fn(&str) -> (StatusCode, Body) + Clone + Send + Sync + 'static) -> (Feed, watch::Sender<u64>) {
+        let server = Router::new().fallback(move |RawQuery(query): RawQuery| {
+            let answer = answer(&query.unwrap_or_default());
+            async move { answer }
+        });
+        let requests = watch::Sender::new(0);
+        let api = Api::all(Client::new(server, "net"));
+        (Feed::new(api, String::new(), requests.subscribe()), requests)
+    }
+
+    /// What comes next, in short.
+    async fn next(feed: &mut Feed) -> (u64, String) {
+        let (request, event) = feed.next().await;
+        let told = match event {
+            Event::Init => "list".to_owned(),
+            Event::InitApply(object) => format!("listed {}", object.name_any()),
+            Event::InitDone => "whole".to_owned(),
+            Event::Apply(object) => format!("changed {}", object.name_any()),
+            Event::Delete(object) => format!("deleted {}", object.name_any()),
+        };
+        (request, told)
+    }
+
+    #[tokio::test]
+    async fn a_list_that_began_before_a_new_one_was_asked_for_does_not_go_on() {
+        let (mut feed, requests) = feed(|_| {
+            let mark = json!({"type": "BOOKMARK", "object": {
+                "apiVersion": "v1", "kind": "x",
+                "metadata": {"resourceVersion": "7", "annotations": {INITIAL_EVENTS_END: "true"}},
+            }});
+            let lines = [json!({"type": "ADDED", "object": object("line", "7")}), mark];
+            let lines = lines.map(|line| Ok::<_, std::io::Error>(format!("{line}\n")));
+            (StatusCode::OK, Body::from_stream(stream::iter(lines).chain(stream::pending())))
+        });
+        let told = |request, text: &str| (request, text.to_owned());
+        assert_eq!(next(&mut feed).await, told(0, "list"));
+        assert_eq!(next(&mut feed).await, told(0, "listed line"));
+        requests.send_replace(1);
+        for event in ["list", "listed line", "whole"] {
+            assert_eq!(next(&mut feed).await, told(1, event));
+        }
+        requests.send_replace(2);
+        requests.send_replace(3);
+        assert_eq!(next(&mut feed).await, told(3, "list"), "one list for both");
+    }
+
+    #[tokio::test]
+    async fn a_plain_list_is_whole_after_its_last_page() {
+        let (mut feed, _requests) = feed(|query| {
+            let is_last = query.contains("continue=more");
+            let (name, rest) = if is_last { ("second", json!({})) } else { ("first", json!({"continue": "more"})) };
+            let mut list = json!({"apiVersion": "v1", "kind": "List", "metadata": rest, "items": [object(name, "7")]});
+            list["metadata"]["resourceVersion"] = "7".into();
+            if query.contains("watch=true") {
+                let gone = json!({"type": "DELETED", "object": object("first", "8")});
+                assert!(query.ends_with("resourceVersion=7"), "it goes on after the list: {query}");
+                return (StatusCode::OK, Body::from(format!("{gone}\n")));
+            }
+            (StatusCode::OK, Body::from(list.to_string()))
+        });
+        feed.streaming = false;
+        for event in ["list", "listed first", "listed second", "whole", "deleted first"] {
+            assert_eq!(next(&mut feed).await.1, event);
+        }
+    }
+
+    #[tokio::test]
+    async fn failures_in_a_row_are_waited_out_ever_longer_whichever_way_it_lists() {
+        let (mut feed, _requests) = feed(|_| (StatusCode::SERVICE_UNAVAILABLE, Body::empty()));
+        let mut pauses = Vec::new();
+        while pauses.len() < 9 {
+            // The first event of a plain list comes before its request.
+            if let Err(failure) = feed.step().await {
+                pauses.push(feed.recover(&failure));
+            }
+        }
+        assert!(!feed.streaming, "a plain list it can always do");
+        let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
+        assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+    }
+}
