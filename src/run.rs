@@ -90,7 +90,9 @@ async fn start(flags: &Run) -> Result<(), String> {
         info!(address = %address, version = env!("CARGO_PKG_VERSION"), "serving");
     }
     let readiness = readiness(Arc::clone(&operator), listed.clone(), standing.clone());
-    tasks.watch_over("the HTTP server", async { server::run(listener, metrics, readiness).await.to_string() });
+    tasks.watch_over("the HTTP server", async {
+        server::run(listener, metrics, readiness, Arc::new(|| Ok(()))).await.to_string()
+    });
     let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
     tasks.watch_over("what is known of the cluster", rewound);
     let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&index), listed);

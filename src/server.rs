@@ -17,6 +17,9 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Says whether the process is ready, and if not, what it waits for.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// Says whether the process gets on with its work, and if not, what stands still: a new one may do better.
+pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
 /// Listens; separate from serving, so that a port in use is found out at once.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address)
@@ -25,25 +28,65 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// Serves for ever.
-pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness) -> std::io::Error {
+pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> std::io::Error {
+    match axum::serve(listener, routes(metrics, readiness, liveness)).await {
+        Err(error) => error,
+        Ok(()) => std::io::Error::other("it ended by itself"),
+    }
+}
+
+fn routes(metrics: Metrics, readiness: Readiness, liveness: Liveness) -> Router {
     let scrape = move || async move {
         match metrics.encode() {
             Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         }
     };
-    let ready = move || async move {
-        match readiness() {
-            Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
-            Err(waits_for) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {waits_for}\n")),
+    let ready = move || async move { probe(readiness(), "ready", "not ready") };
+    let live = move || async move { probe(liveness(), "ok", "not live") };
+    Router::new().route("/metrics", get(scrape)).route("/healthz", get(live)).route("/readyz", get(ready))
+}
+
+fn probe(outcome: Result<(), String>, passed: &str, failed: &str) -> (StatusCode, String) {
+    match outcome {
+        Ok(()) => (StatusCode::OK, format!("{passed}\n")),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{failed}: {reason}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::Request;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn each_probe_fails_with_its_own_reason_and_recovers_by_itself() {
+        let (waits, stands_still) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let unless = |flag: &Arc<AtomicBool>, reason: &'static str| -> Liveness {
+            let flag = Arc::clone(flag);
+            Arc::new(move || if flag.load(Ordering::Relaxed) { Err(reason.to_owned()) } else { Ok(()) })
+        };
+        let (readiness, liveness) = (unless(&waits, "no list"), unless(&stands_still, "no pass has ended for 300 s"));
+        let server = kube::Client::new(routes(Metrics::new(), readiness, liveness), "default");
+        let get = async |path: &str| {
+            let request = Request::get(path).body(kube::client::Body::empty()).expect("a request");
+            let (head, body) = server.send(request).await.expect("an answer").into_parts();
+            let body = to_bytes(Body::new(body), 1000).await.expect("a body");
+            (head.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+        };
+        let told = |status, text: &str| (status, text.to_owned());
+        for _ in 0..2 {
+            assert_eq!(get("/healthz").await, told(200, "ok\n"));
+            stands_still.store(true, Ordering::Relaxed);
+            assert_eq!(get("/healthz").await, told(503, "not live: no pass has ended for 300 s\n"));
+            assert_eq!(get("/readyz").await, told(200, "ready\n"), "the one is not the other");
+            stands_still.store(false, Ordering::Relaxed);
+            waits.store(true, Ordering::Relaxed);
+            assert_eq!(get("/readyz").await, told(503, "not ready: no list\n"));
+            assert_eq!(get("/healthz").await, told(200, "ok\n"));
+            waits.store(false, Ordering::Relaxed);
         }
-    };
-    let app = Router::new()
-        .route("/metrics", get(scrape))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready));
-    match axum::serve(listener, app).await {
-        Err(error) => error,
-        Ok(()) => std::io::Error::other("it ended by itself"),
     }
 }
