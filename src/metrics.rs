@@ -1,11 +1,12 @@
 //! What Prometheus reads.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -40,7 +41,7 @@ struct Place {
 }
 
 /// The resource that a gauge is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct Resource {
     /// Namespace of the resource.
     pub namespace: String,
@@ -79,14 +80,10 @@ pub struct Metrics {
     aws_requests: Family<AwsRequest, Counter>,
     aws_seconds: Histograms,
     status_writes: Counter,
+    passes_timed_out: Counter,
     observed: Arc<Mutex<HashMap<String, (String, Instant)>>>,
     leader: Gauge,
-    ready: Family<Resource, Gauge>,
-    link_up: Family<Resource, Gauge>,
-    encrypted: Family<Resource, Gauge>,
-    must_encrypt: Family<Resource, Gauge>,
-    drifted: Family<Resource, Gauge>,
-    paused: Family<Resource, Gauge>,
+    resources: Arc<Resources>,
 }
 
 impl Default for Metrics {
@@ -104,11 +101,10 @@ impl Metrics {
         let aws_requests = Family::default();
         let seconds: fn() -> Histogram = || Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 12.0]);
         let aws_seconds = Family::new_with_constructor(seconds);
-        let status_writes = Counter::default();
+        let (status_writes, passes_timed_out) = (Counter::default(), Counter::default());
         let observed: Arc<Mutex<HashMap<String, (String, Instant)>>> = Arc::default();
         let leader = Gauge::default();
-        let (ready, link_up, encrypted) = (Family::default(), Family::default(), Family::default());
-        let (must_encrypt, drifted, paused) = (Family::default(), Family::default(), Family::default());
+        let resources: Arc<Resources> = Arc::default();
 
         let own = registry.sub_registry_with_prefix("directconnect_operator");
         own.register("reconcile", "Reconciles by outcome", Family::clone(&reconciles));
@@ -126,18 +122,18 @@ impl Metrics {
             Histograms::clone(&aws_seconds),
         );
         own.register("status_writes", "Writes of status to the API server", status_writes.clone());
+        own.register(
+            "passes_timed_out",
+            "Reconciles given up because they took longer than any may",
+            passes_timed_out.clone(),
+        );
         own.register("leader", "1 while this process holds the lease", leader.clone());
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
         own.register("build", "The build that runs", Info::new(build));
         registry.register_collector(Box::new(Ages(Arc::clone(&observed))));
 
         let each = registry.sub_registry_with_prefix("directconnect_connection");
-        each.register("ready", "1 while Ready is True", Family::clone(&ready));
-        each.register("link_up", "1 while LinkUp is True", Family::clone(&link_up));
-        each.register("encrypted", "1 while Encrypted is True", Family::clone(&encrypted));
-        each.register("must_encrypt", "1 while AWS shows must_encrypt", Family::clone(&must_encrypt));
-        each.register("drifted", "1 while AWS differs from the spec", Family::clone(&drifted));
-        each.register("paused", "1 while paused by annotation", Family::clone(&paused));
+        each.register_collector(Box::new(Arc::clone(&resources)));
 
         Self {
             registry: Arc::new(registry),
@@ -146,14 +142,10 @@ impl Metrics {
             aws_requests,
             aws_seconds,
             status_writes,
+            passes_timed_out,
             observed,
             leader,
-            ready,
-            link_up,
-            encrypted,
-            must_encrypt,
-            drifted,
-            paused,
+            resources,
         }
     }
 
@@ -197,6 +189,11 @@ impl Metrics {
         self.status_writes.inc();
     }
 
+    /// A pass was given up because it took longer than any may.
+    pub fn pass_timed_out(&self) {
+        self.passes_timed_out.inc();
+    }
+
     /// Whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -204,21 +201,56 @@ impl Metrics {
 
     /// How a resource is.
     pub fn health(&self, resource: &Resource, health: Health) {
-        let Health { ready, link_up, encrypted, must_encrypt, drifted, paused } = health;
-        self.ready.get_or_create(resource).set(i64::from(ready));
-        self.link_up.get_or_create(resource).set(i64::from(link_up));
-        self.encrypted.get_or_create(resource).set(i64::from(encrypted));
-        self.must_encrypt.get_or_create(resource).set(i64::from(must_encrypt));
-        self.drifted.get_or_create(resource).set(i64::from(drifted));
-        self.paused.get_or_create(resource).set(i64::from(paused));
+        let mut resources = self.resources.lock();
+        match resources.get_mut(resource) {
+            Some(known) => *known = health,
+            None => drop(resources.insert(Arc::new(resource.clone()), health)),
+        }
     }
 
     /// A resource is gone, and its gauges with it.
     pub fn forget(&self, resource: &Resource) {
-        let state = [&self.ready, &self.link_up, &self.encrypted, &self.must_encrypt, &self.drifted, &self.paused];
-        for gauges in state {
-            gauges.remove(resource);
+        self.resources.lock().remove(resource);
+    }
+}
+
+/// The gauges of all resources. A family of its own for each would keep the labels of a resource six times.
+#[derive(Debug, Default)]
+struct Resources(Mutex<BTreeMap<Arc<Resource>, Health>>);
+
+/// Name, meaning and value of a gauge.
+type Meaning = (&'static str, &'static str, fn(&Health) -> bool);
+
+impl Resources {
+    const GAUGES: [Meaning; 6] = [
+        ("ready", "1 while Ready is True.", |health| health.ready),
+        ("link_up", "1 while LinkUp is True.", |health| health.link_up),
+        ("encrypted", "1 while Encrypted is True.", |health| health.encrypted),
+        ("must_encrypt", "1 while AWS shows must_encrypt.", |health| health.must_encrypt),
+        ("drifted", "1 while AWS differs from the spec.", |health| health.drifted),
+        ("paused", "1 while paused by annotation.", |health| health.paused),
+    ];
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<Resource>, Health>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Collector for Resources {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        // Passes do not wait for a scrape.
+        let resources: Vec<_> = self.lock().iter().map(|(labels, health)| (Arc::clone(labels), *health)).collect();
+        if resources.is_empty() {
+            return Ok(());
         }
+        for (name, help, is_true) in Self::GAUGES {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (labels, health) in &resources {
+                let gauge = ConstGauge::new(i64::from(is_true(health)));
+                gauge.encode(metric.encode_family(&**labels)?)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -233,7 +265,7 @@ impl Collector for Ages {
             "directconnect_operator_observation_age",
             "Age of the last read of the whole account",
             Some(&Unit::Seconds),
-            prometheus_client::metrics::MetricType::Gauge,
+            MetricType::Gauge,
         )?;
         for (region, (account, at)) in observed {
             let place = Place { account, region };
@@ -241,5 +273,61 @@ impl Collector for Ages {
             age.encode(metric.encode_family(&place)?)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(name: &str) -> Resource {
+        Resource { namespace: "net".into(), name: name.into(), connection_id: "dxcon-fg1234ab".into() }
+    }
+
+    const SOUND: Health =
+        Health { ready: true, link_up: true, encrypted: true, must_encrypt: true, drifted: false, paused: false };
+
+    /// What is exposed of resources.
+    fn exposed(metrics: &Metrics) -> String {
+        let text = metrics.encode().expect("metrics");
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("directconnect_connection")).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn the_gauges_of_all_resources_come_together_and_none_without_a_resource() {
+        let metrics = Metrics::new();
+        assert_eq!(exposed(&metrics), "");
+        metrics.health(&resource("b"), Health { ready: false, must_encrypt: false, drifted: true, ..SOUND });
+        metrics.health(&resource("a"), SOUND);
+        metrics.health(&resource("b"), Health { link_up: false, encrypted: false, paused: true, ..SOUND });
+        let expected = [
+            ("ready", "Ready is True", 1, 1),
+            ("link_up", "LinkUp is True", 1, 0),
+            ("encrypted", "Encrypted is True", 1, 0),
+            ("must_encrypt", "AWS shows must_encrypt", 1, 1),
+            ("drifted", "AWS differs from the spec", 0, 0),
+            ("paused", "paused by annotation", 0, 1),
+        ];
+        let each = expected.map(|(gauge, meaning, a, b)| {
+            let name = format!("directconnect_connection_{gauge}");
+            let of = |it| format!("{name}{{namespace=\"net\",name=\"{it}\",connection_id=\"dxcon-fg1234ab\"}}");
+            let about = format!("# HELP {name} 1 while {meaning}.\n# TYPE {name} gauge");
+            format!("{about}\n{} {a}\n{} {b}", of("a"), of("b"))
+        });
+        assert_eq!(exposed(&metrics), each.join("\n"));
+        metrics.forget(&resource("a"));
+        metrics.forget(&resource("b"));
+        assert_eq!(exposed(&metrics), "");
+    }
+
+    #[test]
+    fn passes_that_were_given_up_are_counted_from_zero() {
+        let metrics = Metrics::new();
+        for count in 0..3 {
+            let text = metrics.encode().expect("metrics");
+            assert!(text.contains(&format!("\ndirectconnect_operator_passes_timed_out_total {count}\n")), "{text}");
+            metrics.pass_timed_out();
+        }
     }
 }

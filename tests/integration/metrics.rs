@@ -26,6 +26,7 @@ async fn every_promised_metric_is_there() {
         "directconnect_operator_aws_requests_total{operation=\"UpdateConnection\",region=\"eu-central-1\",outcome=\"Ok\"} 1",
         "directconnect_operator_aws_request_duration_seconds_count{operation=\"UpdateConnection\"} 1",
         "directconnect_operator_status_writes_total ",
+        "directconnect_operator_passes_timed_out_total 0",
         "directconnect_operator_observation_age_seconds{account=\"123456789012\",region=\"eu-central-1\"} ",
         "directconnect_operator_leader 1",
         "directconnect_operator_build_info{version=",
