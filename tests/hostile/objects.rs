@@ -4,8 +4,8 @@ use directconnect_operator::kubernetes::index::{Index, requested_at, shown as na
 use directconnect_operator::kubernetes::watch::usable;
 use directconnect_operator::kubernetes::{Reference, Watched};
 use directconnect_operator::metrics::Metrics;
+use kube::Resource as _;
 use kube::runtime::watcher::Event;
-use kube::{Resource as _, ResourceExt};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -74,13 +74,15 @@ proptest! {
     }
 
     #[test]
-    fn managed_fields_never_get_beyond_the_watch(fields in any_value()) {
+    fn what_others_put_into_metadata_never_gets_beyond_the_watch(fields in any_value(), words in any_words()) {
         let mut object = whole();
         object["metadata"]["managedFields"] = json!([{"manager": "kubectl", "fieldsV1": {"f:spec": fields}}]);
+        object["metadata"]["labels"] = json!({ words.clone(): words });
+        object["metadata"]["finalizers"] = json!([words]);
+        object["metadata"]["annotations"][words.clone()] = words.clone().into();
         let watched: Watched = serde_json::from_value(object).expect("it is an object");
-        prop_assert!(watched.meta().managed_fields.is_some());
         let Some(Event::Apply(kept)) = usable(Event::Apply(watched)) else { panic!("it has a name") };
-        prop_assert!(kept.managed_fields().is_empty());
+        prop_assert_eq!(&serde_json::to_value(kept.meta()).expect("it is JSON"), &whole()["metadata"]);
     }
 
     #[test]

@@ -1,21 +1,27 @@
 //! What the watch keeps of the resources.
 
-use directconnect_operator::kubernetes::index::Index;
+use directconnect_operator::kubernetes::index::{Index, requested_at};
 use directconnect_operator::kubernetes::watch::{self, Listed};
 use directconnect_operator::metrics::Metrics;
-use kube::ResourceExt;
+use kube::Resource as _;
 use kube::runtime::reflector::store::Writer;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use test_support::{World, connection, wait};
 
-/// They are longer than all else of an object, and of no use here.
+/// What others put into metadata can be longer than all else of an object, and is of no use here.
 #[tokio::test]
-async fn managed_fields_are_not_kept() {
+async fn of_metadata_only_what_is_read_is_kept() {
     let world = World::builder().without_operator().build().await;
-    world.apply(connection("line").id("dxcon-aaaaaaaa").name("line")).await;
-    let label = async |value: &str| world.patch("line", json!({"metadata": {"labels": {"came": value}}})).await;
-    let stored = label("by-the-list").await;
+    world.apply(connection("line").id("dxcon-aaaaaaaa").name("line").annotation("paused", "false")).await;
+    let theirs = json!({"metadata": {
+        "labels": {"team": "network"}, "finalizers": ["example.com/theirs"],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "directconnect-operator.dev/other": "x"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "uid"}],
+    }});
+    world.patch("line", theirs).await;
+    let asked = async |value: &str| world.annotate("line", "reconcile-requested-at", Some(value)).await;
+    let stored = asked("by the list").await;
     assert!(stored.0["metadata"]["managedFields"].as_array().is_some_and(|fields| !fields.is_empty()));
     let writer = Writer::default();
     let store = writer.as_reader();
@@ -23,13 +29,22 @@ async fn managed_fields_are_not_kept() {
     let namespaces = vec![world.namespace.clone()];
     let watching = tokio::spawn(watch::run(world.client.clone(), namespaces, writer, index, Listed::default()));
     let kept = async |came: &str| {
-        wait::until(wait::SOON, format!("what came {came}"), async || {
-            store.state().into_iter().find(|object| object.labels().get("came").is_some_and(|label| label == came))
+        let object = wait::until(wait::SOON, format!("what came {came}"), async || {
+            store.state().into_iter().find(|object| requested_at(&**object) == Some(came))
         })
-        .await
+        .await;
+        serde_json::to_value(object.meta()).expect("metadata is JSON")
     };
-    assert_eq!(kept("by-the-list").await.managed_fields(), []);
-    label("by-the-watch").await;
-    assert_eq!(kept("by-the-watch").await.managed_fields(), []);
+    for came in ["by the list", "by the watch"] {
+        let stored = asked(came).await;
+        let read = ["name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp"];
+        let mut expected: Map<_, _> =
+            read.map(|field| (field.to_owned(), stored.0["metadata"][field].clone())).into_iter().collect();
+        expected.insert(
+            "annotations".to_owned(),
+            json!({"directconnect-operator.dev/paused": "false", "directconnect-operator.dev/reconcile-requested-at": came}),
+        );
+        assert_eq!(kept(came).await, Value::from(expected));
+    }
     watching.abort();
 }
