@@ -121,6 +121,13 @@ impl Elector {
         self.leadership.clone()
     }
 
+    /// Takes the lease if nobody else has it, as in a process that starts alone: `None` where another holds it, or the
+    /// API server does not say. [`Self::acquire`] goes on from there.
+    pub async fn acquire_at_once(&self) -> Option<Lease> {
+        let taken = self.try_acquire(&mut None).await.ok()?.ok();
+        taken.inspect(|_| self.log_leading())
+    }
+
     /// Waits until this process holds the lease.
     pub async fn acquire(&self) -> Lease {
         let mut seen: Option<(Option<String>, Moment)> = None;
@@ -129,7 +136,7 @@ impl Elector {
         loop {
             match self.try_acquire(&mut seen).await {
                 Ok(Ok(lease)) => {
-                    info!(lease = %self.name, identity = %self.identity, "leading");
+                    self.log_leading();
                     return lease;
                 }
                 Ok(Err(other)) => {
@@ -172,7 +179,9 @@ impl Elector {
             Some((known, since)) if *known == version => *since,
             _ => seen.insert((version, began)).1,
         };
-        if !holder.is_empty() && began.since(since) < LEASE {
+        // A lease of this process is one that it took without hearing so: the answer was lost.
+        let is_free = holder.is_empty() || holder == self.identity;
+        if !is_free && began.since(since) < LEASE {
             return Ok(Err(holder));
         }
         let transitions = spec.lease_transitions.unwrap_or_default().saturating_add(1);
@@ -183,6 +192,10 @@ impl Elector {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn log_leading(&self) {
+        info!(lease = %self.name, identity = %self.identity, "leading");
     }
 
     /// Renews the lease until it is lost.

@@ -207,6 +207,20 @@ async fn an_update_that_hangs_is_given_up_before_the_lease_ends() {
     operator.wait_exit(AFTER_LEASE).await;
 }
 
+#[tokio::test]
+async fn a_process_that_never_heard_that_it_has_the_lease_finds_out_and_leads() {
+    let world = world().build().await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    front.trouble_from(0, 1, Trouble::CutAfter, |request| request.is_about_a_lease() && request.method == "POST");
+    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    front.strikes().await;
+    leads(&world, "first").await;
+    operator.says("leading").await;
+    let waited = operator.logs().iter().any(|line| line.contains("waiting for the lease"));
+    assert!(!waited, "it waited for itself: {:#?}", operator.logs());
+}
+
 /// The leader is stopped with its update decided on and written down, and goes on when another leads.
 #[tokio::test]
 async fn a_leader_that_was_stopped_beyond_its_lease_sends_nothing_when_it_goes_on() {
