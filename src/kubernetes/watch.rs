@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use tracing::info;
 
 use self::feed::Feed;
-pub use self::feed::usable;
 use super::index::{Index, shown};
 use super::{Reference, Watched};
+use crate::api::{PAUSED, RECONCILE_REQUESTED_AT};
 use crate::clock::dice;
 
 /// How often to look whether the API server's versions have gone back, and how long a look may take.
@@ -121,6 +121,35 @@ fn take_in(events: Vec<Event<Watched>>, index: &Index, store: &mut Writer<Watche
         store.apply_watcher_event(&event);
     }
     index.wake(&concerned);
+}
+
+/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
+/// the metadata of others only what is read here.
+pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
+    match &event {
+        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
+        _ => Some(event.modify(|object| keep_what_is_read(object.meta_mut()))),
+    }
+}
+
+/// Managed fields, labels and the annotations of others can be longer than all the rest of an object.
+fn keep_what_is_read(meta: &mut ObjectMeta) {
+    let annotations = meta.annotations.take().map(|mut annotations| {
+        annotations.retain(|key, _| matches!(key.as_str(), PAUSED | RECONCILE_REQUESTED_AT));
+        annotations
+    });
+    *meta = ObjectMeta {
+        name: meta.name.take(),
+        namespace: meta.namespace.take(),
+        uid: meta.uid.take(),
+        resource_version: meta.resource_version.take(),
+        generation: meta.generation,
+        creation_timestamp: meta.creation_timestamp.take(),
+        deletion_timestamp: meta.deletion_timestamp.take(),
+        // An empty map would still have been given room by the ones that were in it.
+        annotations: annotations.filter(|annotations| !annotations.is_empty()),
+        ..ObjectMeta::default()
+    };
 }
 
 /// What to say of an object that is older than what was known of the very same.

@@ -18,16 +18,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::Status;
 use kube::runtime::watcher::Event;
-use kube::{Api, Resource as _, ResourceExt};
+use kube::{Api, ResourceExt};
 use tokio::sync::watch;
 use tracing::{debug, error, warn};
 
 use super::super::{Watched, words};
-use crate::api::{PAUSED, RECONCILE_REQUESTED_AT};
+use super::usable;
 use crate::clock::dice;
 
 /// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
@@ -278,35 +277,6 @@ async fn within_silence<T>(work: impl Future<Output = T>) -> Result<T, Failure> 
 
 fn version_of(object: &Watched) -> Result<String, Failure> {
     object.resource_version().filter(|version| !version.is_empty()).ok_or(Failure::NoVersion)
-}
-
-/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
-/// the metadata of others only what is read here.
-pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
-    match &event {
-        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
-        _ => Some(event.modify(|object| keep_what_is_read(object.meta_mut()))),
-    }
-}
-
-/// Managed fields, labels and the annotations of others can be longer than all the rest of an object.
-fn keep_what_is_read(meta: &mut ObjectMeta) {
-    let annotations = meta.annotations.take().map(|mut annotations| {
-        annotations.retain(|key, _| matches!(key.as_str(), PAUSED | RECONCILE_REQUESTED_AT));
-        annotations
-    });
-    *meta = ObjectMeta {
-        name: meta.name.take(),
-        namespace: meta.namespace.take(),
-        uid: meta.uid.take(),
-        resource_version: meta.resource_version.take(),
-        generation: meta.generation,
-        creation_timestamp: meta.creation_timestamp.take(),
-        deletion_timestamp: meta.deletion_timestamp.take(),
-        // An empty map would still have been given room by the ones that were in it.
-        annotations: annotations.filter(|annotations| !annotations.is_empty()),
-        ..ObjectMeta::default()
-    };
 }
 
 #[cfg(test)]
