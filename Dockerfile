@@ -11,11 +11,12 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 # Dependencies first: their layer is built anew only when a manifest or Cargo.lock changes. Cargo reads a workspace only when
 # every member has something to build.
 COPY Cargo.toml Cargo.lock ./
+COPY benches/rig/Cargo.toml benches/rig/
 COPY crates/core/Cargo.toml crates/core/
 COPY tests/demo/Cargo.toml tests/demo/
 COPY tests/simulator/Cargo.toml tests/simulator/
 COPY tests/support/Cargo.toml tests/support/
-RUN for member in . crates/core tests/demo tests/simulator tests/support; do \
+RUN for member in . benches/rig crates/core tests/demo tests/simulator tests/support; do \
       mkdir -p "$member/src"; printf '//! Stands in.\n' >"$member/src/lib.rs"; printf '//! Stands in.\nfn main() {}\n' >"$member/src/main.rs"; \
     done \
  && cargo build --release --locked --target "$(rustc --print host-tuple)" --package directconnect-operator

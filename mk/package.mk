@@ -25,5 +25,5 @@ sbom: ## write target/directconnect-operator.cdx.json, what the binary is made o
 	@# It writes one beside every manifest of the workspace; only the operator's is about what is shipped.
 	@mkdir -p "$(TARGET)"
 	@mv directconnect-operator.cdx.json "$(TARGET)"/
-	@rm tests/*/directconnect-operator.cdx.json
+	@rm benches/*/directconnect-operator.cdx.json crates/*/directconnect-operator.cdx.json tests/*/directconnect-operator.cdx.json
 	@echo "$(TARGET)/directconnect-operator.cdx.json: $$(grep -c '"purl"' "$(TARGET)/directconnect-operator.cdx.json") packages"

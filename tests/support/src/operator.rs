@@ -146,6 +146,13 @@ pub struct OperatorBuilder {
 }
 
 impl OperatorBuilder {
+    /// Starts another program in place of the operator, one that takes the same flags and environment.
+    #[must_use]
+    pub fn program(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
     /// Sets another subcommand than `run`.
     #[must_use]
     pub fn subcommand(mut self, subcommand: &str) -> Self {
