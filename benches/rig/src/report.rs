@@ -18,7 +18,7 @@ const END: &str = "<!-- /bench -->";
 /// The table, and below it what was measured where.
 pub fn block(table: &str, rounds: usize) -> String {
     let cores = available_parallelism().map_or(1, usize::from);
-    format!("{table}\nMeasured at {} on {cores} cores of {}, in {rounds} rounds.\n", commit(), processor())
+    format!("{table}\nMeasured at {} on {cores} cores of {}; rounds: {rounds}.\n", commit(), processor())
 }
 
 /// Shows it in the documents.
