@@ -7,12 +7,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use directconnect_core::desired::{EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 
 /// API group of the resource and prefix of its annotations.
 pub const GROUP: &str = "directconnect-operator.dev";
 
-/// Annotation: while `"true"`, nothing is sent to AWS for this resource.
+/// Annotation: with any value but `false`, nothing is sent to AWS for this resource.
 pub const PAUSED: &str = "directconnect-operator.dev/paused";
 
 /// Annotation: a change of its value reads AWS afresh and reconciles at once.
@@ -172,13 +173,6 @@ pub struct DirectConnectConnectionStatus {
     /// Generation of the spec that this status is about; -1 until the operator has looked at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Newest generation whose wish AWS was seen to match.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub met_generation: Option<i64>,
-    /// Generation for which `must_encrypt` was last sent, or seen in AWS, while it has been wanted without a break. What is
-    /// taken back after that goes the guarded way, whatever `encryptionTransition` says. Absent while another mode is wanted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub must_encrypt_generation: Option<i64>,
     /// Value of the annotation `directconnect-operator.dev/reconcile-requested-at` that was served last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
@@ -198,9 +192,9 @@ pub struct DirectConnectConnectionStatus {
     /// What differs between spec and AWS now. Absent when nothing does.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub drift: Vec<DriftStatus>,
-    /// The last `UpdateConnection` that this operator made for this resource and that had, or may have had, an effect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_update: Option<LastUpdate>,
+    /// What the operator has to know after a restart.
+    #[serde(flatten)]
+    pub ledger: Ledger,
 }
 
 /// A field that differs between spec and AWS.
@@ -214,25 +208,6 @@ pub struct DriftStatus {
     /// What AWS shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
-}
-
-/// An `UpdateConnection` call: what was sent, when and for whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LastUpdate {
-    /// When it was sent, RFC 3339.
-    pub time: String,
-    /// Generation of the spec that asked for it.
-    pub generation: i64,
-    /// Request id of AWS. Absent when the answer was lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// `connectionName` that was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connection_name: Option<String>,
-    /// `encryptionMode` that was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption_mode: Option<EncryptionMode>,
 }
 
 fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

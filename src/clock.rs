@@ -52,7 +52,7 @@ impl Clock {
 }
 
 /// A number from 0 to 1 by chance, so that waits which many share do not end as one.
-pub fn dice() -> f64 {
+pub fn jitter() -> f64 {
     fastrand::f64()
 }
 

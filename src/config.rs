@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use directconnect_core::decide::Settings;
+use directconnect_core::settings::Settings;
 
 /// Name of the Lease and of the controller in events.
 pub const NAME: &str = "directconnect-operator";

@@ -28,4 +28,5 @@ pub mod metrics;
 pub mod reconcile;
 pub mod run;
 pub mod server;
+pub mod state;
 pub mod telemetry;

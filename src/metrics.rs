@@ -199,12 +199,15 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// How a resource is.
+    /// A resource is there: from now on its gauges can be set. They are shown once they are.
+    pub fn track(&self, resource: Arc<Resource>) {
+        self.resources.lock().insert(resource, None);
+    }
+
+    /// How a resource is. Nothing of one that is not there: a pass may outlast its resource.
     pub fn health(&self, resource: &Resource, health: Health) {
-        let mut resources = self.resources.lock();
-        match resources.get_mut(resource) {
-            Some(known) => *known = health,
-            None => drop(resources.insert(Arc::new(resource.clone()), health)),
+        if let Some(known) = self.resources.lock().get_mut(resource) {
+            *known = Some(health);
         }
     }
 
@@ -216,7 +219,7 @@ impl Metrics {
 
 /// The gauges of all resources. A family of its own for each would keep the labels of a resource six times.
 #[derive(Debug, Default)]
-struct Resources(Mutex<BTreeMap<Arc<Resource>, Health>>);
+struct Resources(Mutex<BTreeMap<Arc<Resource>, Option<Health>>>);
 
 /// Name, meaning and value of a gauge.
 type Meaning = (&'static str, &'static str, fn(&Health) -> bool);
@@ -231,7 +234,7 @@ impl Resources {
         ("paused", "1 while paused by annotation.", |health| health.paused),
     ];
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<Resource>, Health>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<Resource>, Option<Health>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -239,7 +242,8 @@ impl Resources {
 impl Collector for Resources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         // Passes do not wait for a scrape.
-        let resources: Vec<_> = self.lock().iter().map(|(labels, health)| (Arc::clone(labels), *health)).collect();
+        let known = self.lock().iter().filter_map(|(labels, health)| Some((Arc::clone(labels), (*health)?))).collect();
+        let resources: Vec<(Arc<Resource>, Health)> = known;
         if resources.is_empty() {
             return Ok(());
         }
@@ -297,7 +301,10 @@ mod tests {
     #[test]
     fn the_gauges_of_all_resources_come_together_and_none_without_a_resource() {
         let metrics = Metrics::new();
-        assert_eq!(exposed(&metrics), "");
+        for name in ["a", "b", "c"] {
+            metrics.track(Arc::new(resource(name)));
+        }
+        assert_eq!(exposed(&metrics), "", "nothing is known of them yet");
         metrics.health(&resource("b"), Health { ready: false, must_encrypt: false, drifted: true, ..SOUND });
         metrics.health(&resource("a"), SOUND);
         metrics.health(&resource("b"), Health { link_up: false, encrypted: false, paused: true, ..SOUND });
@@ -319,6 +326,18 @@ mod tests {
         metrics.forget(&resource("a"));
         metrics.forget(&resource("b"));
         assert_eq!(exposed(&metrics), "");
+    }
+
+    #[test]
+    fn a_pass_that_outlasts_its_resource_does_not_bring_its_gauges_back() {
+        let metrics = Metrics::new();
+        metrics.track(Arc::new(resource("line")));
+        metrics.health(&resource("line"), SOUND);
+        metrics.forget(&resource("line"));
+        metrics.health(&resource("line"), SOUND);
+        assert_eq!(exposed(&metrics), "");
+        metrics.track(Arc::new(resource("line")));
+        assert_eq!(exposed(&metrics), "", "of one that was made anew nothing is known");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use clap::CommandFactory;
-use directconnect_core::conditions::{Reason, Stance};
+use directconnect_core::reason::{Phase, Reason};
 use directconnect_operator::config::Arguments;
 use serde_json::Value;
+use strum::VariantArray as _;
 
 const README: &str = include_str!("../README.md");
 
@@ -23,14 +24,14 @@ fn bare(cell: &str) -> &str {
 
 #[test]
 fn every_reason_of_ready_has_its_row() {
-    for reason in Reason::ALL {
-        let (ready, with) = match reason.stance() {
-            Stance::Done => ("True", ""),
-            Stance::Reconciling => ("False", "Reconciling"),
-            Stance::Stalled => ("False", "Stalled"),
-            Stance::Held => ("False", ""),
-            Stance::Unknown if reason == Reason::ObservationStale => ("Unknown", ""),
-            Stance::Unknown => {
+    for reason in Reason::VARIANTS.iter().copied() {
+        let (ready, with) = match reason.phase() {
+            Phase::Done => ("True", ""),
+            Phase::Reconciling => ("False", "Reconciling"),
+            Phase::Stalled => ("False", "Stalled"),
+            Phase::Held => ("False", ""),
+            Phase::Unknown if reason == Reason::ObservationStale => ("Unknown", ""),
+            Phase::Unknown => {
                 let word = format!("`{}`", reason.as_str());
                 assert!(README.contains(&word), "{word} of LinkUp or Encrypted is missing");
                 continue;

@@ -24,11 +24,12 @@ const OUTSIDE: &[&str] = &[
 /// A room, the modules of this crate that it may name, and what it must not name.
 type Room = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
-const ROOMS: [Room; 9] = [
+const ROOMS: [Room; 10] = [
     ("api.rs", &[], &[AWS, OUTSIDE]),
-    ("aws", &["clock", "metrics"], &[KUBERNETES]),
-    ("kubernetes", &["api", "clock", "metrics"], &[AWS]),
-    ("reconcile", &["api", "aws", "kubernetes", "clock", "metrics"], &[AWS]),
+    ("state", &[], &[KUBERNETES, AWS]),
+    ("aws", &["clock", "metrics", "state"], &[KUBERNETES]),
+    ("kubernetes", &["api", "clock", "metrics", "state"], &[AWS]),
+    ("reconcile", &["api", "aws", "kubernetes", "clock", "metrics", "state"], &[AWS]),
     ("config.rs", &[], &[KUBERNETES, AWS]),
     ("metrics.rs", &[], &[KUBERNETES, AWS]),
     ("server.rs", &["metrics"], &[KUBERNETES, AWS]),
@@ -41,7 +42,9 @@ fn rooms_know_only_whom_they_may() {
     for (room, modules, foreign) in ROOMS {
         for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room)) {
             let text = fs::read_to_string(&file).expect("a source is text");
-            for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            // What tests of a module use is their own affair.
+            let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").enumerate();
+            for (number, line) in lines.filter(|(_, line)| !line.trim_start().starts_with("//")) {
                 for name in line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {
                     let place = format!("{}:{}", file.display(), number + 1);
                     if let Some(module) = name.strip_prefix("crate::").and_then(|rest| rest.split("::").next()) {

@@ -6,7 +6,8 @@ use aws_config::meta::region::{ProvideRegion, RegionProviderChain, future};
 use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use directconnect_core::desired::is_region;
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::identity::RegionName;
 use directconnect_core::text;
 
 /// Variables that say a region, the first that is not empty wins.
@@ -39,13 +40,13 @@ fn variable() -> Option<(&'static str, String)> {
 }
 
 /// A region that is one; where it came from and what is wrong with it, if it is not.
-pub(super) fn check(region: &str) -> Result<&str, String> {
-    if is_region(region) {
-        return Ok(region);
+pub(super) fn check(region: &str) -> DefaultRegion {
+    if let Some(region) = RegionName::parse(region) {
+        return DefaultRegion::Set(region);
     }
     let source =
         variable().filter(|(_, value)| value == region).map_or("the region of the AWS profile", |(name, _)| name);
-    Err(problem(source, region))
+    DefaultRegion::Invalid(problem(source, region))
 }
 
 fn problem(source: &str, region: &str) -> String {
@@ -61,11 +62,11 @@ mod tests {
 
     #[test]
     fn a_region_that_is_none_is_told_with_where_it_came_from() {
-        assert_eq!(check("eu-central-1"), Ok("eu-central-1"));
+        assert!(matches!(check("eu-central-1"), DefaultRegion::Set(region) if region.as_str() == "eu-central-1"));
         for region in
             ["eu-central-1 ", " eu-central-1", "\"eu-central-1\"", "'eu-central-1'", "Frankfurt", "eu-central-1\n"]
         {
-            let problem = check(region).expect_err("it is no region");
+            let DefaultRegion::Invalid(problem) = check(region) else { panic!("{region:?} is no region") };
             for words in ["the operator's own region", "profile", &format!("{region:?}"), "such as eu-central-1"] {
                 assert!(problem.contains(words), "{words}: {problem}");
             }

@@ -25,7 +25,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Modelled for E {}
 
 /// What a call asks for, which says what its errors mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(super) enum Operation {
     /// A page of all connections of a region.
     Page,
     /// One connection by its id.
@@ -34,9 +34,9 @@ pub(super) enum Call {
     Update,
 }
 
-impl Call {
+impl Operation {
     /// The operation, as the AWS API names it.
-    pub(super) fn operation(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Page | Self::ReadById => DESCRIBE,
             Self::Update => UPDATE,
@@ -45,11 +45,11 @@ impl Call {
 }
 
 /// What went wrong, in the core's terms.
-pub(super) fn fault<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
+pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     match error {
         // The SDK takes a success that it cannot read for an error of the service.
         SdkError::ServiceError(context) if context.raw().status().is_success() => {
-            unreadable(call, context.raw().status().as_u16(), error)
+            unreadable(operation, context.raw().status().as_u16(), error)
         }
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
@@ -61,42 +61,42 @@ pub(super) fn fault<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
                 (code, "") => format!("{code} (HTTP {status})"),
                 (code, message) => format!("{code}: {message}"),
             };
-            let kind = classify(call, code, message, status);
+            let kind = classify(operation, code, message, status);
             // Whatever a server that failed says of it: it may have failed after the change.
             let in_doubt = kind == FaultKind::Unavailable || status >= 500;
             Fault {
                 request_id: request_id(error),
                 effect: if in_doubt { Effect::Unknown } else { Effect::None },
-                ..Fault::new(kind, call.operation(), &words)
+                ..Fault::new(kind, operation.name(), &words)
             }
         }
-        SdkError::ResponseError(context) => unreadable(call, context.raw().status().as_u16(), error),
-        SdkError::TimeoutError(_) => unknown_effect(call, "no answer in time"),
-        _ => unsent(call, error),
+        SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
+        SdkError::TimeoutError(_) => unknown_effect(operation, "no answer in time"),
+        _ => unsent(operation, error),
     }
 }
 
 /// A call that panicked: who knows how far it came.
-pub(super) fn panicked(call: Call, panic: &(dyn Any + Send)) -> Fault {
-    unknown_effect(call, &format!("the call ended with a panic: {}", text::panic_message(panic)))
+pub(super) fn panicked(operation: Operation, panic: &(dyn Any + Send)) -> Fault {
+    unknown_effect(operation, &format!("the call ended with a panic: {}", text::panic_message(panic)))
 }
 
-fn unknown_effect(call: Call, words: &str) -> Fault {
-    Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, call.operation(), words) }
+fn unknown_effect(operation: Operation, words: &str) -> Fault {
+    Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, operation.name(), words) }
 }
 
 /// An answer, but who knows which.
-fn unreadable<E: Modelled>(call: Call, status: u16, error: &CallError<E>) -> Fault {
+fn unreadable<E: Modelled>(operation: Operation, status: u16, error: &CallError<E>) -> Fault {
     let why = error.source().map(text::with_sources).unwrap_or_default();
     let words = format!("the answer (HTTP {status}) could not be understood: {why}");
-    Fault { request_id: request_id(error), ..unknown_effect(call, &words) }
+    Fault { request_id: request_id(error), ..unknown_effect(operation, &words) }
 }
 
 /// No answer at all: perhaps nothing was even sent.
-fn unsent<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
+fn unsent<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     if let Some(credentials) = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
         let kind = credentials::kind(credentials);
-        return Fault::new(kind, call.operation(), &credentials::words(credentials));
+        return Fault::new(kind, operation.name(), &credentials::words(credentials));
     }
     let mut words = text::with_sources(error);
     // The one cause of all these that is a setting of the operator.
@@ -106,7 +106,7 @@ fn unsent<E: Modelled>(call: Call, error: &CallError<E>) -> Fault {
     let connected = !sources(error).any(|source| source.downcast_ref().is_some_and(HttpError::is_connect));
     let built = !matches!(error, SdkError::ConstructionFailure(_));
     let effect = if connected && built { Effect::Unknown } else { Effect::None };
-    Fault { effect, ..Fault::new(FaultKind::Unavailable, call.operation(), &words) }
+    Fault { effect, ..Fault::new(FaultKind::Unavailable, operation.name(), &words) }
 }
 
 /// AWS's id of a request, no longer than fits into a status: whoever answers may call itself anything.
@@ -148,14 +148,16 @@ const UNACCEPTED: [&str; 25] = [
 ];
 
 /// What the answer of a failed call means.
-fn classify(call: Call, code: &str, message: &str, status: u16) -> FaultKind {
+fn classify(operation: Operation, code: &str, message: &str, status: u16) -> FaultKind {
     match code {
         code if DENIED.contains(&code) => FaultKind::AccessDenied,
         code if UNACCEPTED.contains(&code) => FaultKind::CredentialsInvalid,
         code if is_throttling(code) => FaultKind::Throttled,
         "DirectConnectServerException" => FaultKind::Unavailable,
         code if is_transient(code) => FaultKind::Unavailable,
-        "DirectConnectClientException" if call == Call::ReadById && is_not_found(message) => FaultKind::NotFound,
+        "DirectConnectClientException" if operation == Operation::ReadById && is_not_found(message) => {
+            FaultKind::NotFound
+        }
         _ if status == 429 => FaultKind::Throttled,
         _ if (400..500).contains(&status) && status != 408 => FaultKind::Rejected,
         _ => FaultKind::Unavailable,

@@ -8,8 +8,8 @@ mod default_region;
 mod errors;
 mod gate;
 mod http;
-mod region;
-mod regions;
+mod poller;
+mod pollers;
 mod trust;
 
 use std::panic::AssertUnwindSafe;
@@ -22,26 +22,28 @@ use aws_sdk_directconnect::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::FutureExt;
-use tracing::error;
 
-use self::errors::Call;
+use self::errors::Operation;
 use crate::metrics::Metrics;
-use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
+use directconnect_core::settings::LONGEST_CALL;
 
+pub use credentials::NoCredentials;
 pub use gate::{Call, Closed, Urgency};
-pub use region::{Line, Region};
-pub use regions::{Regions, Woken};
+pub use poller::Poller;
+pub use pollers::Pollers;
 
 /// How long one call may take with everything that belongs to it.
-const CALL_TIMEOUT: Duration = Duration::from_secs(12);
+const CALL_TIMEOUT: Duration = LONGEST_CALL;
 /// Largest page that AWS gives (API reference, `DescribeConnections`). Always asked for: the default is not documented.
 const PAGE: i32 = 100;
 /// More pages than any account has; an endpoint that hands out tokens for ever is not read for ever.
-const MOST_PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
-/// A connection and its id.
+/// A connection and its id, as AWS writes it.
 pub type Identified = (String, Connection);
 
 /// What is wrong with the settings that calls of AWS take from the environment, if anything is: one clear line.
@@ -62,11 +64,7 @@ impl Aws {
     pub async fn from_environment(metrics: Metrics) -> Self {
         let http = http::client(trust::context());
         let region = default_region::provider(&http);
-        let aws = Self::with(aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region), http, metrics).await;
-        if let Some(problem) = aws.default_region_problem() {
-            error!("{problem}. Until then, resources without spec.region are not served");
-        }
-        aws
+        Self::with(aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region), http, metrics).await
     }
 
     /// Reads what `from` says, and the usual places for the rest.
@@ -87,18 +85,12 @@ impl Aws {
         Self { shared: shared.build(), metrics }
     }
 
-    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does and it is one.
-    pub fn default_region(&self) -> Option<&str> {
-        self.own_region().and_then(Result::ok)
-    }
-
-    /// What is wrong with the region that one of them says, as a sentence without its end: `None`, if nothing is.
-    pub fn default_region_problem(&self) -> Option<String> {
-        self.own_region().and_then(Result::err)
-    }
-
-    fn own_region(&self) -> Option<Result<&str, String>> {
-        self.shared.region().map(AwsRegion::as_ref).filter(|region| !region.is_empty()).map(default_region::check)
+    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does.
+    pub fn default_region(&self) -> DefaultRegion {
+        match self.shared.region().map(AwsRegion::as_ref).filter(|region| !region.is_empty()) {
+            None => DefaultRegion::Unset,
+            Some(region) => default_region::check(region),
+        }
     }
 
     /// Whether there are credentials, as the first call would find out.
@@ -151,7 +143,7 @@ impl Client {
     /// One page of all connections, and the token of the next.
     pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
-        let page = self.timed(Call::Page, call).await?;
+        let page = self.timed(Operation::Page, call).await?;
         let next = page.next_token.filter(|token| !token.is_empty());
         let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
         Ok((connections.collect(), next))
@@ -160,7 +152,7 @@ impl Client {
     /// One connection by its id; `None`: AWS knows none.
     pub async fn connection(&self, id: &str) -> Result<Option<Connection>, Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).connection_id(id).send();
-        let page = match self.timed(Call::ReadById, call).await {
+        let page = match self.timed(Operation::ReadById, call).await {
             Ok(page) => page,
             Err(fault) if fault.kind == FaultKind::NotFound => return Ok(None),
             Err(fault) => return Err(fault),
@@ -184,7 +176,7 @@ impl Client {
             .customize()
             .config_override(aws_sdk_directconnect::config::Config::builder().timeout_config(timeouts))
             .send();
-        let answer = self.timed(Call::Update, call).await?;
+        let answer = self.timed(Operation::Update, call).await?;
         let request_id = errors::request_id(&answer);
         match convert::answer(answer) {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
@@ -197,17 +189,18 @@ impl Client {
 
     async fn timed<T, E: errors::Modelled>(
         &self,
-        call: Call,
+        operation: Operation,
         sent: impl Future<Output = Result<T, errors::CallError<E>>>,
     ) -> Result<T, Fault> {
         let started = Instant::now();
-        // A panic of the SDK over what it was given is a fault of this call, and not of all that are made here.
-        let result = match AssertUnwindSafe(sent).catch_unwind().await {
-            Ok(result) => result.map_err(|error| errors::fault(call, &error)),
-            Err(panic) => Err(errors::panicked(call, &*panic)),
+        // A panic of the SDK over what it was given is a fault of this call, and not of all that are made here. In a box, as
+        // a call of the SDK is large.
+        let result = match AssertUnwindSafe(Box::pin(sent)).catch_unwind().await {
+            Ok(result) => result.map_err(|error| errors::fault(operation, &error)),
+            Err(panic) => Err(errors::panicked(operation, &*panic)),
         };
         let outcome = result.as_ref().map_or_else(|fault| fault.reason().as_str(), |_| "Ok");
-        self.metrics.aws_request(call.operation(), &self.region, outcome, started.elapsed());
+        self.metrics.aws_request(operation.name(), &self.region, outcome, started.elapsed());
         result
     }
 }

@@ -11,12 +11,15 @@ use kube::runtime::reflector::Lookup;
 use tracing::debug;
 
 use super::Watched;
-use super::status::{condition, truth};
+use super::status::{condition, condition_status};
 use crate::api::DirectConnectConnectionStatus;
-use directconnect_core::conditions::{Kind, Reason};
+use directconnect_core::conditions::ConditionType;
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Change;
+use directconnect_core::identity::ConnectionId;
+use directconnect_core::observed::Connection;
+use directconnect_core::reason::Reason;
 use directconnect_core::text;
 
 /// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
@@ -31,13 +34,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that people may want to know of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct News {
+pub struct EventSpec {
     warning: bool,
     reason: &'static str,
     note: String,
 }
 
-impl News {
+impl EventSpec {
     fn normal(reason: &'static str, note: impl Into<String>) -> Self {
         Self { warning: false, reason, note: note.into() }
     }
@@ -47,22 +50,29 @@ impl News {
     }
 }
 
-/// News of an update that AWS took: what was sent, and what was there before.
-pub fn updated(id: &str, sent: &Change, before: &Change, request_id: Option<&str>) -> Vec<News> {
+/// Events of an update that AWS took: what was sent and is there now, and what was there before. What AWS stored
+/// otherwise is not told as done.
+pub fn updated(
+    id: &ConnectionId,
+    sent: &Change,
+    before: &Change,
+    answer: &Connection,
+    request_id: Option<&str>,
+) -> Vec<EventSpec> {
     let request = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();
     let mut news = Vec::new();
-    if let Some(name) = &sent.name {
+    if let Some(name) = sent.name.as_ref().filter(|&name| answer.connection_name.as_ref() == Some(name)) {
         let old = before.name.as_deref().unwrap_or_default();
-        news.push(News::normal("Renamed", format!("{id}: connectionName {old:?} is now {name:?}{request}")));
+        news.push(EventSpec::normal("Renamed", format!("{id}: connectionName {old:?} is now {name:?}{request}")));
     }
-    if let Some(mode) = sent.mode {
+    if let Some(mode) = sent.mode.filter(|&mode| answer.mode() == Some(mode)) {
         let old = before.mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string());
         let caution = if mode == EncryptionMode::NoEncrypt {
             "; if the far end insists on MACsec the line stops until it does not, which AWS cannot show"
         } else {
             ""
         };
-        news.push(News::normal(
+        news.push(EventSpec::normal(
             "EncryptionModeChanged",
             format!("{id}: encryptionMode {old} is now {mode}{request}{caution}"),
         ));
@@ -70,42 +80,53 @@ pub fn updated(id: &str, sent: &Change, before: &Change, request_id: Option<&str
     news
 }
 
-/// News of a name or mode that was as the spec asked and is not any more.
-pub fn drifted(what: &str) -> News {
-    News::normal("DriftDetected", what)
+/// A name or mode that was as the spec asked is not any more.
+pub fn drifted(what: &str) -> EventSpec {
+    EventSpec::normal("DriftDetected", what)
 }
 
-/// What changed from one status to the next.
-pub fn transitions(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<News> {
-    transitions_with(before, after, None)
+/// `must_encrypt` is about to be sent without the ladder, as the user insisted.
+pub fn sent_at_once(id: &ConnectionId) -> EventSpec {
+    EventSpec::warning(
+        "ImmediateTransition",
+        format!(
+            "{id}: encryptionTransition is Immediate, so must_encrypt is sent now, whether MACsec is up or not; it is sent once, and then not again until another mode has been wanted"
+        ),
+    )
+}
+
+/// The resource waits for a circuit that somebody else has raised to `must_encrypt`.
+pub fn waits_for_other(message: &str) -> EventSpec {
+    EventSpec::warning("Blocked", message)
 }
 
 /// What changed from one status to the next, where an update that was made between them `failed`: AWS's id of that request
 /// is told too. Status does not have it, since it changes with every try.
-pub fn transitions_with(
+pub fn transitions(
     before: &DirectConnectConnectionStatus,
     after: &DirectConnectConnectionStatus,
     failed: Option<&Fault>,
-) -> Vec<News> {
+) -> Vec<EventSpec> {
     let mut news = Vec::new();
-    for (kind, up, down) in [(Kind::LinkUp, "LinkUp", "LinkDown"), (Kind::Encrypted, "EncryptionUp", "EncryptionDown")]
+    for (kind, up, down) in
+        [(ConditionType::LinkUp, "LinkUp", "LinkDown"), (ConditionType::Encrypted, "EncryptionUp", "EncryptionDown")]
     {
         let message = condition(after, kind).map(|condition| condition.message.as_str()).unwrap_or_default();
-        match (truth(before, kind), truth(after, kind)) {
-            (Some("False"), Some("True")) => news.push(News::normal(up, message)),
-            (Some("True"), Some("False")) => news.push(News::warning(down, message)),
+        match (condition_status(before, kind), condition_status(after, kind)) {
+            (Some("False"), Some("True")) => news.push(EventSpec::normal(up, message)),
+            (Some("True"), Some("False")) => news.push(EventSpec::warning(down, message)),
             _ => {}
         }
     }
     let reason = |status: &DirectConnectConnectionStatus| {
-        condition(status, Kind::Ready).map(|condition| (condition.reason.clone(), condition.message.clone()))
+        condition(status, ConditionType::Ready).map(|condition| (condition.reason.clone(), condition.message.clone()))
     };
     if let Some((now, message)) = reason(after)
         && reason(before).is_none_or(|(earlier, _)| earlier != now)
         && let Some(event) = event_of(&now, after)
     {
         let request_id = failed.filter(|_| event == UPDATE_FAILED).and_then(|fault| fault.request_id.as_deref());
-        news.push(News::warning(event, with_request(&message, request_id)));
+        news.push(EventSpec::warning(event, with_request(&message, request_id)));
     }
     news
 }
@@ -149,27 +170,27 @@ fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'st
 
 /// Writes events. Failing to write one never fails anything else.
 #[derive(Clone)]
-pub struct Teller {
+pub struct EventPublisher {
     recorder: Recorder,
-    told: Arc<Mutex<HashMap<Told, (ObjectReference, Instant)>>>,
+    published: Arc<Mutex<HashMap<Published, (ObjectReference, Instant)>>>,
 }
 
-/// News of an object, by its uid.
+/// An event of an object, by its uid.
 #[derive(PartialEq, Eq, Hash)]
-struct Told {
+struct Published {
     uid: Option<String>,
-    news: News,
+    news: EventSpec,
 }
 
-impl Teller {
+impl EventPublisher {
     /// Writes as `controller`, from the process `instance`.
     pub fn new(client: Client, controller: &str, instance: &str) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter), told: Arc::default() }
+        Self { recorder: Recorder::new(client, reporter), published: Arc::default() }
     }
 
     /// Tells the news about an object, in order, without anyone waiting for it.
-    pub fn tell(&self, object: &Watched, news: Vec<News>) {
+    pub fn publish(&self, object: &Watched, news: Vec<EventSpec>) {
         if news.is_empty() {
             return;
         }
@@ -177,7 +198,7 @@ impl Teller {
         tokio::spawn(async move {
             for one in news {
                 let about = teller.first_reference(&now, &one);
-                let News { warning, reason, note } = one;
+                let EventSpec { warning, reason, note } = one;
                 let event = Event {
                     type_: if warning { EventType::Warning } else { EventType::Normal },
                     reason: reason.to_owned(),
@@ -199,11 +220,11 @@ impl Teller {
     /// The recorder takes an event for another one's repetition by reference and reason. The reference has the resource
     /// version, which the status of the first news has moved on; without it, news of one reason would share the note of
     /// the first, and a second rename would be told as the first again.
-    fn first_reference(&self, now: &ObjectReference, news: &News) -> ObjectReference {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|_, (_, last)| last.elapsed() < SERIES);
-        let news = Told { uid: now.uid.clone(), news: news.clone() };
-        let (first, last) = told.entry(news).or_insert_with(|| (now.clone(), Instant::now()));
+    fn first_reference(&self, now: &ObjectReference, news: &EventSpec) -> ObjectReference {
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.retain(|_, (_, last)| last.elapsed() < SERIES);
+        let news = Published { uid: now.uid.clone(), news: news.clone() };
+        let (first, last) = published.entry(news).or_insert_with(|| (now.clone(), Instant::now()));
         *last = Instant::now();
         first.clone()
     }
@@ -242,18 +263,18 @@ mod tests {
     #[test]
     fn a_refused_update_is_told_once_with_the_words_and_the_request_id_of_aws() {
         let (before, after) = (status(Reason::Updating, ""), status(Reason::RequestRejected, "AWS says: Bad name"));
-        let told = transitions_with(&before, &after, Some(&fault("5b8cf2b7")));
-        assert_eq!(told, [News::warning("UpdateFailed", "AWS says: Bad name (request 5b8cf2b7)")]);
-        assert_eq!(transitions_with(&after, &after, Some(&fault("another try"))), [], "one a transition");
-        let lost = transitions_with(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
-        assert_eq!(lost, [News::warning("UpdateFailed", "AWS says: Bad name")]);
-        assert_eq!(transitions(&before, &after), lost);
+        let told = transitions(&before, &after, Some(&fault("5b8cf2b7")));
+        assert_eq!(told, [EventSpec::warning("UpdateFailed", "AWS says: Bad name (request 5b8cf2b7)")]);
+        assert_eq!(transitions(&after, &after, Some(&fault("another try"))), [], "one a transition");
+        let lost = transitions(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
+        assert_eq!(lost, [EventSpec::warning("UpdateFailed", "AWS says: Bad name")]);
+        assert_eq!(transitions(&before, &after, None), lost);
     }
 
     #[test]
     fn the_request_id_is_whole_however_long_the_words_are() {
         let after = status(Reason::RequestRejected, &"ü".repeat(2000));
-        let told = transitions_with(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
+        let told = transitions(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
         let note = &told[0].note;
         assert!(note.ends_with("ü (request 5b8cf2b7)") && (1000..=NOTE_LIMIT).contains(&note.len()), "{note}");
     }
@@ -261,7 +282,7 @@ mod tests {
     #[test]
     fn what_is_no_failed_update_has_no_request_id() {
         let after = status(Reason::NoMacSecKey, "No key");
-        let told = transitions_with(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
-        assert_eq!(told, [News::warning("Blocked", "No key")]);
+        let told = transitions(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
+        assert_eq!(told, [EventSpec::warning("Blocked", "No key")]);
     }
 }

@@ -11,7 +11,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tracing::{debug, info, warn};
 
-use crate::clock::{Clock, dice};
+use crate::clock::{Clock, jitter};
 use directconnect_core::clock::Moment;
 
 /// How long a lease holds without being renewed.
@@ -155,7 +155,7 @@ impl Elector {
             }
             // The end of what was seen is known to the moment.
             let ends = seen.as_ref().map(|(_, since)| *since + LEASE).filter(|&ends| ends > self.clock.now());
-            let look = LOOK.mul_f64(0.75 + 0.5 * dice());
+            let look = LOOK.mul_f64(0.75 + 0.5 * jitter());
             tokio::time::sleep(ends.map_or(look, |ends| ends.since(self.clock.now()).min(look))).await;
         }
     }

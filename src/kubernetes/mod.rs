@@ -1,25 +1,28 @@
 //! The API server: what people want comes in by a watch, what was decided goes out as status and events.
 //!
-//! Must not know: the AWS SDK. Knows the custom resource and the core's types.
+//! Must not know: the AWS SDK. Knows the custom resource, the core's types and the state.
 
+pub mod claims;
 pub mod events;
-pub mod index;
 pub mod lease;
+pub mod object;
 pub mod status;
 pub mod watch;
 
 use kube::client::AuthError;
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::DirectConnectConnection;
+pub use self::object::Watched;
+use directconnect_core::identity::ResourceId;
 use directconnect_core::text;
-
-/// A resource as the watch brings it: whole, or what is wrong with it. A malformed one does not stop the others.
-pub type Watched = DeserializeGuard<DirectConnectConnection>;
 
 /// Reference to a resource.
 pub type Reference = ObjectRef<Watched>;
+
+/// The reference to a resource.
+pub fn reference(resource: &ResourceId) -> Reference {
+    Reference::new(&resource.name).within(&resource.namespace)
+}
 
 /// What went wrong with a request to the API server, with all that caused it.
 ///

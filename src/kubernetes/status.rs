@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondition, Time};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
+use super::Watched;
 use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, DriftStatus};
-use directconnect_core::conditions::{Condition, Kind};
+use directconnect_core::conditions::{Condition, ConditionType};
 use directconnect_core::decide::Drift;
+use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::observed::Connection;
 
 /// How long the API server may take to write a status.
@@ -27,11 +29,11 @@ pub fn conditions(
     now: Timestamp,
 ) -> Vec<MetaCondition> {
     let as_meta = |condition: Condition| {
-        let (kind, truth) = (condition.kind.as_str(), condition.truth.as_str());
-        let same = before.iter().find(|earlier| earlier.type_ == kind && earlier.status == truth);
+        let (kind, status) = (condition.condition_type.as_str(), condition.status.as_str());
+        let same = before.iter().find(|earlier| earlier.type_ == kind && earlier.status == status);
         MetaCondition {
             type_: kind.to_owned(),
-            status: truth.to_owned(),
+            status: status.to_owned(),
             reason: condition.reason.as_str().to_owned(),
             message: condition.message,
             observed_generation: generation,
@@ -49,12 +51,12 @@ pub fn whole_seconds(time: Timestamp) -> Timestamp {
 }
 
 /// `status` of one condition.
-pub fn truth(status: &DirectConnectConnectionStatus, kind: Kind) -> Option<&str> {
+pub fn condition_status(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Option<&str> {
     condition(status, kind).map(|condition| condition.status.as_str())
 }
 
 /// One condition.
-pub fn condition(status: &DirectConnectConnectionStatus, kind: Kind) -> Option<&MetaCondition> {
+pub fn condition(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Option<&MetaCondition> {
     status.conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
@@ -69,9 +71,10 @@ pub fn drift(drift: &[Drift]) -> Vec<DriftStatus> {
 }
 
 /// ARN of a connection, where AWS showed whose it is (service authorization reference of Direct Connect).
-pub fn arn(region: &str, id: &str, connection: &Connection) -> Option<String> {
+pub fn arn(circuit: &CircuitId, connection: &Connection) -> Option<String> {
     let account = connection.owner_account.as_deref()?;
-    Some(format!("arn:{}:directconnect:{region}:{account}:dxcon/{id}", partition(region)))
+    let CircuitId { region, id } = circuit;
+    Some(format!("arn:{}:directconnect:{region}:{account}:dxcon/{id}", partition(region.as_str())))
 }
 
 /// Partition that a region belongs to.
@@ -103,33 +106,42 @@ pub enum WriteError {
     Silent,
 }
 
-/// Writes a whole status of the object that was read at `resource_version`, and nothing else of it.
+/// Writes a whole status of the object that was read at `version`, and nothing else of it.
 ///
 /// The API server refuses it when the object has changed since: what was decided about an older spec is neither claimed
 /// nor acted on. Returns the resource version after it.
 pub async fn write(
     client: &Client,
-    namespace: &str,
-    name: &str,
-    resource_version: &str,
+    resource: &ResourceId,
+    version: u64,
     status: &DirectConnectConnectionStatus,
-) -> Result<Option<String>, WriteError> {
+) -> Result<u64, WriteError> {
     // Only metadata of the answer is read: a malformed object can have a status too.
-    let api: Api<PartialObjectMeta<DirectConnectConnection>> = Api::namespaced(client.clone(), namespace);
+    let api: Api<PartialObjectMeta<DirectConnectConnection>> = Api::namespaced(client.clone(), &resource.namespace);
     let patch = json!({
-        "metadata": { "resourceVersion": resource_version },
+        "metadata": { "resourceVersion": version.to_string() },
         "status": whole(status),
     });
     // Else `kubectl get --show-managed-fields` would tell who wrote it as "unknown".
     let params = PatchParams { field_manager: Some(env!("CARGO_PKG_NAME").to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(&patch);
-    let request = api.patch_subresource("status", name, &params, &patch);
+    let request = api.patch_subresource("status", &resource.name, &params, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, request).await {
-        Ok(Ok(written)) => Ok(written.metadata.resource_version),
+        Ok(Ok(written)) => {
+            let version = written.metadata.resource_version.and_then(|version| version.parse().ok());
+            version.ok_or(WriteError::Outdated)
+        }
         Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 404 | 409) => Err(WriteError::Outdated),
         Ok(Err(error)) => Err(WriteError::Refused(error)),
         Err(_) => Err(WriteError::Silent),
     }
+}
+
+/// Reads an object as it is now; `None` if it cannot be had. By a list, since that is what the operator may do.
+pub async fn read(client: &Client, resource: &ResourceId) -> Option<Watched> {
+    let api: Api<Watched> = Api::namespaced(client.clone(), &resource.namespace);
+    let only = ListParams::default().fields(&format!("metadata.name={}", resource.name));
+    tokio::time::timeout(WRITE_TIMEOUT, api.list(&only)).await.ok()?.ok()?.items.pop()
 }
 
 /// Status as a merge patch that leaves nothing behind: what is absent is `null`, at every depth, since a merge patch

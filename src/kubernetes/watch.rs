@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tracing::info;
 
 use self::feed::Feed;
-use super::index::{Index, shown};
+use super::claims::Claims;
 use super::{Reference, Watched};
-use crate::api::{PAUSED, RECONCILE_REQUESTED_AT};
-use crate::clock::dice;
+use crate::clock::jitter;
+use crate::state::Wakeup;
 
 /// How often to look whether the API server's versions have gone back, and how long a look may take.
 const LOOK_BACK: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ impl Listed {
         self.0.served.borrow().is_some()
     }
 
-    /// Asks for a new list of every watched namespace. The future ends once store and index have taken in lists that all
+    /// Asks for a new list of every watched namespace. The future ends once store and claims have taken in lists that all
     /// began after this call, and so hold everything that was written before it.
     ///
     /// Where no list has begun yet, the first is the one: a process that calls this before it runs the watch lists once.
@@ -64,7 +64,7 @@ impl Listed {
     }
 }
 
-/// Watches for ever: keeps the store and the index as the API server has it. Ends, and says so, when a list shows an object
+/// Watches for ever: keeps the store and the claims as the API server has it. Ends, and says so, when a list shows an object
 /// that has gone back.
 ///
 /// `namespaces` empty: all of them.
@@ -72,7 +72,7 @@ pub async fn run(
     client: Client,
     namespaces: Vec<String>,
     mut store: Writer<Watched>,
-    index: Arc<Index>,
+    claims: Arc<Claims>,
     listed: Listed,
 ) -> String {
     let lists = client.clone();
@@ -101,7 +101,7 @@ pub async fn run(
             return went_back;
         }
         let ends_list = matches!(event, Event::InitDone);
-        take_in(merge.take(&namespace, request, event, &reader), &index, &mut store);
+        take_in(merge.take(&namespace, request, event, &reader), &claims, &mut store);
         if ends_list
             && let Some(served) = merge.served()
             && listed.0.served.send_replace(Some(served)).is_none()
@@ -112,44 +112,23 @@ pub async fn run(
     String::new()
 }
 
-/// Has the index and the store take in what comes together, and then wakes whom it concerns.
-fn take_in(events: Vec<Event<Watched>>, index: &Index, store: &mut Writer<Watched>) {
+/// Has the claims and the store take in what comes together, and then wakes whom it concerns.
+fn take_in(events: Vec<Event<Watched>>, claims: &Claims, store: &mut Writer<Watched>) {
     let mut concerned = Vec::new();
     // One by one, and each let go of then: the store keeps a copy of its own, and there may be thousands.
     for event in events {
-        concerned.extend(index.note(&event));
+        concerned.extend(claims.note(&event));
         store.apply_watcher_event(&event);
     }
-    index.wake(&concerned);
+    claims.wake(&Wakeup::Resources(concerned));
 }
 
-/// What of an event is kept, if anything: nothing of an object without a name, which no reference could be made to, and of
-/// the metadata of others only what is read here.
+/// An event, unless it is of an object without a name, which no reference could be made to.
 pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
     match &event {
         Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
-        _ => Some(event.modify(|object| keep_what_is_read(object.meta_mut()))),
+        _ => Some(event),
     }
-}
-
-/// Managed fields, labels and the annotations of others can be longer than all the rest of an object.
-fn keep_what_is_read(meta: &mut ObjectMeta) {
-    let annotations = meta.annotations.take().map(|mut annotations| {
-        annotations.retain(|key, _| matches!(key.as_str(), PAUSED | RECONCILE_REQUESTED_AT));
-        annotations
-    });
-    *meta = ObjectMeta {
-        name: meta.name.take(),
-        namespace: meta.namespace.take(),
-        uid: meta.uid.take(),
-        resource_version: meta.resource_version.take(),
-        generation: meta.generation,
-        creation_timestamp: meta.creation_timestamp.take(),
-        deletion_timestamp: meta.deletion_timestamp.take(),
-        // An empty map would still have been given room by the ones that were in it.
-        annotations: annotations.filter(|annotations| !annotations.is_empty()),
-        ..ObjectMeta::default()
-    };
 }
 
 /// What to say of an object that is older than what was known of the very same.
@@ -165,7 +144,7 @@ async fn went_back(client: &Client, known: &Watched, listed: &Watched) -> Option
     let only = ListParams::default().fields(&format!("metadata.name={}", listed.name_any()));
     let list = tokio::time::timeout(REQUEST, api.list_metadata(&only)).await.ok()?.ok()?;
     let now = version_of(&list.items.first()?.metadata)?;
-    (now < newest).then(|| rewound(&shown(&Reference::from_obj(listed)), newest, now))
+    (now < newest).then(|| rewound(&listed.id().to_string(), newest, now))
 }
 
 fn version_of(meta: &ObjectMeta) -> Option<u64> {
@@ -198,7 +177,7 @@ pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
             }
             newest = version;
         }
-        tokio::time::sleep(LOOK_BACK.mul_f64(0.75 + 0.5 * dice())).await;
+        tokio::time::sleep(LOOK_BACK.mul_f64(0.75 + 0.5 * jitter())).await;
     }
 }
 
@@ -279,9 +258,31 @@ fn changes(namespace: &str, list: HashMap<Reference, Watched>, store: &Store<Wat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
     use crate::metrics::Metrics;
+    use crate::state::State;
+    use directconnect_core::desired::DefaultRegion;
+    use directconnect_core::identity::{RegionName, ResourceId};
+    use directconnect_core::settings::Settings;
     use serde_json::json;
     use std::sync::mpsc;
+
+    fn claims() -> Claims {
+        let second = Duration::from_secs(1);
+        let settings = Settings {
+            poll_interval: second,
+            encryption_soak: second,
+            settle_window: second,
+            progress_deadline: second,
+        };
+        let state = Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
+        Claims::new(
+            state,
+            DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region")),
+            Clock::start(),
+            Metrics::new(),
+        )
+    }
 
     fn object(number: usize, generation: i64) -> Watched {
         let object = json!({
@@ -294,8 +295,8 @@ mod tests {
 
     #[test]
     fn whoever_is_woken_finds_what_woke_it() {
-        let index = Index::new(Some("eu-central-1".into()), Metrics::new());
-        let (mut woken, mut store) = (index.attach(), Writer::default());
+        let claims = claims();
+        let (mut woken, mut store) = (claims.attach(), Writer::default());
         let (reader, (finds, found)) = (store.as_reader(), mpsc::channel());
         std::thread::spawn(move || {
             while let Some(reference) = woken.blocking_recv() {
@@ -305,12 +306,12 @@ mod tests {
         for generation in 1..=40 {
             let objects = (0..200).map(|number| object(number, generation));
             if generation % 2 == 0 {
-                objects.for_each(|object| take_in(vec![Event::Apply(object)], &index, &mut store));
+                objects.for_each(|object| take_in(vec![Event::Apply(object)], &claims, &mut store));
             } else {
                 let list: Vec<_> = [Event::Init].into_iter().chain(objects.map(Event::InitApply)).collect();
-                take_in([list, vec![Event::InitDone]].concat(), &index, &mut store);
+                take_in([list, vec![Event::InitDone]].concat(), &claims, &mut store);
             }
-            index.wake(&[Reference::new("nobody")]);
+            claims.wake(&Wakeup::Resources(vec![ResourceId::new("", "nobody")]));
             let mut finds = 0;
             while let Some(seen) = found.recv_timeout(Duration::from_secs(30)).expect("all are woken") {
                 assert_eq!(seen, Some(generation));
@@ -327,19 +328,19 @@ mod tests {
     }
 
     fn names(store: &Store<Watched>) -> Vec<String> {
-        let mut names: Vec<_> = store.state().iter().map(|object| shown(&Reference::from_obj(&**object))).collect();
+        let mut names: Vec<_> = store.state().iter().map(|object| object.id().to_string()).collect();
         names.sort();
         names
     }
 
     #[test]
     fn lists_of_namespaces_go_out_once_all_are_whole_and_later_each_changes_its_own() {
-        let index = Index::new(None, Metrics::new());
+        let claims = claims();
         let mut store = Writer::default();
         let mut merge = Merge::new(["a", "b"].map(String::from).into_iter());
         let mut after = |namespace: &str, request, event| {
             let reader = store.as_reader();
-            take_in(merge.take(namespace, request, event, &reader), &index, &mut store);
+            take_in(merge.take(namespace, request, event, &reader), &claims, &mut store);
             (names(&reader), merge.served())
         };
         let listed = |name: &str| Event::InitApply(in_namespace(&name[..1], name));

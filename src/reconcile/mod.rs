@@ -1,262 +1,269 @@
-//! The one pass over one resource: look, decide, do, say. Read it from top to bottom.
+//! One pass over one resource, read from top to bottom: it has the core say what is to be done, and does it.
 
-mod operator;
+mod context;
 mod report;
-mod send;
 mod slots;
+mod status;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::runtime::controller::Action;
-use kube::{Resource as _, ResourceExt};
-use tracing::debug;
+use kube::runtime::controller::Action as Requeue;
+use tracing::{debug, info, warn};
 
-use self::operator::Sent;
-pub use self::operator::{MOST_SENDING, Operator};
-use self::send::account_of;
+pub use self::context::{Context, MAX_SENDING, Memory};
 pub use self::slots::{Permit, ReconcileSlots};
-use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, LastUpdate};
-use crate::aws::{Region, Urgency};
-use crate::kubernetes::events::News;
-use crate::kubernetes::index::{requested_at, shown};
-use crate::kubernetes::{Reference, Watched};
+use self::status::StatusWriter;
+use crate::aws::{Closed, Poller, Urgency};
+use crate::clock::jitter;
+use crate::kubernetes::claims::age_of;
+use crate::kubernetes::status::whole_seconds;
+use crate::kubernetes::{Watched, events};
+use crate::state::{Budget, Wakeup};
 use directconnect_core::clock::Moment;
-use directconnect_core::conditions::{Reason, Verdict};
-use directconnect_core::decide::{Circumstances, Plan, Step, decide};
-use directconnect_core::desired::{Desired, EncryptionMode, ManagementPolicy};
-use directconnect_core::history::Change;
+use directconnect_core::decide::Plan;
+use directconnect_core::desired::{Desired, EncryptionMode};
+use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::history::{Change, History};
+use directconnect_core::identity::ResourceId;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::pass::{Action, Event, Outside, Pass};
 
-/// More steps than any pass needs; one that takes more goes on in the next.
-const MOST_STEPS: usize = 8;
+/// More actions than any pass needs; one that takes more goes on in the next.
+const MAX_ACTIONS: usize = 24;
 
 /// Why a pass ended without a result.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum PassError {
     /// The object changed under the pass.
-    #[error("{object} has changed since it was read")]
-    Outdated {
-        /// `namespace/name`.
-        object: String,
-    },
-    /// Status was not written.
-    #[error("status of {object} was not written: {reason}")]
-    Status {
-        /// `namespace/name`.
-        object: String,
-        /// What went wrong, with what caused it.
-        reason: String,
-    },
+    #[error("{0} has changed since it was read")]
+    Outdated(ResourceId),
+    /// Status was not written: what went wrong, with what caused it.
+    #[error("status of {0} was not written: {1}")]
+    StatusNotWritten(ResourceId, String),
     /// Somebody else leads now.
-    #[error("{object}: the lease is no longer held, so nothing is sent")]
-    NotLeading {
-        /// `namespace/name`.
-        object: String,
-    },
+    #[error("{0}: the lease is no longer held, so nothing is sent")]
+    NotLeading(ResourceId),
+    /// The region was given up while the pass waited for it.
+    #[error("{0}: {1}")]
+    RegionClosed(ResourceId, Closed),
+    /// It stood still.
+    #[error("the pass over {0} took longer than {ceiling} s and was given up", ceiling = .1.as_secs())]
+    TimedOut(ResourceId, Duration),
     /// A bug.
-    #[error("the pass over {object} panicked: {message}")]
-    Panicked {
-        /// `namespace/name`.
-        object: String,
-        /// What the panic said.
-        message: String,
-    },
+    #[error("the pass over {0} panicked: {1}")]
+    Panicked(ResourceId, String),
 }
 
-/// One pass over one resource.
-struct Pass<'a> {
-    operator: &'a Operator,
+/// One pass over one valid resource, and what it needs.
+struct Reconcile<'a> {
+    context: &'a Context,
     object: &'a Watched,
-    /// Status before this pass: what its news are told against.
-    before: DirectConnectConnectionStatus,
-    /// Status as the API server has it, as far as anyone knows.
-    written: DirectConnectConnectionStatus,
-    resource_version: String,
-    /// Status that is being made.
-    current: DirectConnectConnectionStatus,
-    news: Vec<News>,
-    has_looked: bool,
+    budget: &'a Budget,
+    poller: &'a Poller,
+    outside: Outside,
+    status: StatusWriter<'a>,
+    has_sent: bool,
 }
 
 /// Looks at one resource, does what is to be done now and says how it stands.
-pub async fn reconcile(object: &Watched, operator: &Operator) -> Result<Action, PassError> {
-    if object.meta().deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> Result<Requeue, PassError> {
+    if object.is_being_deleted() {
+        return Ok(Requeue::await_change());
     }
-    let mut pass = Pass::new(object, operator);
-    let valid = match &object.0 {
-        Ok(valid) => valid,
-        Err(malformed) => {
-            let message = format!("the resource cannot be read: {}; correct it and apply it again", malformed.error);
-            return pass.invalid(message).await;
-        }
+    let status = StatusWriter::new(object, context);
+    let desired = match context.claims.desired(object) {
+        Ok(desired) => desired,
+        Err(invalid) => return report::invalid(status, invalid).await,
     };
-    match operator.index.desired(valid) {
-        Ok(desired) => pass.run(valid, &desired).await,
-        Err(invalid) => pass.invalid(invalid.to_string()).await,
-    }
+    let Some(poller) = context.pollers.get(&desired.circuit.region) else {
+        // It is about to be polled; the first listing wakes everyone it concerns.
+        return Ok(Requeue::await_change());
+    };
+    // At most one update of a circuit in flight, and none decided on while one is. Who changes nothing need not wait.
+    let lock = context.state.circuit_lock(&desired.circuit);
+    let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
+    let _lock = if acts { Some(budget.apart(lock.lock()).await) } else { None };
+    let outside = Outside { read_requested_at: read_requested(&status, &desired, context), ..Outside::default() };
+    let pass = Reconcile { context, object, budget, poller: &poller, outside, status, has_sent: false };
+    pass.run(desired, acts).await
 }
 
-impl<'a> Pass<'a> {
-    fn new(object: &'a Watched, operator: &'a Operator) -> Self {
-        let brought = match &object.0 {
-            Ok(valid) => valid.status.clone().unwrap_or_default(),
-            Err(_) => DirectConnectConnectionStatus::default(),
-        };
-        let version = object.meta().resource_version.clone().unwrap_or_default();
-        let (written, sent) = operator.with_memory(object, |memory| (memory.written.clone(), memory.sent.clone()));
-        // What was written here last is news to a watch that lags behind.
-        let written = written.filter(|(written, _)| version.parse().is_ok_and(|version: u64| version < *written));
-        let (resource_version, before) = match written {
-            Some((version, status)) => (version.to_string(), status),
-            None => (version, brought),
-        };
-        let last_update = sent.map_or_else(|| before.last_update.clone(), |Sent(last)| last);
-        Self {
-            operator,
-            object,
-            current: DirectConnectConnectionStatus { last_update, ..before.clone() },
-            written: before.clone(),
-            before,
-            resource_version,
-            news: Vec::new(),
-            has_looked: false,
+/// Since when a read is asked for by annotation that no status says was served.
+fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context) -> Option<Moment> {
+    let (object, now) = (status.object(), context.clock.now());
+    let request = object.requested_at().filter(|&request| status.last_served() != Some(request));
+    let (is_new, requested_at) = context.with_memory(object, |memory| {
+        let is_new = memory.requested.as_ref().map(|(value, _)| value.as_str()) != request;
+        if is_new {
+            memory.requested = request.map(|request| (request.to_owned(), now));
         }
+        (is_new, memory.requested.as_ref().map(|(_, at)| *at))
+    });
+    if is_new && requested_at.is_some() {
+        context.state.with_fleet(|fleet| fleet.with_history(&desired.circuit, History::reset_backoff));
     }
+    requested_at
+}
 
-    /// A spec that cannot be acted on.
-    async fn invalid(&mut self, message: String) -> Result<Action, PassError> {
-        let verdict = Verdict::new(Reason::InvalidSpec, message);
-        let mut next = self.current.clone();
-        self.judge(&mut next, &verdict, None);
-        self.write(next).await?;
-        self.finish(false);
-        Ok(Action::await_change())
-    }
-
-    async fn run(&mut self, object: &DirectConnectConnection, desired: &Desired) -> Result<Action, PassError> {
-        let operator = self.operator;
-        let Some(region) = operator.regions.get(&desired.key.region) else {
-            // Its poller has not begun; the first poll wakes everyone it concerns.
-            return Ok(Action::await_change());
-        };
-        let id = &desired.key.id;
-        // At most one update of a connection in flight, and none decided on while one is.
-        let line = region.line(id);
-        let _line = line.lock().await;
-        let asked_at = self.begin(object, desired, &region);
-        for _ in 0..MOST_STEPS {
-            let plan = self.decide(desired, &region, asked_at);
-            self.note_drift(desired, &plan);
-            match &plan.step {
-                Step::Rest => {
-                    self.settle_turn(desired, &region);
-                    self.report(desired, &region, &plan, asked_at).await?;
-                    self.finish(desired.paused);
-                    let wait = plan.look_again.map(|at| at.since(operator.clock.now()));
-                    return Ok(wait.map_or_else(Action::await_change, |wait| {
-                        Action::requeue(wait.max(Duration::from_millis(10)))
-                    }));
+impl Reconcile<'_> {
+    async fn run(mut self, desired: Desired, has_lock: bool) -> Result<Requeue, PassError> {
+        let (context, resource) = (self.context, self.object.id());
+        let circuit = desired.circuit.clone();
+        let now = context.clock.now();
+        let mut pass = context.state.with_fleet(|fleet| {
+            let last = fleet.ledger(&circuit, &resource).last_update;
+            let age = last.and_then(|last| age_of(&last.time));
+            Pass::begin(fleet, resource.clone(), self.object.uid(), desired, age, now)
+        });
+        let mut call = None;
+        let mut event = Event::Decide;
+        for _ in 0..MAX_ACTIONS {
+            event = match self.next(&mut pass, event) {
+                Action::Rest(ledger, plan) => return self.rest(pass.desired(), ledger, &plan).await,
+                Action::Read => {
+                    let read = self.budget.apart(self.poller.read(&circuit, self.urgency(&pass)));
+                    read.await.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?;
+                    Event::Decide
                 }
-                Step::Read => {
-                    // A failure is in the history, and the next decision knows what to make of it.
-                    let Ok(read) = region.read(id, self.urgency(desired)).await else { break };
-                    debug!(object = %self.name(), %id, ok = read.is_ok(), "read by id");
+                // It came to act only now: the next pass takes the lock.
+                Action::AwaitPace if !has_lock => return Ok(Requeue::requeue(Duration::ZERO)),
+                Action::AwaitPace => {
+                    let paced = self.budget.apart(self.poller.wait_to_update()).await;
+                    call = Some(paced.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?);
+                    Event::PaceGranted { time: whole_seconds(Timestamp::now()).to_string() }
                 }
-                Step::Update(change) => self.update(desired, &region, &plan, change).await?,
-            }
-        }
-        Ok(Action::requeue(Duration::from_millis(100)))
-    }
-
-    /// Brings the history up to date with what this resource asks for. Returns since when a fresh look is asked for.
-    fn begin(&mut self, object: &DirectConnectConnection, desired: &Desired, region: &Region) -> Option<Moment> {
-        let (operator, uid, now) = (self.operator, object.uid().unwrap_or_default(), self.operator.clock.now());
-        let request = requested_at(object);
-        let request = request.filter(|&request| self.before.last_handled_reconcile_at.as_deref() != Some(request));
-        let (is_new, asked_at) = operator.with_memory(self.object, |memory| {
-            let is_new = memory.asked.as_ref().map(|(value, _)| value.as_str()) != request;
-            if is_new {
-                memory.asked = request.map(|request| (request.to_owned(), now));
-            }
-            (is_new, memory.asked.as_ref().map(|(_, at)| *at))
-        });
-        // Two resources may be about one connection; its history is about the one that acts.
-        if !self.acts(desired) {
-            return asked_at;
-        }
-        let earlier = self.before.last_update.as_ref().map(|last| {
-            let sent = Change { name: last.connection_name.clone(), mode: last.encryption_mode };
-            (sent, age_of(last))
-        });
-        region.with_history(&desired.key.id, |history| {
-            history.wished(&uid, desired.generation, now);
-            if let Some((sent, age)) = earlier {
-                history.resume(sent, age, now);
-            }
-            if is_new && asked_at.is_some() {
-                history.forgive();
-            }
-        });
-        asked_at
-    }
-
-    fn decide(&self, desired: &Desired, region: &Region, asked_at: Option<Moment>) -> Plan {
-        let operator = self.operator;
-        let elder = operator.index.elder(&Reference::from_obj(self.object));
-        let poll_fault = region.fault();
-        region.with_history(&desired.key.id, |history| {
-            let turns = operator.index.turns();
-            let account = account_of(history.look().and_then(|look| look.connection.as_ref()));
-            let around = Circumstances {
-                poll_fault: poll_fault.as_ref(),
-                elder: elder.as_deref(),
-                other: turns.other(account, &desired.key),
-                asked_at,
-                met_generation: self.current.met_generation,
-                mode_sent: self.mode_sent(desired),
+                Action::WriteIntention(ledger, plan) => match self.write_intention(&pass, ledger, &plan).await {
+                    Ok(version) => Event::IntentionWritten { version },
+                    Err(error) => {
+                        context.state.with_fleet(|fleet| pass.withdraw(fleet));
+                        return Err(error);
+                    }
+                },
+                Action::Send(change) => {
+                    // Looked at last, after every wait: whoever leads next may begin when this lease ends.
+                    let permit = context.sending.try_acquire();
+                    let until = context.leadership.until().filter(|_| permit.is_ok());
+                    let (Some(until), Some(call)) = (until, call.take()) else {
+                        context.state.with_fleet(|fleet| pass.withdraw(fleet));
+                        return Err(PassError::NotLeading(resource));
+                    };
+                    self.has_sent = true;
+                    self.send(&mut pass, call, change, until).await
+                }
             };
-            decide(desired, history, &around, &operator.settings, operator.clock.now())
-        })
+        }
+        Ok(Requeue::requeue(Duration::from_millis(100)))
     }
 
-    /// A mode that was sent before, for this wish or for an earlier one.
-    fn mode_sent(&self, desired: &Desired) -> Option<(EncryptionMode, i64)> {
-        let last = self.current.last_update.as_ref().and_then(|last| Some((last.encryption_mode?, last.generation)));
-        let must = self.current.must_encrypt_generation.map(|generation| (EncryptionMode::MustEncrypt, generation));
-        last.filter(|(_, generation)| *generation >= desired.generation).or(must).or(last)
-    }
-
-    /// Whether this is the resource that may change the connection.
-    fn acts(&self, desired: &Desired) -> bool {
-        desired.policy == ManagementPolicy::Manage
-            && self.operator.index.elder(&Reference::from_obj(self.object)).is_none()
+    fn next(&mut self, pass: &mut Pass, event: Event) -> Action {
+        let region = self.poller.region();
+        let reading = self.context.state.reading(region);
+        (self.outside.poll_fault, self.outside.is_swept) = (reading.fault, reading.is_swept);
+        let (context, now) = (self.context, self.context.clock.now());
+        context.state.with_fleet(|fleet| pass.next(event, fleet, &self.outside, now))
     }
 
     /// What a person asked for goes before what only repairs drift.
-    fn urgency(&self, desired: &Desired) -> Urgency {
-        if self.current.met_generation == Some(desired.generation) { Urgency::Low } else { Urgency::High }
+    fn urgency(&self, pass: &Pass) -> Urgency {
+        let desired = pass.desired();
+        let ledger = self.context.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &self.object.id()));
+        if ledger.met_generation == Some(desired.generation) { Urgency::Low } else { Urgency::High }
     }
 
-    fn name(&self) -> String {
-        shown(&Reference::from_obj(self.object))
+    /// What is about to be sent is written down first. That keeps it through a crash, and the API server refuses to write
+    /// it if the spec is not the newest any more.
+    async fn write_intention(&mut self, pass: &Pass, ledger: Ledger, plan: &Plan) -> Result<u64, PassError> {
+        if self.context.leadership.until().is_none() {
+            return Err(PassError::NotLeading(self.object.id()));
+        }
+        self.status.note_drift(pass.desired(), plan);
+        let state = &self.context.state;
+        // A failure stands until a try succeeds; else conditions would flicker with each.
+        let failed = state.with_fleet(|fleet| {
+            fleet.circuit(&pass.desired().circuit).is_some_and(|circuit| circuit.history.update_failure().is_some())
+        });
+        let shown = if failed { None } else { Some(plan) };
+        self.status.write_ledger(pass.desired(), ledger, shown).await
+    }
+
+    /// Calls `UpdateConnection`. Should this be dropped before the answer is here, the update counts as in doubt.
+    async fn send(&self, pass: &mut Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
+        let (context, circuit) = (self.context, pass.desired().circuit.clone());
+        let before = context.state.with_fleet(|fleet| {
+            let shown = fleet.circuit(&circuit).and_then(|circuit| circuit.history.connection());
+            shown.map(|shown| Change { name: shown.connection_name.clone(), mode: shown.mode() }).unwrap_or_default()
+        });
+        if change.mode == Some(EncryptionMode::MustEncrypt) && self.status.skips_ladder(pass.desired()) {
+            context.events.publish(self.object, vec![events::sent_at_once(&circuit.id)]);
+        }
+        let mut unheard = Unheard { context, circuit: &circuit, change: Some(change.clone()) };
+        let outcome = self.poller.update(call, &circuit, &change, until).await;
+        unheard.change = None;
+        let (object, mode) = (self.object.id(), change.mode.map(|mode| mode.to_string()));
+        match outcome {
+            Ok(updated) => {
+                let (answer, request_id) = (updated.connection, updated.request_id);
+                info!(
+                    %object, id = %circuit.id, region = %circuit.region, request_id, name = change.name, mode,
+                    "AWS was updated"
+                );
+                let done = events::updated(&circuit.id, &change, &before, &answer, request_id.as_deref());
+                context.events.publish(self.object, done);
+                Event::Answered { answer: Box::new(answer), request_id }
+            }
+            Err(fault) => {
+                warn!(
+                    %object, id = %circuit.id, region = %circuit.region, reason = fault.reason().as_str(),
+                    request_id = fault.request_id, in_doubt = fault.effect == Effect::Unknown, name = change.name, mode,
+                    "an update of AWS failed: {}", fault.message
+                );
+                Event::Failed { fault, jitter: jitter() }
+            }
+        }
+    }
+
+    /// The pass is over: says how the resource stands, if that is news, and when to look again.
+    async fn rest(mut self, desired: &Desired, ledger: Ledger, plan: &Plan) -> Result<Requeue, PassError> {
+        let context = self.context;
+        let requested_at = self.outside.read_requested_at;
+        self.status.note_drift(desired, plan);
+        // Who else is about the circuit hears of what the answer showed: to the next listing it is no news.
+        if self.has_sent {
+            context.state.wake(Wakeup::Circuits(vec![desired.circuit.clone()]));
+        }
+        self.status.report(desired, ledger, plan, requested_at).await?;
+        debug!(object = %self.object.id(), id = %desired.circuit.id, "looked at");
+        let wait = plan.next_check.map(|at| at.since(context.clock.now()));
+        Ok(wait.map_or_else(Requeue::await_change, |wait| Requeue::requeue(wait.max(Duration::from_millis(10)))))
+    }
+}
+
+/// An update of which nobody may hear how it ended.
+struct Unheard<'a> {
+    context: &'a Context,
+    circuit: &'a directconnect_core::identity::CircuitId,
+    change: Option<Change>,
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        let Some(change) = self.change.take() else { return };
+        let message = "the pass ended before the answer came";
+        let fault = Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) };
+        let now = self.context.clock.now();
+        self.context.state.with_fleet(|fleet| {
+            let interval = fleet.settings().poll_interval;
+            fleet.with_history(self.circuit, |history| {
+                history.record_update_failure(&change, fault, now, interval, jitter());
+            });
+        });
     }
 }
 
 impl PassError {
     /// The word that metrics carry.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Outdated { .. } => "Outdated",
-            Self::Status { .. } => "StatusNotWritten",
-            Self::NotLeading { .. } => "NotLeading",
-            Self::Panicked { .. } => "Panicked",
-        }
+        self.into()
     }
-}
-
-/// How long ago an update was made, by the wall clock; no time at all if that has been set back since.
-fn age_of(last: &LastUpdate) -> Duration {
-    let sent: Option<Timestamp> = last.time.parse().ok();
-    sent.and_then(|sent| Timestamp::now().duration_since(sent).try_into().ok()).unwrap_or_default()
 }

@@ -92,9 +92,10 @@ impl ReconcileSlots {
     fn change(&self, work: impl FnOnce(&mut State)) {
         let mut state = self.state();
         work(&mut state);
-        let next = state.next(self.max).and_then(|(region, key)| state.regions.get(region)?.waiting.get(&key));
-        if let Some(next) = next {
-            next.notify_one();
+        if let Some((region, key)) = state.next(self.max)
+            && let Some(waiting) = state.regions.get(region).and_then(|region| region.waiting.get(&key))
+        {
+            waiting.notify_one();
         }
     }
 

@@ -6,15 +6,18 @@
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use direct_connect_simulator::{Connection, Fault, FaultKind};
-use directconnect_core::decide::Settings;
-use directconnect_operator::aws::{Aws, Regions};
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::identity::RegionName;
+use directconnect_core::settings::Settings;
+use directconnect_operator::aws::{Aws, Pollers};
 use directconnect_operator::clock::Clock;
 use directconnect_operator::kubernetes::Watched;
-use directconnect_operator::kubernetes::events::Teller;
-use directconnect_operator::kubernetes::index::Index;
+use directconnect_operator::kubernetes::claims::Claims;
+use directconnect_operator::kubernetes::events::EventPublisher;
 use directconnect_operator::kubernetes::lease::{Elector, Leadership};
 use directconnect_operator::metrics::Metrics;
-use directconnect_operator::reconcile::{MOST_SENDING, Operator, PassError, ReconcileSlots, reconcile};
+use directconnect_operator::reconcile::{Context, MAX_SENDING, PassError, ReconcileSlots, reconcile};
+use directconnect_operator::state::{Budget, State};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, Config};
@@ -39,7 +42,7 @@ struct Bench {
     elector: Elector,
     lease: Lease,
     leadership: Leadership,
-    operator: Arc<Operator>,
+    context: Arc<Context>,
     clock: Clock,
     poller: AbortHandle,
     halt: Halt,
@@ -79,35 +82,33 @@ impl Bench {
             .endpoint_url(world.aws.endpoint())
             .region(REGION)
             .credentials_provider(halt.clone());
-        let index = Arc::new(Index::new(Some(REGION.to_owned()), metrics.clone()));
+        let state = Arc::new(State::new(settings, mpsc::unbounded_channel().0));
+        let region = RegionName::parse(REGION).expect("a region");
+        let own = DefaultRegion::Set(region.clone());
+        let claims = Arc::new(Claims::new(Arc::clone(&state), own, clock, metrics.clone()));
         let elector =
             Elector::new(client(&world.kubeconfig).await, &world.namespace, "directconnect-operator", "this_1", clock);
         let leadership = elector.leadership();
-        let operator = Arc::new(Operator {
-            regions: Regions::new(
-                Aws::load(from, metrics.clone()).await,
-                clock,
-                settings,
-                mpsc::unbounded_channel().0,
-                metrics.clone(),
-            ),
-            teller: Teller::new(through.clone(), "test", "test"),
-            shares: ReconcileSlots::new(1),
+        let aws = Aws::load(from, metrics.clone()).await;
+        let context = Arc::new(Context {
+            pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
+            events: EventPublisher::new(through.clone(), "test", "test"),
+            slots: ReconcileSlots::new(1),
             memory: Mutex::default(),
-            sending: Semaphore::new(MOST_SENDING as usize),
+            sending: Semaphore::new(MAX_SENDING as usize),
             leadership: leadership.clone(),
             client: through,
-            settings,
-            index,
+            state,
+            claims,
             metrics,
             clock,
         });
-        let polling = Arc::clone(&operator);
-        let poller = tokio::spawn(async move { polling.regions.run(polling.index.regions()).await }).abort_handle();
+        let polling = Arc::clone(&context);
+        let poller = tokio::spawn(async move { polling.pollers.run(polling.claims.regions()).await }).abort_handle();
         let lease = tokio::time::timeout(wait::SOON, elector.acquire()).await.expect("nobody else has it");
-        let bench = Self { world, front, elector, lease, leadership, operator, clock, poller, halt };
+        let bench = Self { world, front, elector, lease, leadership, context, clock, poller, halt };
         bench.object().await;
-        let has_read = || bench.operator.regions.get(REGION).is_some_and(|region| region.is_polled());
+        let has_read = || bench.context.state.reading(&region).has_read;
         wait::until(wait::SOON, "AWS to be read", async || has_read()).await;
         bench
     }
@@ -116,7 +117,7 @@ impl Bench {
     async fn object(&self) -> Watched {
         let api: Api<Watched> = Api::namespaced(self.world.client.clone(), &self.world.namespace);
         let object = api.get("line").await.expect("it is there");
-        self.operator.index.note(&Event::Apply(object.clone()));
+        self.context.claims.note(&Event::Apply(object.clone()));
         object
     }
 
@@ -128,8 +129,8 @@ impl Bench {
     /// A pass that has decided on its update, and is at writing down what it is about to send.
     async fn pass_held(&self) -> tokio::task::JoinHandle<Result<(), PassError>> {
         self.front.trouble_from(0, 1, Trouble::Held, Passing::writes_status);
-        let (object, operator) = (self.object().await, Arc::clone(&self.operator));
-        let pass = tokio::spawn(async move { reconcile(&object, &operator).await.map(|_| ()) });
+        let (object, context) = (self.object().await, Arc::clone(&self.context));
+        let pass = tokio::spawn(async move { reconcile(&object, &context, &Budget::new(NEVER)).await.map(|_| ()) });
         tokio::time::timeout(wait::SOON, self.front.strikes()).await.expect("it comes to the writing");
         pass
     }
@@ -168,14 +169,14 @@ async fn an_update_is_not_sent_when_the_lease_ends_after_all_else_was_done_for_i
     bench.elector.release().await;
     bench.front.clear();
     let ended = pass.await.expect("no panic");
-    assert!(matches!(ended, Err(PassError::NotLeading { .. })), "{ended:?}");
+    assert!(matches!(ended, Err(PassError::NotLeading(_))), "{ended:?}");
     let line = bench.world.get("line").await;
     assert_eq!(line.status("lastUpdate")["connectionName"], "new", "it was about to be sent: {line}");
     assert_eq!(bench.world.updates(), []);
 
     // The same with a lease is sent, so it was the lease that was missing.
     bench.elector.acquire().await;
-    reconcile(&bench.object().await, &bench.operator).await.expect("it goes through");
+    reconcile(&bench.object().await, &bench.context, &Budget::new(NEVER)).await.expect("it goes through");
     assert_eq!(bench.world.updates().len(), 1);
 }
 
@@ -184,8 +185,8 @@ async fn without_a_lease_not_even_the_intention_is_written_down() {
     let bench = Bench::new().await;
     bench.elector.release().await;
     let before = bench.world.get("line").await;
-    let ended = reconcile(&bench.object().await, &bench.operator).await;
-    assert!(matches!(ended, Err(PassError::NotLeading { .. })), "{ended:?}");
+    let ended = reconcile(&bench.object().await, &bench.context, &Budget::new(NEVER)).await;
+    assert!(matches!(ended, Err(PassError::NotLeading(_))), "{ended:?}");
     assert_eq!(bench.world.get("line").await.version(), before.version());
     assert_eq!(bench.world.updates(), []);
 }

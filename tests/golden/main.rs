@@ -9,20 +9,21 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use directconnect_core::conditions::{Kind, Reason, Stance, Verdict, conditions};
+use directconnect_core::conditions::{ConditionType, Verdict, conditions};
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::Desired;
 use directconnect_core::fault::{Fault, FaultKind};
-use directconnect_core::history::Look;
+use directconnect_core::history::Observation;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::reason::{Phase, Reason};
 use directconnect_operator::api::{
     DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
 };
 use directconnect_operator::kubernetes::status;
-use given::{
-    Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, lost, renames, sets, wish,
-};
+use given::{Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, renames, sets, wish};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
 /// What kstatus says of a resource (sigs.k8s.io/cli-utils, `pkg/kstatus/status`, generic resources).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,27 +67,30 @@ struct Golden {
 fn golden(name: &'static str, reason: Reason, kstatus: Kstatus, story: &Story) -> Golden {
     let plan = story.plan();
     let verdict = plan.verdict.clone().expect("there is something to say");
-    let resource = resource(&story.wish, Some(&plan), &verdict, story.history.look());
+    let resource = resource(&story.wish, Some(&plan), &verdict, plan.observation.as_ref());
     Golden { name, reason, kstatus, resource }
 }
 
-fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, look: Option<&Look>) -> Value {
+fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, observation: Option<&Observation>) -> Value {
     let spec = DirectConnectConnectionSpec {
-        connection_id: wish.key.id.clone(),
+        connection_id: wish.circuit.id.to_string(),
         region: Some(REGION.into()),
         connection_name: wish.name.clone(),
         encryption_mode: wish.mode,
         encryption_transition: wish.transition,
         management_policy: wish.policy,
     };
-    let seen = look.and_then(|look| look.connection.clone()).unwrap_or_default();
+    let seen = observation.and_then(|read| read.connection.as_deref().cloned()).unwrap_or_default();
     let now = Timestamp::from_second(1_772_442_000).expect("it is a time");
     let status = DirectConnectConnectionStatus {
         observed_generation: Some(wish.generation),
-        met_generation: plan.filter(|plan| plan.met).map(|_| wish.generation),
-        conditions: status::conditions(conditions(verdict, look), &[], Some(wish.generation), now),
+        ledger: Ledger {
+            met_generation: plan.filter(|plan| plan.is_met).map(|_| wish.generation),
+            ..Ledger::default()
+        },
+        conditions: status::conditions(conditions(verdict, observation), &[], Some(wish.generation), now),
         connection_id: plan.map(|_| ID.into()),
-        arn: plan.and_then(|_| status::arn(REGION, ID, &seen)),
+        arn: plan.and_then(|_| status::arn(&wish.circuit, &seen)),
         connection: seen,
         drift: plan.map(|plan| status::drift(&plan.drift)).unwrap_or_default(),
         ..DirectConnectConnectionStatus::default()
@@ -110,12 +114,12 @@ fn all() -> Vec<Golden> {
     let denied = || Fault { operation: "DescribeConnections", ..fault(FaultKind::AccessDenied) };
     let mut disputed = given(wish().name("fra-2")).sees(line());
     for _ in 0..3 {
-        disputed = disputed.gets_answer(renames("fra-2"), &line().named("fra-2")).after(61).sees(line());
+        disputed = disputed.gets_answer(&renames("fra-2"), &line().named("fra-2")).after(61).sees(line());
     }
     let invalid = Verdict::new(Reason::InvalidSpec, "spec.region is not set and the operator has no region of its own");
     let unread = || given(wish().name("fra-2"));
     let cut = keyed().mode("must_encrypt").state("down");
-    let refused = |class| unread().sees(line()).after(1).gets_refusal(renames("fra-2"), fault(class));
+    let refused = |class| unread().sees(line()).after(1).gets_refusal(&renames("fra-2"), fault(class));
     let stale = |class| given(should()).sees(line()).was_met(1).polls_fail(class).after(180);
     let goldens = vec![
         golden("in_sync", Reason::InSync, Current, &given(should()).sees(line())),
@@ -123,12 +127,7 @@ fn all() -> Vec<Golden> {
         golden("in_sync_encryption_down", Reason::InSync, Current, &given(must()).sees(cut)),
         golden("observed", Reason::Observed, Current, &given(should().observing()).sees(line())),
         golden("updating", Reason::Updating, InProgress, &unread().sees(line())),
-        golden(
-            "settling",
-            Reason::Settling,
-            InProgress,
-            &unread().sees(line()).gets_refusal(renames("fra-2"), lost()).after(1).sees(line()),
-        ),
+        golden("settling", Reason::Settling, InProgress, &unread().has_sent(renames("fra-2"), 1).sees(line())),
         golden(
             "waiting_for_available",
             Reason::WaitingForAvailable,
@@ -196,7 +195,7 @@ fn all() -> Vec<Golden> {
 
 fn ready(resource: &Value) -> &Value {
     let all = resource["status"]["conditions"].as_array().expect("there are conditions");
-    all.iter().find(|condition| condition["type"] == Kind::Ready.as_str()).expect("Ready is among them")
+    all.iter().find(|condition| condition["type"] == ConditionType::Ready.as_str()).expect("Ready is among them")
 }
 
 #[test]
@@ -210,9 +209,9 @@ fn kstatus_reads_the_verdict() {
 #[test]
 fn every_reason_of_ready_is_among_them() {
     let shown: BTreeSet<&str> = all().iter().map(|golden| golden.reason.as_str()).collect();
-    let of_ready = |reason: &Reason| reason.stance() != Stance::Unknown || *reason == Reason::ObservationStale;
+    let of_ready = |reason: &Reason| reason.phase() != Phase::Unknown || *reason == Reason::ObservationStale;
     let expected: BTreeSet<&str> =
-        Reason::ALL.iter().filter(|reason| of_ready(reason)).map(|reason| reason.as_str()).collect();
+        Reason::VARIANTS.iter().filter(|reason| of_ready(reason)).map(|reason| reason.as_str()).collect();
     assert_eq!(shown, expected);
 }
 

@@ -14,7 +14,7 @@ async fn by_age(world: &World, manifests: [Manifest; 2]) -> [String; 2] {
     }
     made.sort_by_key(|one| {
         let text = |field: &str| one.0["metadata"][field].as_str().unwrap_or_default().to_owned();
-        (text("creationTimestamp"), text("uid"))
+        (text("creationTimestamp"), text("name"))
     });
     let name = |one: &Resource| one.0["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     [name(&made[0]), name(&made[1])]

@@ -6,11 +6,14 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::conditions;
-use directconnect_core::decide::{Circumstances, Settings, decide};
-use directconnect_core::desired::{ConnectionKey, Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::decide::{Case, decide};
+use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::fault::Fault;
-use directconnect_core::history::{Change, History, Look};
+use directconnect_core::history::{Change, History, Observation, Source};
+use directconnect_core::identity::{CircuitId, ConnectionId, RegionName};
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
+use directconnect_core::settings::Settings;
 use directconnect_operator::aws::{Aws, Client};
 use directconnect_operator::kubernetes::{events, status};
 use directconnect_operator::metrics::Metrics;
@@ -130,7 +133,10 @@ async fn client(listener: &TcpListener) -> Client {
 
 fn wish() -> Desired {
     Desired {
-        key: ConnectionKey { region: "eu-central-1".into(), id: ID.into() },
+        circuit: CircuitId {
+            region: RegionName::parse("eu-central-1").expect("a region"),
+            id: ConnectionId::parse(ID).expect("an id"),
+        },
         name: Some("mine".into()),
         mode: Some(EncryptionMode::MustEncrypt),
         transition: EncryptionTransition::Guarded,
@@ -153,23 +159,33 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
     prop_assert!(word <= LONGEST_WORD && list <= 100, "a word of {word} bytes, a list of {list}");
     let now = Moment::after_start(Duration::from_mins(10));
     let mut history = History::default();
-    history.saw(Look { began: now, ended: now, by_id: true, connection: Some(connection) }, SET.settle_window);
-    let around = Circumstances {
-        poll_fault: None,
-        elder: None,
-        other: None,
-        asked_at: None,
-        met_generation: None,
-        mode_sent: None,
-    };
+    let connection = Some(std::sync::Arc::new(connection));
+    history.record_read(Observation { began: now, ended: now, source: Source::ById, connection }, &SET);
+    let ledger = Ledger::default();
     for (paused, policy) in
         [(false, ManagementPolicy::Manage), (true, ManagementPolicy::Manage), (false, ManagementPolicy::Observe)]
     {
-        let plan = decide(&Desired { paused, policy, ..wish() }, &history, &around, &SET, now);
+        let desired = Desired { paused, policy, ..wish() };
+        let plan = decide(&Case {
+            desired: &desired,
+            ledger: &ledger,
+            history: &history,
+            settings: &SET,
+            now,
+            poll_fault: None,
+            reading_since: Some(now),
+            read_requested_at: None,
+            older_claim: None,
+            holder: None,
+            other_proof: None,
+            holds: None,
+            settles_at: None,
+            is_swept: false,
+        });
         let drift = status::drift(&plan.drift);
         prop_assert!(longest(&serde_json::to_value(drift).expect("JSON")).0 <= LONGEST_WORD);
         let verdict = plan.verdict.expect("a look leads to a verdict");
-        for condition in conditions(&verdict, history.look()) {
+        for condition in conditions(&verdict, history.observation()) {
             is_fit(&condition.message, 4 * LONGEST_WORD)?;
         }
     }
@@ -217,7 +233,14 @@ fn whatever_aws_answers_is_read_or_refused_and_cut_to_what_fits() {
                     is_fit(updated.request_id.as_deref().unwrap_or_default(), LONGEST_WORD)?;
                     let before =
                         Change { name: updated.connection.connection_name.clone(), mode: updated.connection.mode() };
-                    prop_assert!(!events::updated(ID, &change, &before, updated.request_id.as_deref()).is_empty());
+                    let told = events::updated(
+                        &wish().circuit.id,
+                        &change,
+                        &before,
+                        &updated.connection,
+                        updated.request_id.as_deref(),
+                    );
+                    prop_assert!(told.len() <= 2);
                     connection_is_fit(updated.connection)?;
                 }
                 Err(fault) => fault_is_fit(&fault)?,

@@ -1,9 +1,14 @@
 //! Objects as an API server may hand them out that does not hold them to this CRD, or to an older one.
 
-use directconnect_operator::kubernetes::index::{Index, requested_at, shown as named};
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::identity::RegionName;
+use directconnect_core::settings::Settings;
+use directconnect_operator::clock::Clock;
+use directconnect_operator::kubernetes::Watched;
+use directconnect_operator::kubernetes::claims::Claims;
 use directconnect_operator::kubernetes::watch::usable;
-use directconnect_operator::kubernetes::{Reference, Watched};
 use directconnect_operator::metrics::Metrics;
+use directconnect_operator::state::State;
 use kube::Resource as _;
 use kube::runtime::watcher::Event;
 use proptest::prelude::*;
@@ -36,10 +41,20 @@ fn whole() -> Value {
     })
 }
 
+/// No resources yet, and nobody who waits for news of them.
+fn claims() -> Claims {
+    let minute = std::time::Duration::from_mins(1);
+    let settings =
+        Settings { poll_interval: minute, encryption_soak: minute, settle_window: minute, progress_deadline: minute };
+    let state = std::sync::Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
+    let region = RegionName::parse("eu-central-1").expect("a region");
+    Claims::new(state, DefaultRegion::Set(region), Clock::start(), Metrics::new())
+}
+
 #[test]
 fn an_object_without_damage_is_read() {
     let watched: Watched = serde_json::from_value(whole()).expect("it is an object");
-    assert!(watched.0.is_ok(), "{:?}", watched.0.err());
+    assert!(watched.spec.is_ok(), "{:?}", watched.spec.err());
 }
 
 proptest! {
@@ -47,29 +62,29 @@ proptest! {
 
     #[test]
     fn whatever_an_object_holds_it_is_taken_in_or_told_what_is_wrong(damage in any_damage(), again in any_damage()) {
-        let index = Index::new(Some("eu-central-1".into()), Metrics::new());
+        let claims = claims();
         for object in [damaged(whole(), damage), damaged(whole(), again)] {
             // What has no usable metadata never leaves the watch.
             let Ok(watched) = serde_json::from_value::<Watched>(object) else { continue };
             let Some(event) = usable(Event::Apply(watched.clone())) else { continue };
-            let reference = Reference::from_obj(&watched);
-            prop_assert!(index.note(&event).contains(&reference), "nobody is told of {}", named(&reference));
-            match &watched.0 {
-                Err(malformed) => prop_assert!(!malformed.error.is_empty()),
-                Ok(valid) => match index.desired(valid) {
-                    Ok(desired) => {
-                        prop_assert!(desired.key.id.len() <= 64 && desired.key.region.len() <= 32);
-                        prop_assert!(desired.name.is_none_or(|name| (1..=200).contains(&name.chars().count())));
-                    }
-                    Err(invalid) => {
-                        let message = invalid.to_string();
+            let resource = watched.id();
+            prop_assert!(claims.note(&event).contains(&resource), "nobody is told of {resource}");
+            match claims.desired(&watched) {
+                Ok(desired) => {
+                    let circuit = desired.circuit;
+                    prop_assert!(circuit.id.as_str().len() <= 64 && circuit.region.as_str().len() <= 32);
+                    prop_assert!(desired.name.is_none_or(|name| (1..=200).contains(&name.chars().count())));
+                }
+                Err(message) => {
+                    prop_assert!(!message.is_empty());
+                    prop_assert_eq!(claims.circuit_of(&resource), None, "nothing is read for it");
+                    if watched.spec.is_ok() {
                         prop_assert!(message.len() <= LONGEST_WORD && !message.chars().any(char::is_control), "{message:?}");
-                        prop_assert_eq!(index.region_of(&reference), None, "nothing is read for it");
                     }
-                },
+                }
             }
-            index.note(&Event::Delete(watched));
-            prop_assert!(index.regions().borrow().is_empty(), "nothing is left of it");
+            claims.note(&Event::Delete(watched));
+            prop_assert!(claims.regions().borrow().is_empty(), "nothing is left of it");
         }
     }
 
@@ -90,7 +105,7 @@ proptest! {
         let mut object = whole();
         object["metadata"]["annotations"]["directconnect-operator.dev/reconcile-requested-at"] = value.clone().into();
         let watched: Watched = serde_json::from_value(object).expect("it is an object");
-        let requested = requested_at(&watched).expect("it is annotated");
+        let requested = watched.requested_at().expect("it is annotated");
         prop_assert!(requested.len() <= LONGEST_WORD && value.starts_with(requested));
         prop_assert!(requested.len() == value.len() || requested.len() > LONGEST_WORD - 4);
     }

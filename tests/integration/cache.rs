@@ -1,13 +1,27 @@
 //! What the watch keeps of the resources.
 
-use directconnect_operator::kubernetes::index::{Index, requested_at};
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::settings::Settings;
+use directconnect_operator::clock::Clock;
+use directconnect_operator::kubernetes::claims::Claims;
 use directconnect_operator::kubernetes::watch::{self, Listed};
 use directconnect_operator::metrics::Metrics;
+use directconnect_operator::state::State;
 use kube::Resource as _;
 use kube::runtime::reflector::store::Writer;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use test_support::{World, connection, wait};
+
+/// No resources yet, and nobody who waits for news of them.
+pub fn claims() -> Arc<Claims> {
+    let minute = Duration::from_mins(1);
+    let settings =
+        Settings { poll_interval: minute, encryption_soak: minute, settle_window: minute, progress_deadline: minute };
+    let state = Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
+    Arc::new(Claims::new(state, DefaultRegion::Unset, Clock::start(), Metrics::new()))
+}
 
 /// What others put into metadata can be longer than all else of an object, and is of no use here.
 #[tokio::test]
@@ -25,12 +39,11 @@ async fn of_metadata_only_what_is_read_is_kept() {
     assert!(stored.0["metadata"]["managedFields"].as_array().is_some_and(|fields| !fields.is_empty()));
     let writer = Writer::default();
     let store = writer.as_reader();
-    let index = Arc::new(Index::new(None, Metrics::new()));
     let namespaces = vec![world.namespace.clone()];
-    let watching = tokio::spawn(watch::run(world.client.clone(), namespaces, writer, index, Listed::default()));
+    let watching = tokio::spawn(watch::run(world.client.clone(), namespaces, writer, claims(), Listed::default()));
     let kept = async |came: &str| {
         let object = wait::until(wait::SOON, format!("what came {came}"), async || {
-            store.state().into_iter().find(|object| requested_at(&**object) == Some(came))
+            store.state().into_iter().find(|object| object.requested_at() == Some(came))
         })
         .await;
         serde_json::to_value(object.meta()).expect("metadata is JSON")

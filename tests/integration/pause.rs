@@ -45,13 +45,19 @@ async fn a_paused_resource_with_nothing_held_back_is_ready_and_says_that_it_is_p
 }
 
 #[tokio::test]
-async fn only_the_word_true_pauses() {
+async fn any_value_but_false_pauses() {
     let world = World::new().await;
-    for (number, value) in ["false", "", "yes", "True"].into_iter().enumerate() {
+    for (number, value) in ["false", "", "yes", "True", "1", "no"].into_iter().enumerate() {
         let id = format!("dxcon-0000000{number}");
         world.aws.add(REGION, Connection::new(&id, "old"));
         world.apply(connection(&id).id(&id).name("new").annotation("paused", value)).await;
-        world.condition(&id, "Ready", "True", "InSync").await;
-        assert_updates(&world, &id, &[&[("connectionName", "new")]]);
+        if value == "false" {
+            world.condition(&id, "Ready", "True", "InSync").await;
+            assert_updates(&world, &id, &[&[("connectionName", "new")]]);
+        } else {
+            world.condition(&id, "Ready", "False", "Paused").await;
+            let sent = world.updates().into_iter().filter(|call| call.parameter("connectionId") == Some(&id));
+            assert_eq!(sent.count(), 0, "{value:?}");
+        }
     }
 }

@@ -1,9 +1,7 @@
 //! Whoever asks for a new list has seen what was written before.
 
-use directconnect_operator::kubernetes::index::Index;
 use directconnect_operator::kubernetes::watch::{self, Listed};
 use directconnect_operator::kubernetes::{Reference, Watched};
-use directconnect_operator::metrics::Metrics;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::runtime::reflector::Store;
@@ -28,10 +26,10 @@ impl Watch {
         let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
         let client = Client::try_from(config.expect("the kubeconfig is whole")).expect("a client can be made");
-        let (writer, index) = (Writer::default(), Arc::new(Index::new(None, Metrics::new())));
+        let (writer, claims) = (Writer::default(), crate::cache::claims());
         let store = writer.as_reader();
         let namespaces = namespaces.iter().map(ToString::to_string).collect();
-        let running = tokio::spawn(watch::run(client, namespaces, writer, index, listed.clone()));
+        let running = tokio::spawn(watch::run(client, namespaces, writer, claims, listed.clone()));
         Self { front, listed, store, running }
     }
 
@@ -42,7 +40,7 @@ impl Watch {
     /// `spec.connectionName` of a resource, where it is known.
     fn name_of(&self, namespace: &str, resource: &str) -> Option<String> {
         let object = self.store.get(&Reference::new(resource).within(namespace))?;
-        object.0.as_ref().expect("it can be read").spec.connection_name.clone()
+        object.spec.as_ref().expect("it can be read").connection_name.clone()
     }
 
     fn lists(&self) -> Vec<Passing> {

@@ -1,161 +1,11 @@
 //! What people and tools are told: a verdict with its reason, and the conditions that follow from it.
 
-use crate::history::Look;
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::history::Observation;
 use crate::observed::{ConnectionState, PortEncryptionStatus};
+use crate::reason::{Phase, Reason};
 use crate::text;
-
-/// Every reason a condition can have. Closed, and documented in `docs/conditions.md`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is described once, in docs/conditions.md; a test holds the two together")]
-pub enum Reason {
-    InSync,
-    Observed,
-    Updating,
-    Settling,
-    WaitingForAvailable,
-    WaitingForEncryptionUp,
-    WaitingForTurn,
-    Throttled,
-    AwsUnavailable,
-    NoMacSecKey,
-    MacSecNotSupported,
-    LagMember,
-    EncryptionNotUp,
-    NotFound,
-    ConnectionGone,
-    AccessDenied,
-    CredentialsInvalid,
-    RequestRejected,
-    InvalidSpec,
-    Conflict,
-    Contended,
-    Paused,
-    Drifted,
-    ObservationStale,
-    Available,
-    NotAvailable,
-    EncryptionUp,
-    EncryptionDown,
-    NotReported,
-}
-
-/// What a reason of `Ready` says about the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stance {
-    /// AWS has what the spec asks for, or the spec asks only to look.
-    Done,
-    /// The operator is on its way by itself.
-    Reconciling,
-    /// A person has to do something.
-    Stalled,
-    /// A person asked for it to be so.
-    Held,
-    /// Nobody knows.
-    Unknown,
-}
-
-impl Reason {
-    /// Every reason, for documentation and tests.
-    pub const ALL: [Self; 29] = [
-        Self::InSync,
-        Self::Observed,
-        Self::Updating,
-        Self::Settling,
-        Self::WaitingForAvailable,
-        Self::WaitingForEncryptionUp,
-        Self::WaitingForTurn,
-        Self::Throttled,
-        Self::AwsUnavailable,
-        Self::NoMacSecKey,
-        Self::MacSecNotSupported,
-        Self::LagMember,
-        Self::EncryptionNotUp,
-        Self::NotFound,
-        Self::ConnectionGone,
-        Self::AccessDenied,
-        Self::CredentialsInvalid,
-        Self::RequestRejected,
-        Self::InvalidSpec,
-        Self::Conflict,
-        Self::Contended,
-        Self::Paused,
-        Self::Drifted,
-        Self::ObservationStale,
-        Self::Available,
-        Self::NotAvailable,
-        Self::EncryptionUp,
-        Self::EncryptionDown,
-        Self::NotReported,
-    ];
-
-    /// The word in `reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InSync => "InSync",
-            Self::Observed => "Observed",
-            Self::Updating => "Updating",
-            Self::Settling => "Settling",
-            Self::WaitingForAvailable => "WaitingForAvailable",
-            Self::WaitingForEncryptionUp => "WaitingForEncryptionUp",
-            Self::WaitingForTurn => "WaitingForTurn",
-            Self::Throttled => "Throttled",
-            Self::AwsUnavailable => "AwsUnavailable",
-            Self::NoMacSecKey => "NoMacSecKey",
-            Self::MacSecNotSupported => "MacSecNotSupported",
-            Self::LagMember => "LagMember",
-            Self::EncryptionNotUp => "EncryptionNotUp",
-            Self::NotFound => "NotFound",
-            Self::ConnectionGone => "ConnectionGone",
-            Self::AccessDenied => "AccessDenied",
-            Self::CredentialsInvalid => "CredentialsInvalid",
-            Self::RequestRejected => "RequestRejected",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::Conflict => "Conflict",
-            Self::Contended => "Contended",
-            Self::Paused => "Paused",
-            Self::Drifted => "Drifted",
-            Self::ObservationStale => "ObservationStale",
-            Self::Available => "Available",
-            Self::NotAvailable => "NotAvailable",
-            Self::EncryptionUp => "EncryptionUp",
-            Self::EncryptionDown => "EncryptionDown",
-            Self::NotReported => "NotReported",
-        }
-    }
-
-    /// What it says about the operator when it is the reason of a verdict.
-    pub fn stance(self) -> Stance {
-        match self {
-            Self::InSync | Self::Observed => Stance::Done,
-            Self::Updating
-            | Self::Settling
-            | Self::WaitingForAvailable
-            | Self::WaitingForEncryptionUp
-            | Self::WaitingForTurn
-            | Self::Throttled
-            | Self::AwsUnavailable => Stance::Reconciling,
-            Self::NoMacSecKey
-            | Self::MacSecNotSupported
-            | Self::LagMember
-            | Self::EncryptionNotUp
-            | Self::NotFound
-            | Self::ConnectionGone
-            | Self::AccessDenied
-            | Self::CredentialsInvalid
-            | Self::RequestRejected
-            | Self::InvalidSpec
-            | Self::Conflict
-            | Self::Contended => Stance::Stalled,
-            Self::Paused | Self::Drifted => Stance::Held,
-            Self::ObservationStale
-            | Self::Available
-            | Self::NotAvailable
-            | Self::EncryptionUp
-            | Self::EncryptionDown
-            | Self::NotReported => Stance::Unknown,
-        }
-    }
-}
 
 /// How things stand with one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -176,8 +26,8 @@ impl Verdict {
 }
 
 /// Type of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+pub enum ConditionType {
     /// AWS has what the spec asks for.
     Ready,
     /// `connectionState` is `available`.
@@ -190,22 +40,16 @@ pub enum Kind {
     Stalled,
 }
 
-impl Kind {
+impl ConditionType {
     /// The word in `type`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::LinkUp => "LinkUp",
-            Self::Encrypted => "Encrypted",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-        }
+        self.into()
     }
 }
 
 /// Status of a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Truth {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+pub enum ConditionStatus {
     /// It is so.
     True,
     /// It is not so.
@@ -214,14 +58,10 @@ pub enum Truth {
     Unknown,
 }
 
-impl Truth {
+impl ConditionStatus {
     /// The word in `status`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
+        self.into()
     }
 }
 
@@ -229,28 +69,28 @@ impl Truth {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Condition {
     /// What it is about.
-    pub kind: Kind,
+    pub condition_type: ConditionType,
     /// Whether it is so.
-    pub truth: Truth,
+    pub status: ConditionStatus,
     /// Why, in one word.
     pub reason: Reason,
     /// Why, and what to do next.
     pub message: String,
 }
 
-/// The conditions that follow from a verdict and the last look at the connection, if there ever was one.
+/// The conditions that follow from a verdict and the last read of the connection, if there ever was one.
 ///
 /// `Reconciling` and `Stalled` are present only while true, and never together.
-pub fn conditions(verdict: &Verdict, look: Option<&Look>) -> Vec<Condition> {
-    let mut conditions = vec![ready(verdict), link_up(verdict, look), encrypted(verdict, look)];
-    let carries = match verdict.reason.stance() {
-        Stance::Reconciling => Some(Kind::Reconciling),
-        Stance::Stalled => Some(Kind::Stalled),
-        Stance::Done | Stance::Held | Stance::Unknown => None,
+pub fn conditions(verdict: &Verdict, observation: Option<&Observation>) -> Vec<Condition> {
+    let mut conditions = vec![ready(verdict), link_up(verdict, observation), encrypted(verdict, observation)];
+    let carries = match verdict.reason.phase() {
+        Phase::Reconciling => Some(ConditionType::Reconciling),
+        Phase::Stalled => Some(ConditionType::Stalled),
+        Phase::Done | Phase::Held | Phase::Unknown => None,
     };
-    conditions.extend(carries.map(|kind| Condition {
-        kind,
-        truth: Truth::True,
+    conditions.extend(carries.map(|condition_type| Condition {
+        condition_type,
+        status: ConditionStatus::True,
         reason: verdict.reason,
         message: verdict.message.clone(),
     }));
@@ -263,53 +103,61 @@ pub fn conditions(verdict: &Verdict, look: Option<&Look>) -> Vec<Condition> {
 }
 
 fn ready(verdict: &Verdict) -> Condition {
-    let truth = match verdict.reason.stance() {
-        _ if verdict.stale => Truth::Unknown,
-        Stance::Done => Truth::True,
-        Stance::Reconciling | Stance::Stalled | Stance::Held => Truth::False,
-        Stance::Unknown => Truth::Unknown,
+    let status = match verdict.reason.phase() {
+        _ if verdict.stale => ConditionStatus::Unknown,
+        Phase::Done => ConditionStatus::True,
+        Phase::Reconciling | Phase::Stalled | Phase::Held => ConditionStatus::False,
+        Phase::Unknown => ConditionStatus::Unknown,
     };
     Condition {
-        kind: Kind::Ready,
-        truth,
+        condition_type: ConditionType::Ready,
+        status,
         reason: if verdict.stale { Reason::ObservationStale } else { verdict.reason },
         message: verdict.message.clone(),
     }
 }
 
-fn link_up(verdict: &Verdict, look: Option<&Look>) -> Condition {
-    let told = |truth, reason, message: String| Condition { kind: Kind::LinkUp, truth, reason, message };
-    let Some(look) = look.filter(|_| !verdict.stale) else {
-        return told(Truth::Unknown, Reason::ObservationStale, verdict.message.clone());
+fn link_up(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
+    let told =
+        |status, reason, message: String| Condition { condition_type: ConditionType::LinkUp, status, reason, message };
+    let Some(observation) = observation.filter(|_| !verdict.stale) else {
+        return told(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
     };
-    match look.connection.as_ref().map(|connection| &connection.connection_state) {
+    match observation.connection.as_ref().map(|connection| &connection.connection_state) {
         Some(Some(ConnectionState::Available)) => {
-            told(Truth::True, Reason::Available, "connectionState is available".into())
+            told(ConditionStatus::True, Reason::Available, "connectionState is available".into())
         }
-        Some(Some(state)) => told(Truth::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str())),
-        Some(None) => told(Truth::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
-        None => told(Truth::False, Reason::NotAvailable, "AWS shows no such connection".into()),
+        Some(Some(state)) => {
+            told(ConditionStatus::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str()))
+        }
+        Some(None) => told(ConditionStatus::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
+        None => told(ConditionStatus::False, Reason::NotAvailable, "AWS shows no such connection".into()),
     }
 }
 
-fn encrypted(verdict: &Verdict, look: Option<&Look>) -> Condition {
-    let told = |truth, reason, message: String| Condition { kind: Kind::Encrypted, truth, reason, message };
-    let Some(look) = look.filter(|_| !verdict.stale) else {
-        return told(Truth::Unknown, Reason::ObservationStale, verdict.message.clone());
+fn encrypted(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
+    let told = |status, reason, message: String| Condition {
+        condition_type: ConditionType::Encrypted,
+        status,
+        reason,
+        message,
     };
-    let status = look.connection.as_ref().and_then(|connection| connection.port_encryption_status.as_ref());
+    let Some(observation) = observation.filter(|_| !verdict.stale) else {
+        return told(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
+    };
+    let status = observation.connection.as_ref().and_then(|connection| connection.port_encryption_status.as_ref());
     match status {
         Some(up @ PortEncryptionStatus::Up) => {
-            told(Truth::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
+            told(ConditionStatus::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
         }
         Some(down @ PortEncryptionStatus::Down) => {
-            told(Truth::False, Reason::EncryptionDown, format!("portEncryptionStatus is {}", down.as_str()))
+            told(ConditionStatus::False, Reason::EncryptionDown, format!("portEncryptionStatus is {}", down.as_str()))
         }
         Some(PortEncryptionStatus::Other(word)) => told(
-            Truth::Unknown,
+            ConditionStatus::Unknown,
             Reason::NotReported,
             format!("portEncryptionStatus is {word:?}, which this operator does not know"),
         ),
-        None => told(Truth::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
+        None => told(ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
     }
 }

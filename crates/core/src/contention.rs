@@ -6,11 +6,11 @@ use crate::clock::Moment;
 
 const WINDOW: Duration = Duration::from_hours(1);
 const FIRST_WAIT: Duration = Duration::from_mins(5);
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+const MAX_WAIT: Duration = Duration::from_hours(1);
 /// So many times within [`WINDOW`] and it is a dispute.
 const DISPUTE: usize = 3;
 
-/// How a field that this operator sent was put back by someone else.
+/// How often a field that this operator sent was put back by someone else, or stored otherwise by AWS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Contention {
     recent: Vec<Moment>,
@@ -19,7 +19,7 @@ pub struct Contention {
 }
 
 impl Contention {
-    /// Someone put the field back at `now`, after this operator had set it at `sent`.
+    /// The field was put back at `now`, after this operator had set it at `sent`.
     pub fn put_back(&mut self, sent: Moment, now: Moment) {
         if now.since(sent) >= WINDOW {
             *self = Self::default();
@@ -27,7 +27,7 @@ impl Contention {
         self.recent.retain(|&earlier| now.since(earlier) < WINDOW);
         self.recent.push(now);
         if self.waits > 0 || self.recent.len() >= DISPUTE {
-            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.waits)).min(LONGEST_WAIT);
+            let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(self.waits)).min(MAX_WAIT);
             self.waits += 1;
             self.until = Some(now + wait);
         }

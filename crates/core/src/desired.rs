@@ -1,9 +1,11 @@
-//! What people want, validated once into a type that cannot be wrong.
+//! What people want: a spec, validated once into a type that cannot be wrong.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::identity::{CircuitId, ConnectionId, RegionName};
 
 /// MACsec encryption mode that the connection is to have in AWS. Unset: the mode is not managed.
 ///
@@ -50,26 +52,11 @@ pub enum ManagementPolicy {
     Observe,
 }
 
-/// A connection of one region: what AWS calls are about and claims are made on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionKey {
-    /// AWS region.
-    pub region: String,
-    /// `dxcon-…`.
-    pub id: String,
-}
-
-impl fmt::Display for ConnectionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.id, self.region)
-    }
-}
-
-/// The wish of one generation of one resource.
+/// What one generation of one resource asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Desired {
     /// The connection it is about.
-    pub key: ConnectionKey,
+    pub circuit: CircuitId,
     /// Name to have in AWS; `None`: not managed.
     pub name: Option<String>,
     /// Mode to have in AWS; `None`: not managed.
@@ -84,9 +71,21 @@ pub struct Desired {
     pub generation: i64,
 }
 
+/// The region of the operator itself, for resources that name none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DefaultRegion {
+    /// Nothing sets one.
+    #[default]
+    Unset,
+    /// `AWS_REGION`, a profile or the instance says it.
+    Set(RegionName),
+    /// One of those says something that is no region: which, and what, as a sentence without its end.
+    Invalid(String),
+}
+
 /// What a spec says, before anyone has looked at it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wish<'a> {
+pub struct SpecInput<'a> {
     /// `spec.connectionId`.
     pub connection_id: &'a str,
     /// `spec.region`.
@@ -121,66 +120,60 @@ pub enum InvalidSpec {
         "spec.region is not set and the operator has no region of its own: set AWS_REGION on the operator, or create the resource anew with spec.region (it cannot be added later)"
     )]
     NoRegion,
-    /// `spec.connectionName` is empty, too long or has control characters.
-    #[error("spec.connectionName: {0:?} is not 1 to 200 characters without control characters")]
+    /// The operator's own region is no region.
+    #[error("{0}: correct it on the operator, or create the resource anew with spec.region (it cannot be added later)")]
+    DefaultRegion(String),
+    /// `spec.connectionName` is empty, too long, has control characters or a blank at an end.
+    #[error(
+        "spec.connectionName: {0:?} is not 1 to 200 characters without control characters and without a blank at either end"
+    )]
     Name(String),
 }
 
 impl Desired {
     /// Validates a spec. `default_region` is the operator's own.
-    pub fn new(wish: &Wish<'_>, default_region: Option<&str>) -> Result<Self, InvalidSpec> {
-        if !is_connection_id(wish.connection_id) {
-            return Err(InvalidSpec::ConnectionId(shown(wish.connection_id)));
-        }
-        let region = wish.region.or(default_region).ok_or(InvalidSpec::NoRegion)?;
-        if !is_region(region) {
-            return Err(InvalidSpec::Region(shown(region)));
-        }
-        if let Some(name) = wish.name.filter(|name| !is_name(name)) {
-            return Err(InvalidSpec::Name(shown(name)));
+    pub fn new(spec: &SpecInput<'_>, default_region: &DefaultRegion) -> Result<Self, InvalidSpec> {
+        let id = ConnectionId::parse(spec.connection_id)
+            .ok_or_else(|| InvalidSpec::ConnectionId(excerpt(spec.connection_id)))?;
+        let region = match (spec.region, default_region) {
+            (Some(region), _) => RegionName::parse(region).ok_or_else(|| InvalidSpec::Region(excerpt(region)))?,
+            (None, DefaultRegion::Set(region)) => region.clone(),
+            (None, DefaultRegion::Unset) => return Err(InvalidSpec::NoRegion),
+            (None, DefaultRegion::Invalid(problem)) => return Err(InvalidSpec::DefaultRegion(problem.clone())),
+        };
+        if let Some(name) = spec.name.filter(|name| !is_name(name)) {
+            return Err(InvalidSpec::Name(excerpt(name)));
         }
         Ok(Self {
-            key: ConnectionKey { region: region.to_owned(), id: wish.connection_id.to_owned() },
-            name: wish.name.map(str::to_owned),
-            mode: wish.mode,
-            transition: wish.transition,
-            policy: wish.policy,
-            paused: wish.paused,
-            generation: wish.generation,
+            circuit: CircuitId { region, id },
+            name: spec.name.map(str::to_owned),
+            mode: spec.mode,
+            transition: spec.transition,
+            policy: spec.policy,
+            paused: spec.paused,
+            generation: spec.generation,
         })
     }
 }
 
+impl Desired {
+    /// Whether nothing is ever sent for it.
+    pub fn observes_only(&self) -> bool {
+        self.policy == ManagementPolicy::Observe
+    }
+
+    /// Whether it wants this mode, or a stricter one on the way to which this mode lies.
+    pub fn wants_at_least(&self, mode: EncryptionMode) -> bool {
+        self.mode.is_some_and(|wanted| wanted >= mode)
+    }
+}
+
 /// As much of a bad value as fits into a message.
-fn shown(value: &str) -> String {
+fn excerpt(value: &str) -> String {
     value.chars().take(80).collect()
 }
 
-/// `^dxcon-[a-z0-9]{8,}$`, at most 64 characters.
-fn is_connection_id(id: &str) -> bool {
-    id.len() <= 64
-        && id
-            .strip_prefix("dxcon-")
-            .is_some_and(|rest| rest.len() >= 8 && rest.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
-}
-
-/// `^[a-z]{2,4}(-[a-z]+){1,3}-[0-9]{1,2}$`, at most 32 characters.
-pub fn is_region(region: &str) -> bool {
-    let parts: Vec<&str> = region.split('-').collect();
-    let [partition, areas @ .., number] = parts.as_slice() else {
-        return false;
-    };
-    let letters = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    region.len() <= 32
-        && (2..=4).contains(&partition.len())
-        && letters(partition)
-        && (1..=3).contains(&areas.len())
-        && areas.iter().all(|area| letters(area))
-        && (1..=2).contains(&number.len())
-        && number.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// 1 to 200 characters, none of them a control character.
+/// 1 to 200 characters, none of them a control character, no blank at either end.
 fn is_name(name: &str) -> bool {
-    (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control) && name.trim() == name
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::conditions::Reason;
+use crate::reason::Reason;
 use crate::text;
 
 /// The operation that changes a connection, as the AWS API names it.

@@ -65,7 +65,7 @@ impl Limiter {
 
     /// A call goes at `now`.
     pub fn consumed(&mut self, now: Moment) {
-        self.bucket.take_if(|bucket| now.since(bucket.throttled_at) >= EXPIRY);
+        self.expire(now);
         if let Some(bucket) = &mut self.bucket {
             bucket.fill(now);
             bucket.tokens -= 1.0;
@@ -74,8 +74,10 @@ impl Limiter {
 
     /// AWS served a call.
     pub fn answered(&mut self, now: Moment) {
+        self.expire(now);
         self.answers.count(now);
         if let Some(bucket) = &mut self.bucket {
+            bucket.fill(now);
             bucket.throttles = 0;
             bucket.rate += STEP + bucket.rate * GROWTH;
         }
@@ -85,6 +87,7 @@ impl Limiter {
     /// AWS throttled a call that was sent at `sent`. `jitter` is a number from 0 to 1: full jitter over a pause that
     /// doubles.
     pub fn throttled(&mut self, sent: Moment, now: Moment, jitter: f64) {
+        self.expire(now);
         // Calls that were under way together are throttled together; the first of them tells all there is to know.
         if self.bucket.as_ref().is_some_and(|bucket| sent <= bucket.throttled_at) {
             return;
@@ -100,6 +103,10 @@ impl Limiter {
             paused_until: now + pause.mul_f64(jitter.clamp(0.0, 1.0)),
             throttles: earlier + 1,
         });
+    }
+
+    fn expire(&mut self, now: Moment) {
+        self.bucket.take_if(|bucket| now.since(bucket.throttled_at) >= EXPIRY);
     }
 }
 

@@ -259,9 +259,12 @@ impl Connection {
     ///
     /// Hosted connections (`vlan` set) and ports that are not capable take no mode.
     pub fn takes_a_mode(&self) -> bool {
-        self.mac_sec_capable == Some(true)
-            && self.vlan.is_none()
-            && !matches!(self.encryption_mode, None | Some(ObservedMode::Unknown))
+        self.has_macsec_port() && !matches!(self.encryption_mode, None | Some(ObservedMode::Unknown))
+    }
+
+    /// Whether it is a dedicated connection on a port that can do MACsec, whatever mode this read shows.
+    pub fn has_macsec_port(&self) -> bool {
+        self.mac_sec_capable == Some(true) && self.vlan.is_none()
     }
 
     /// Whether a MACsec key is `associated`, which is the only state in which it works.

@@ -10,7 +10,7 @@ use FaultKind::{AccessDenied, CredentialsInvalid, NotFound, Rejected, Throttled,
 
 type AnyError = CallError<UpdateConnectionError>;
 
-const CALLS: [Call; 3] = [Call::Page, Call::ReadById, Call::Update];
+const OPERATIONS: [Operation; 3] = [Operation::Page, Operation::ReadById, Operation::Update];
 
 /// What AWS answered with an error.
 fn answered(status: u16, code: &str, message: &str) -> AnyError {
@@ -55,15 +55,19 @@ fn each_code_has_its_kind_whatever_was_asked() {
     table.extend(DENIED.map(|code| (400, code, "No.", AccessDenied)));
     table.extend(UNACCEPTED.map(|code| (403, code, "Who?", CredentialsInvalid)));
     for (status, code, message, kind) in table {
-        for call in CALLS {
+        for call in OPERATIONS {
             let fault = fault(call, &answered(status, code, message));
             assert_eq!(fault.kind, kind, "{call:?}: {status} {code:?} {message:?}");
-            assert_eq!(fault.operation, call.operation());
+            assert_eq!(fault.operation, call.name());
             let said = [code, message].into_iter().find(|said| !said.is_empty());
             let said = said.map_or_else(|| format!("HTTP {status}"), str::to_owned);
             assert!(fault.message.contains(said.trim_end_matches('.')), "{said}: {}", fault.message);
             let described = fault.describe("eu-central-1", "dxcon-fg1234ab");
-            assert_eq!(described.contains("Change the spec"), kind == Rejected && call == Call::Update, "{described}");
+            assert_eq!(
+                described.contains("Change the spec"),
+                kind == Rejected && call == Operation::Update,
+                "{described}"
+            );
             if kind == CredentialsInvalid {
                 assert!(described.contains("region") && described.contains("clock"), "{described}");
             }
@@ -74,9 +78,9 @@ fn each_code_has_its_kind_whatever_was_asked() {
 #[test]
 fn only_a_read_by_id_finds_a_connection_missing() {
     for words in ["Could not find Connection with ID dxcon-fg1234ab", "Connection dxcon-fg1234ab does not exist."] {
-        let kinds = CALLS.map(|call| fault(call, &answered(400, "DirectConnectClientException", words)).kind);
+        let kinds = OPERATIONS.map(|call| fault(call, &answered(400, "DirectConnectClientException", words)).kind);
         assert_eq!(kinds, [Rejected, NotFound, Rejected], "{words}");
-        let kinds = CALLS.map(|call| fault(call, &answered(400, "ValidationException", words)).kind);
+        let kinds = OPERATIONS.map(|call| fault(call, &answered(400, "ValidationException", words)).kind);
         assert_eq!(kinds, [Rejected; 3], "{words}: it is Direct Connect that has to say so");
     }
 }
@@ -97,7 +101,7 @@ fn an_update_that_aws_refused_had_no_effect_and_one_over_which_it_failed_may_hav
         (302, "", Effect::Unknown),
     ];
     for (status, code, effect) in table {
-        assert_eq!(fault(Call::Update, &answered(status, code, "words")).effect, effect, "{status} {code:?}");
+        assert_eq!(fault(Operation::Update, &answered(status, code, "words")).effect, effect, "{status} {code:?}");
     }
 }
 
@@ -116,13 +120,13 @@ fn without_an_answer_only_what_was_never_sent_had_no_effect() {
         (garbled, "the answer (HTTP 200) could not be understood"),
         (unreadable, "the answer (HTTP 200) could not be understood"),
     ] {
-        let fault = fault(Call::Update, &error);
+        let fault = fault(Operation::Update, &error);
         assert_eq!((fault.kind, fault.effect), (Unavailable, Effect::Unknown), "{error:?}");
         assert!(fault.message.contains(words), "{words}: {}", fault.message);
     }
-    let unbuilt = fault(Call::Update, &AnyError::construction_failure("no endpoint"));
+    let unbuilt = fault(Operation::Update, &AnyError::construction_failure("no endpoint"));
     assert_eq!((unbuilt.kind, unbuilt.effect), (Unavailable, Effect::None));
-    let without = fault(Call::Update, &AnyError::construction_failure(CredentialsError::not_loaded("none")));
+    let without = fault(Operation::Update, &AnyError::construction_failure(CredentialsError::not_loaded("none")));
     assert_eq!((without.kind, without.effect), (CredentialsInvalid, Effect::None));
     assert!(without.message.ends_with("none"), "{}", without.message);
 }
@@ -133,7 +137,7 @@ async fn a_call_that_panics_is_a_fault_of_that_call_and_may_have_been_sent() {
     let from = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()).region("eu-central-1").no_credentials();
     let client = super::super::Aws::load(from, metrics).await.client("eu-central-1");
     let panics = async || -> Result<(), AnyError> { panic!("of the\nSDK") };
-    let fault = client.timed(Call::Update, panics()).await.expect_err("it panics");
+    let fault = client.timed(Operation::Update, panics()).await.expect_err("it panics");
     assert_eq!((fault.kind, fault.effect, fault.operation), (Unavailable, Effect::Unknown, UPDATE));
     assert_eq!(fault.message, "the call ended with a panic: of the SDK");
 }
@@ -159,6 +163,6 @@ async fn an_update_that_never_got_a_connection_had_no_effect() {
 #[test]
 fn a_certificate_that_nobody_vouches_for_is_told_with_the_setting_that_can() {
     let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
-    let fault = fault(Call::Page, &AnyError::dispatch_failure(ConnectorError::io(Box::new(untrusted))));
+    let fault = fault(Operation::Page, &AnyError::dispatch_failure(ConnectorError::io(Box::new(untrusted))));
     assert!(fault.kind == Unavailable && fault.message.contains("AWS_CA_BUNDLE"), "{}", fault.message);
 }

@@ -27,7 +27,7 @@ use tracing::{debug, error, warn};
 
 use super::super::{Watched, words};
 use super::usable;
-use crate::clock::dice;
+use crate::clock::jitter;
 
 /// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
 const WATCH_SECONDS: u32 = 20;
@@ -127,7 +127,7 @@ impl Feed {
             Ok(event) => event,
             Err(failure) => {
                 let pause = self.recover(&failure);
-                tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * dice())).await;
+                tokio::time::sleep(pause.mul_f64(0.5 + 0.5 * jitter())).await;
                 None
             }
         }

@@ -47,7 +47,8 @@ pub async fn set(print: &mut Printer) -> Scene {
     let aws = direct_connect().await;
     print.line(Tint::None, &format!("Direct Connect   simulated, four connections in {REGION}"));
 
-    let flags = [("--poll-interval", POLL_INTERVAL), ("--encryption-soak", SOAK)];
+    // The simulated AWS shows at once what it was sent.
+    let flags = [("--poll-interval", POLL_INTERVAL), ("--encryption-soak", SOAK), ("--settle-window", "0s")];
     let operator = flags
         .iter()
         .fold(Operator::builder(), |operator, (flag, value)| operator.flag(flag, value))

@@ -1,57 +1,73 @@
 //! What people and tools are told: each verdict as conditions.
 
 use directconnect_core::clock::Moment;
-use directconnect_core::conditions::{Condition, Kind, Reason, Stance, Truth, Verdict, conditions};
-use directconnect_core::history::Look;
+use directconnect_core::conditions::{Condition, ConditionStatus, ConditionType, Verdict, conditions};
+use directconnect_core::history::Observation;
 use directconnect_core::observed::Connection;
+use directconnect_core::reason::{Phase, Reason};
 use directconnect_core::text::{CONDITION_LIMIT, MESSAGE_LIMIT};
+use strum::VariantArray;
 
-use crate::given::{Line, line};
+use crate::given::{Line, line, read_at};
 
-fn look(connection: Connection) -> Look {
-    Look { began: Moment::START, ended: Moment::START, by_id: true, connection: Some(connection) }
+fn read(connection: Connection) -> Observation {
+    read_at(Moment::START, Some(connection))
 }
 
-fn of(kind: Kind, all: &[Condition]) -> Option<&Condition> {
-    all.iter().find(|condition| condition.kind == kind)
+fn of(condition_type: ConditionType, all: &[Condition]) -> Option<&Condition> {
+    all.iter().find(|condition| condition.condition_type == condition_type)
 }
 
-fn told(verdict: &Verdict, kind: Kind, look: Option<&Look>) -> (Truth, Reason, String) {
-    let all = conditions(verdict, look);
-    let condition = of(kind, &all).expect("it is always there");
-    (condition.truth, condition.reason, condition.message.clone())
+fn told(
+    verdict: &Verdict,
+    condition_type: ConditionType,
+    read: Option<&Observation>,
+) -> (ConditionStatus, Reason, String) {
+    let all = conditions(verdict, read);
+    let condition = of(condition_type, &all).expect("it is always there");
+    (condition.status, condition.reason, condition.message.clone())
 }
 
 #[test]
 fn each_reason_has_its_word_once() {
-    let mut words: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    for (reason, word) in Reason::ALL.iter().zip(&words) {
+    let mut words: Vec<_> = Reason::VARIANTS.iter().map(|reason| reason.as_str()).collect();
+    for (reason, word) in Reason::VARIANTS.iter().zip(&words) {
         assert_eq!(format!("{reason:?}"), *word);
     }
     words.sort_unstable();
     words.dedup();
-    assert_eq!(words.len(), Reason::ALL.len());
-    let kinds = [Kind::Ready, Kind::LinkUp, Kind::Encrypted, Kind::Reconciling, Kind::Stalled];
-    assert_eq!(kinds.map(Kind::as_str), ["Ready", "LinkUp", "Encrypted", "Reconciling", "Stalled"]);
-    assert_eq!([Truth::True, Truth::False, Truth::Unknown].map(Truth::as_str), ["True", "False", "Unknown"]);
+    assert_eq!(words.len(), Reason::VARIANTS.len());
+    let kinds = [
+        ConditionType::Ready,
+        ConditionType::LinkUp,
+        ConditionType::Encrypted,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+    ];
+    assert_eq!(kinds.map(ConditionType::as_str), ["Ready", "LinkUp", "Encrypted", "Reconciling", "Stalled"]);
+    assert_eq!(
+        [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown].map(ConditionStatus::as_str),
+        ["True", "False", "Unknown"]
+    );
 }
 
 #[test]
-fn ready_follows_from_the_stance_and_one_of_the_other_two_carries_it() {
-    for reason in Reason::ALL {
-        let all = conditions(&Verdict::new(reason, "what and why"), Some(&look(line())));
-        let (ready, carrier) = match reason.stance() {
-            Stance::Done => (Truth::True, None),
-            Stance::Reconciling => (Truth::False, Some(Kind::Reconciling)),
-            Stance::Stalled => (Truth::False, Some(Kind::Stalled)),
-            Stance::Held => (Truth::False, None),
-            Stance::Unknown => (Truth::Unknown, None),
+fn ready_follows_from_the_phase_and_one_of_the_other_two_carries_it() {
+    for &reason in Reason::VARIANTS {
+        let all = conditions(&Verdict::new(reason, "what and why"), Some(&read(line())));
+        let (ready, carrier) = match reason.phase() {
+            Phase::Done => (ConditionStatus::True, None),
+            Phase::Reconciling => (ConditionStatus::False, Some(ConditionType::Reconciling)),
+            Phase::Stalled => (ConditionStatus::False, Some(ConditionType::Stalled)),
+            Phase::Held => (ConditionStatus::False, None),
+            Phase::Unknown => (ConditionStatus::Unknown, None),
         };
-        let expected = Condition { kind: Kind::Ready, truth: ready, reason, message: "what and why".into() };
-        assert_eq!(of(Kind::Ready, &all), Some(&expected));
-        for kind in [Kind::Reconciling, Kind::Stalled] {
-            let expected = Condition { kind, truth: Truth::True, ..expected.clone() };
-            assert_eq!(of(kind, &all), (carrier == Some(kind)).then_some(&expected), "{reason:?}");
+        let expected =
+            Condition { condition_type: ConditionType::Ready, status: ready, reason, message: "what and why".into() };
+        assert_eq!(of(ConditionType::Ready, &all), Some(&expected));
+        for condition_type in [ConditionType::Reconciling, ConditionType::Stalled] {
+            let expected = Condition { condition_type, status: ConditionStatus::True, ..expected.clone() };
+            assert_eq!(of(condition_type, &all), (carrier == Some(condition_type)).then_some(&expected), "{reason:?}");
         }
     }
 }
@@ -59,7 +75,7 @@ fn ready_follows_from_the_stance_and_one_of_the_other_two_carries_it() {
 #[test]
 fn a_message_fits_whatever_it_quotes() {
     let word = "\u{e}".repeat(MESSAGE_LIMIT);
-    let odd = look(Connection { port_encryption_status: Some(word.clone().into()), ..line() });
+    let odd = read(Connection { port_encryption_status: Some(word.clone().into()), ..line() });
     let verdict = Verdict::new(Reason::RequestRejected, format!("{word:?} {word:?}"));
     for condition in conditions(&verdict, Some(&odd)) {
         assert!(condition.message.len() <= CONDITION_LIMIT, "{condition:?}");
@@ -70,54 +86,59 @@ fn a_message_fits_whatever_it_quotes() {
 
 #[test]
 fn once_stale_nothing_is_claimed_and_the_fault_is_carried_on() {
-    for (reason, carrier) in [(Reason::AwsUnavailable, Kind::Reconciling), (Reason::AccessDenied, Kind::Stalled)] {
+    for (reason, carrier) in
+        [(Reason::AwsUnavailable, ConditionType::Reconciling), (Reason::AccessDenied, ConditionType::Stalled)]
+    {
         let verdict = Verdict { stale: true, ..Verdict::new(reason, "no answer") };
-        let look = look(line());
-        for kind in [Kind::Ready, Kind::LinkUp, Kind::Encrypted] {
-            let expected = (Truth::Unknown, Reason::ObservationStale, "no answer".to_owned());
-            assert_eq!(told(&verdict, kind, Some(&look)), expected);
+        let read = read(line());
+        for condition_type in [ConditionType::Ready, ConditionType::LinkUp, ConditionType::Encrypted] {
+            let expected = (ConditionStatus::Unknown, Reason::ObservationStale, "no answer".to_owned());
+            assert_eq!(told(&verdict, condition_type, Some(&read)), expected);
         }
-        assert_eq!(told(&verdict, carrier, Some(&look)), (Truth::True, reason, "no answer".to_owned()));
+        assert_eq!(told(&verdict, carrier, Some(&read)), (ConditionStatus::True, reason, "no answer".to_owned()));
     }
 }
 
 #[test]
 fn what_was_never_seen_is_not_claimed() {
     let verdict = Verdict::new(Reason::InvalidSpec, "no id");
-    for kind in [Kind::LinkUp, Kind::Encrypted] {
-        assert_eq!(told(&verdict, kind, None), (Truth::Unknown, Reason::ObservationStale, "no id".to_owned()));
+    for condition_type in [ConditionType::LinkUp, ConditionType::Encrypted] {
+        assert_eq!(
+            told(&verdict, condition_type, None),
+            (ConditionStatus::Unknown, Reason::ObservationStale, "no id".to_owned())
+        );
     }
 }
 
 #[test]
 fn link_up_carries_the_state() {
     let verdict = Verdict::new(Reason::InSync, "");
-    let of = |look: Look| told(&verdict, Kind::LinkUp, Some(&look));
-    let (up, down) = ((Truth::True, Reason::Available), (Truth::False, Reason::NotAvailable));
-    assert_eq!(of(look(line())), (up.0, up.1, "connectionState is available".into()));
+    let of = |read: Observation| told(&verdict, ConditionType::LinkUp, Some(&read));
+    let (up, down) = ((ConditionStatus::True, Reason::Available), (ConditionStatus::False, Reason::NotAvailable));
+    assert_eq!(of(read(line())), (up.0, up.1, "connectionState is available".into()));
     for state in ["down", "pending", "marvellous"] {
-        assert_eq!(of(look(line().state(state))), (down.0, down.1, format!("connectionState is {state}")));
+        assert_eq!(of(read(line().state(state))), (down.0, down.1, format!("connectionState is {state}")));
     }
-    let hostile = of(look(line().state("up\u{1b}[31m\n")));
+    let hostile = of(read(line().state("up\u{1b}[31m\n")));
     assert_eq!(hostile.2, "connectionState is up [31m ", "a terminal can show it");
     let stateless = Connection { connection_state: None, ..line() };
-    assert_eq!(of(look(stateless)), (down.0, down.1, "AWS shows no connectionState".into()));
-    let gone = Look { connection: None, ..look(line()) };
+    assert_eq!(of(read(stateless)), (down.0, down.1, "AWS shows no connectionState".into()));
+    let gone = Observation { connection: None, ..read(line()) };
     assert_eq!(of(gone), (down.0, down.1, "AWS shows no such connection".into()));
 }
 
 #[test]
 fn encrypted_carries_the_port_status() {
     let verdict = Verdict::new(Reason::InSync, "");
-    let of = |look: Look| told(&verdict, Kind::Encrypted, Some(&look));
+    let of = |read: Observation| told(&verdict, ConditionType::Encrypted, Some(&read));
     let said = "portEncryptionStatus is Encryption Up".to_owned();
-    assert_eq!(of(look(line().encryption("Encryption Up"))), (Truth::True, Reason::EncryptionUp, said));
+    assert_eq!(of(read(line().encryption("Encryption Up"))), (ConditionStatus::True, Reason::EncryptionUp, said));
     let said = "portEncryptionStatus is Encryption Down".to_owned();
-    assert_eq!(of(look(line())), (Truth::False, Reason::EncryptionDown, said));
-    let (truth, reason, message) = of(look(line().encryption("Encryption Sideways")));
-    assert_eq!((truth, reason), (Truth::Unknown, Reason::NotReported));
+    assert_eq!(of(read(line())), (ConditionStatus::False, Reason::EncryptionDown, said));
+    let (status, reason, message) = of(read(line().encryption("Encryption Sideways")));
+    assert_eq!((status, reason), (ConditionStatus::Unknown, Reason::NotReported));
     assert!(message.contains(r#""Encryption Sideways", which this operator does not know"#), "{message}");
-    let silent = (Truth::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".to_owned());
-    assert_eq!(of(look(Connection { port_encryption_status: None, ..line() })), silent);
-    assert_eq!(of(Look { connection: None, ..look(line()) }), silent);
+    let silent = (ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".to_owned());
+    assert_eq!(of(read(Connection { port_encryption_status: None, ..line() })), silent);
+    assert_eq!(of(Observation { connection: None, ..read(line()) }), silent);
 }

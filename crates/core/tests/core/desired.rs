@@ -1,11 +1,20 @@
-//! Which specs are wishes, and which are not.
+//! Which specs are valid, and which are not.
 
-use directconnect_core::desired::{ConnectionKey, Desired, InvalidSpec, Wish, is_region};
+use directconnect_core::desired::{DefaultRegion, Desired, InvalidSpec, SpecInput};
+use directconnect_core::identity::RegionName;
 
-use crate::given::{ID, Must, REGION};
+use crate::given::{ID, Must, REGION, circuit, region};
 
-const WISH: Wish<'_> = Wish { connection_id: ID, ..BLANK };
-const BLANK: Wish<'_> = Wish {
+fn own() -> DefaultRegion {
+    DefaultRegion::Set(RegionName::parse(REGION).expect("a region"))
+}
+
+fn is_region(word: &str) -> bool {
+    RegionName::parse(word).is_some()
+}
+
+const SPEC: SpecInput<'_> = SpecInput { connection_id: ID, ..BLANK };
+const BLANK: SpecInput<'_> = SpecInput {
     connection_id: "",
     region: None,
     name: None,
@@ -17,28 +26,33 @@ const BLANK: Wish<'_> = Wish {
 };
 
 #[test]
-fn a_spec_becomes_a_wish_field_by_field() {
-    let wish = Wish { name: Some("fra-1"), mode: Some(Must), paused: true, generation: 7, ..WISH };
-    let desired = Desired::new(&wish, Some(REGION)).expect("it is valid");
-    assert_eq!(desired.key, ConnectionKey { region: REGION.into(), id: ID.into() });
-    assert_eq!(desired.key.to_string(), "dxcon-fg1234ab in eu-central-1");
+fn a_spec_is_taken_in_field_by_field() {
+    let spec = SpecInput { name: Some("fra-1"), mode: Some(Must), paused: true, generation: 7, ..SPEC };
+    let desired = Desired::new(&spec, &own()).expect("it is valid");
+    assert_eq!(desired.circuit, circuit(REGION, ID));
+    assert_eq!(desired.circuit.to_string(), "dxcon-fg1234ab in eu-central-1");
     assert_eq!((desired.name.as_deref(), desired.mode), (Some("fra-1"), Some(Must)));
     assert!(desired.paused && desired.generation == 7);
 }
 
 #[test]
 fn a_region_of_its_own_goes_before_that_of_the_operator() {
-    let of = |region, default| Desired::new(&Wish { region, ..WISH }, default).map(|desired| desired.key.region);
-    assert_eq!(of(Some("us-east-1"), Some(REGION)), Ok("us-east-1".into()));
-    assert_eq!(of(Some("us-east-1"), None), Ok("us-east-1".into()));
-    assert_eq!(of(None, None), Err(InvalidSpec::NoRegion));
-    assert_eq!(of(Some("mars"), Some(REGION)), Err(InvalidSpec::Region("mars".into())));
-    assert_eq!(of(None, Some("mars")), Err(InvalidSpec::Region("mars".into())));
+    let wrong = || DefaultRegion::Invalid("the operator's own region is set wrong: AWS_REGION is \"mars\"".into());
+    let of =
+        |region, default| Desired::new(&SpecInput { region, ..SPEC }, &default).map(|desired| desired.circuit.region);
+    assert_eq!(of(Some("us-east-1"), own()), Ok(region("us-east-1")));
+    assert_eq!(of(Some("us-east-1"), DefaultRegion::Unset), Ok(region("us-east-1")));
+    assert_eq!(of(Some("us-east-1"), wrong()), Ok(region("us-east-1")));
+    assert_eq!(of(None, own()), Ok(region(REGION)));
+    assert_eq!(of(None, DefaultRegion::Unset), Err(InvalidSpec::NoRegion));
+    assert_eq!(of(Some("mars"), own()), Err(InvalidSpec::Region("mars".into())));
+    let error = of(None, wrong()).expect_err("it is no region");
+    assert!(error.to_string().starts_with("the operator's own region"), "it is no error of spec.region: {error}");
 }
 
 #[test]
 fn connection_ids_are_dxcon_and_eight_or_more() {
-    let is_one = |id: &str| Desired::new(&Wish { connection_id: id, ..WISH }, Some(REGION)).is_ok();
+    let is_one = |id: &str| Desired::new(&SpecInput { connection_id: id, ..SPEC }, &own()).is_ok();
     let longest = format!("dxcon-{}", "a".repeat(58));
     for id in ["dxcon-fg1234ab", "dxcon-00000000", "dxcon-abcdefgh9", &longest] {
         assert!(is_one(id), "{id}");
@@ -97,19 +111,20 @@ fn regions_read_as_aws_writes_them() {
 }
 
 #[test]
-fn names_have_one_to_200_characters_none_of_them_a_control_character() {
-    let is_one = |name: &str| Desired::new(&Wish { name: Some(name), ..WISH }, Some(REGION)).is_ok();
-    for name in ["x", " ", "Frankfurt ⇄ Zürich", &"ü".repeat(200)] {
+fn names_have_one_to_200_characters_no_control_characters_and_no_blank_at_an_end() {
+    let is_one = |name: &str| Desired::new(&SpecInput { name: Some(name), ..SPEC }, &own()).is_ok();
+    for name in ["x", "a b", "Frankfurt ⇄ Zürich", &"ü".repeat(200)] {
         assert!(is_one(name), "{name}");
     }
-    for name in ["", "a\nb", "a\tb", "a\u{85}b", &"ü".repeat(201)] {
+    for name in ["", " ", " x", "x ", "x\u{a0}", "a\nb", "a\tb", "a\u{85}b", &"ü".repeat(201)] {
         assert!(!is_one(name), "{name:?}");
     }
 }
 
 #[test]
 fn a_bad_value_is_shown_and_cut() {
-    let error = Desired::new(&Wish { connection_id: &"x".repeat(200), ..WISH }, None).expect_err("it is no id");
+    let error = Desired::new(&SpecInput { connection_id: &"x".repeat(200), ..SPEC }, &DefaultRegion::Unset)
+        .expect_err("it is no id");
     assert_eq!(error, InvalidSpec::ConnectionId("x".repeat(80)));
     assert!(error.to_string().contains("such as dxcon-fg1234ab"));
     assert!(InvalidSpec::NoRegion.to_string().contains("set AWS_REGION on the operator"));

@@ -1,9 +1,9 @@
-//! Failures: the reason, the words and the wait of each class.
+//! Failures: the reason, the words and the wait of each kind.
 
 use std::time::Duration;
 
-use directconnect_core::conditions::{Reason, Stance};
 use directconnect_core::fault::{DESCRIBE, Fault, FaultKind, UPDATE, retry_after};
+use directconnect_core::reason::{Phase, Reason};
 
 use crate::given::{ID, REGION, fault, seconds};
 
@@ -19,31 +19,31 @@ const FAULT_KINDS: [FaultKind; 6] = [
 ];
 
 #[test]
-fn each_class_has_its_reason_and_says_what_to_do() {
+fn each_kind_has_its_reason_and_says_what_to_do() {
     let table = [
-        (FaultKind::NotFound, Reason::NotFound, Stance::Stalled, "Check spec.connectionId, spec.region"),
+        (FaultKind::NotFound, Reason::NotFound, Phase::Stalled, "Check spec.connectionId, spec.region"),
         (
             FaultKind::AccessDenied,
             Reason::AccessDenied,
-            Stance::Stalled,
+            Phase::Stalled,
             "Allow the operator's IAM role directconnect:UpdateConnection",
         ),
         (
             FaultKind::CredentialsInvalid,
             Reason::CredentialsInvalid,
-            Stance::Stalled,
+            Phase::Stalled,
             "the region may also not be enabled for the account, or the clock be wrong",
         ),
-        (FaultKind::Throttled, Reason::Throttled, Stance::Reconciling, "slows down and tries again by itself"),
-        (FaultKind::Unavailable, Reason::AwsUnavailable, Stance::Reconciling, "tries again by itself"),
-        (FaultKind::Rejected, Reason::RequestRejected, Stance::Stalled, "Change the spec as AWS asks"),
+        (FaultKind::Throttled, Reason::Throttled, Phase::Reconciling, "slows down and tries again by itself"),
+        (FaultKind::Unavailable, Reason::AwsUnavailable, Phase::Reconciling, "tries again by itself"),
+        (FaultKind::Rejected, Reason::RequestRejected, Phase::Stalled, "Change the spec as AWS asks"),
     ];
-    for (class, reason, stance, advice) in table {
-        let fault = fault(class);
-        assert_eq!((fault.reason(), fault.reason().stance()), (reason, stance), "{class:?}");
+    for (kind, reason, phase, advice) in table {
+        let fault = fault(kind);
+        assert_eq!((fault.reason(), fault.reason().phase()), (reason, phase), "{kind:?}");
         let message = fault.describe(REGION, ID);
         for part in [advice, "AWS says no", REGION] {
-            assert!(message.contains(part), "{class:?}: {message}");
+            assert!(message.contains(part), "{kind:?}: {message}");
         }
     }
 }
@@ -79,9 +79,9 @@ fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
 
 #[test]
 fn what_a_person_must_set_right_is_tried_at_the_pace_of_polls() {
-    for class in [FaultKind::AccessDenied, FaultKind::CredentialsInvalid, FaultKind::NotFound] {
-        for (tries, dice) in [(1, 0.0), (9, 0.5), (u32::MAX, 1.0)] {
-            assert_eq!(retry_after(class, tries, POLL, dice), POLL, "{class:?}");
+    for kind in [FaultKind::AccessDenied, FaultKind::CredentialsInvalid, FaultKind::NotFound] {
+        for (tries, jitter) in [(1, 0.0), (9, 0.5), (u32::MAX, 1.0)] {
+            assert_eq!(retry_after(kind, tries, POLL, jitter), POLL, "{kind:?}");
         }
     }
 }
@@ -90,8 +90,8 @@ fn what_a_person_must_set_right_is_tried_at_the_pace_of_polls() {
 fn a_rejected_update_is_tried_ever_more_rarely_up_to_half_an_hour() {
     let waits = [15, 30, 60, 120, 240, 480, 960, 1800, 1800];
     for (tries, wait) in (1..).zip(waits) {
-        for dice in [0.0, 1.0] {
-            assert_eq!(retry_after(FaultKind::Rejected, tries, POLL, dice), seconds(wait), "try {tries}");
+        for jitter in [0.0, 1.0] {
+            assert_eq!(retry_after(FaultKind::Rejected, tries, POLL, jitter), seconds(wait), "try {tries}");
         }
     }
     assert_eq!(retry_after(FaultKind::Rejected, u32::MAX, POLL, 0.0), seconds(1800));
@@ -99,13 +99,13 @@ fn a_rejected_update_is_tried_ever_more_rarely_up_to_half_an_hour() {
 
 #[test]
 fn throttles_and_outages_back_off_with_full_jitter() {
-    for class in [FaultKind::Throttled, FaultKind::Unavailable] {
+    for kind in [FaultKind::Throttled, FaultKind::Unavailable] {
         for (tries, longest) in (1..).zip([1, 2, 4, 8, 16, 32, 64, 120, 120]) {
-            assert_eq!(retry_after(class, tries, POLL, 1.0), seconds(longest), "try {tries}");
-            assert_eq!(retry_after(class, tries, POLL, 0.5), seconds(longest) / 2, "try {tries}");
-            assert_eq!(retry_after(class, tries, POLL, 0.0), Duration::ZERO, "try {tries}");
+            assert_eq!(retry_after(kind, tries, POLL, 1.0), seconds(longest), "try {tries}");
+            assert_eq!(retry_after(kind, tries, POLL, 0.5), seconds(longest) / 2, "try {tries}");
+            assert_eq!(retry_after(kind, tries, POLL, 0.0), Duration::ZERO, "try {tries}");
         }
-        assert_eq!(retry_after(class, u32::MAX, POLL, 7.0), seconds(120), "a die shows 1 at most");
-        assert_eq!(retry_after(class, 1, POLL, -1.0), Duration::ZERO, "and 0 at least");
+        assert_eq!(retry_after(kind, u32::MAX, POLL, 7.0), seconds(120), "jitter is 1 at most");
+        assert_eq!(retry_after(kind, 1, POLL, -1.0), Duration::ZERO, "and 0 at least");
     }
 }

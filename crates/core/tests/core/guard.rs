@@ -1,18 +1,33 @@
 //! The ladder: which mode goes to a connection that AWS shows so, for a wish like that.
 
-use directconnect_core::conditions::Reason;
+use directconnect_core::decide::guard::{Evidence, ModeStep, interrupts, next_mode_step};
 use directconnect_core::desired::EncryptionMode;
-use directconnect_core::guard::{Evidence, Rung, climb};
 use directconnect_core::observed::Connection;
+use directconnect_core::reason::Reason;
+use directconnect_core::turn::{Hold, HoldReason, Holder};
 
-use crate::given::{ID, Line, Must, No, Should, encrypted_line, line};
+use crate::given::{ID, Line, Must, No, REGION, Should, circuit, encrypted_line, line, resource};
 
-const NOTHING: Evidence<'_> = Evidence { soaked: false, overdue: false, immediate: false, other: None };
-const SOAKED: Evidence<'_> = Evidence { soaked: true, ..NOTHING };
-const OVERDUE: Evidence<'_> = Evidence { overdue: true, ..NOTHING };
-const IMMEDIATE: Evidence<'_> = Evidence { immediate: true, ..NOTHING };
-const SECOND: Evidence<'_> = Evidence { other: Some("net/fra-2"), ..SOAKED };
-const IMMEDIATE_SECOND: Evidence<'_> = Evidence { other: Some("net/fra-2"), ..IMMEDIATE };
+const NOTHING: Evidence<'_> = Evidence {
+    is_soaked: false,
+    is_overdue: false,
+    skips_ladder: false,
+    has_skipped_ladder: false,
+    is_unsettled: false,
+    holder: None,
+    other_proof: None,
+};
+const SOAKED: Evidence<'_> = Evidence { is_soaked: true, ..NOTHING };
+const OVERDUE: Evidence<'_> = Evidence { is_overdue: true, ..NOTHING };
+const IMMEDIATE: Evidence<'_> = Evidence { skips_ladder: true, ..NOTHING };
+const UNSETTLED: Evidence<'_> = Evidence { is_unsettled: true, ..SOAKED };
+
+fn holder(reason: HoldReason) -> Holder {
+    Holder {
+        circuit: circuit("us-east-1", "dxcon-ffffffff"),
+        hold: Hold { resource: Some(resource("net/fra-2")), reason },
+    }
+}
 
 #[derive(Debug, PartialEq)]
 enum Outcome {
@@ -23,10 +38,10 @@ enum Outcome {
 use Outcome::{Goes, Met, Waits};
 
 fn outcome(wanted: EncryptionMode, connection: &Connection, evidence: Evidence<'_>) -> Outcome {
-    match climb(wanted, connection, evidence, ID) {
-        Rung::Met => Met,
-        Rung::Go(mode) => Goes(mode),
-        Rung::Not(reason, message) => {
+    match next_mode_step(wanted, connection, evidence, &circuit(REGION, ID)) {
+        ModeStep::Satisfied => Met,
+        ModeStep::Send(mode) => Goes(mode),
+        ModeStep::Blocked(reason, message) => {
             assert!(message.contains(ID), "{message}");
             Waits(reason)
         }
@@ -52,6 +67,8 @@ fn each_mode_is_met_where_aws_shows_it() {
 
 #[test]
 fn down_the_ladder_goes_in_one_call_at_once() {
+    let (holder, other) = (holder(HoldReason::UnprovenStep), resource("net/young"));
+    let second = Evidence { holder: Some(&holder), ..SOAKED };
     hold(vec![
         ("must to should", Should, line().mode("must_encrypt"), NOTHING, Goes(Should)),
         ("must to no", No, line().mode("must_encrypt"), NOTHING, Goes(No)),
@@ -59,12 +76,24 @@ fn down_the_ladder_goes_in_one_call_at_once() {
         ("must to should while down", Should, line().mode("must_encrypt").state("down"), NOTHING, Goes(Should)),
         ("must to no while down", No, line().mode("must_encrypt").state("down"), NOTHING, Goes(No)),
         ("should to no while down", No, line().state("down"), NOTHING, Goes(No)),
-        ("must to should while another is on its way", Should, line().mode("must_encrypt"), SECOND, Goes(Should)),
+        ("must to should while another is on its way", Should, line().mode("must_encrypt"), second, Goes(Should)),
+        ("must to should on a read that may be late", Should, line().mode("must_encrypt"), UNSETTLED, Goes(Should)),
+        (
+            "must to no while another resource says that it is proven",
+            No,
+            line().mode("must_encrypt"),
+            Evidence { other_proof: Some(&other), ..NOTHING },
+            Goes(No),
+        ),
     ]);
 }
 
 #[test]
-fn up_the_ladder_goes_by_its_rungs() {
+fn up_the_ladder_goes_by_its_steps() {
+    let (holder, other) = (holder(HoldReason::UnprovenStep), resource("net/young"));
+    let second = Evidence { holder: Some(&holder), ..SOAKED };
+    let beside = Evidence { other_proof: Some(&other), ..SOAKED };
+    let keyed_clear = || encrypted_line().mode("no_encrypt");
     let clear = || line().mode("no_encrypt");
     hold(vec![
         ("no to should", Should, clear(), NOTHING, Goes(Should)),
@@ -100,23 +129,91 @@ fn up_the_ladder_goes_by_its_rungs() {
         ("up again, though it was overdue", Must, encrypted_line(), OVERDUE, Waits(Reason::WaitingForEncryptionUp)),
         ("up and soaked", Must, encrypted_line(), SOAKED, Goes(Must)),
         ("one key leaves, another works", Must, encrypted_line().key("disassociating"), SOAKED, Goes(Must)),
-        ("up and soaked, another is on its way", Must, encrypted_line(), SECOND, Waits(Reason::WaitingForTurn)),
+        ("up and soaked, another is on its way", Must, encrypted_line(), second, Waits(Reason::WaitingForTurn)),
         (
             "not soaked, another is on its way: the soak is told",
             Must,
             encrypted_line(),
-            Evidence { soaked: false, ..SECOND },
+            Evidence { is_soaked: false, ..second },
             Waits(Reason::WaitingForEncryptionUp),
+        ),
+        (
+            "no to should with a key, another is on its way",
+            Should,
+            keyed_clear(),
+            second,
+            Waits(Reason::WaitingForTurn),
+        ),
+        (
+            "no to should with a key that comes, another is on its way",
+            Must,
+            clear().key("associating"),
+            second,
+            Waits(Reason::WaitingForTurn),
+        ),
+        ("no to should without a key interrupts nothing", Should, clear(), second, Goes(Should)),
+        (
+            "no to should with a key that leaves interrupts nothing",
+            Should,
+            clear().key("disassociating"),
+            second,
+            Goes(Should),
+        ),
+        ("up and soaked on a read that may be late", Must, encrypted_line(), UNSETTLED, Waits(Reason::Settling)),
+        ("no to should on a read that may be late", Should, clear(), UNSETTLED, Waits(Reason::Settling)),
+        ("up and soaked, another resource says proven", Must, encrypted_line(), beside, Waits(Reason::WaitingForTurn)),
+        ("no to should, another resource says proven", Should, keyed_clear(), beside, Waits(Reason::WaitingForTurn)),
+        (
+            "no to should without a key, another resource says proven",
+            Should,
+            clear(),
+            beside,
+            Waits(Reason::WaitingForTurn),
         ),
     ]);
 }
 
 #[test]
+fn what_interrupts_is_must_encrypt_and_encryption_that_begins_with_a_key() {
+    let clear = || line().mode("no_encrypt");
+    for key in ["associated", "associating"] {
+        assert!(interrupts(Should, &clear().key(key)), "{key}");
+    }
+    for key in ["disassociating", "disassociated"] {
+        assert!(!interrupts(Should, &clear().key(key)), "{key}");
+    }
+    assert!(!interrupts(Should, &clear()));
+    assert!(!interrupts(Should, &encrypted_line().mode("must_encrypt")), "down the ladder");
+    for shown in ["no_encrypt", "should_encrypt"] {
+        assert!(interrupts(Must, &line().mode(shown)) && interrupts(Must, &encrypted_line().mode(shown)), "{shown}");
+    }
+    for shown in ["no_encrypt", "should_encrypt", "must_encrypt"] {
+        assert!(!interrupts(No, &encrypted_line().mode(shown)), "{shown}");
+    }
+}
+
+#[test]
 fn immediate_is_one_call_and_still_one_connection_at_a_time() {
+    let (holder, other) = (holder(HoldReason::UnprovenStep), resource("net/young"));
+    let at_once = IMMEDIATE;
     hold(vec![
         ("from no", Must, line().mode("no_encrypt"), IMMEDIATE, Goes(Must)),
         ("from should without a key", Must, line(), IMMEDIATE, Goes(Must)),
-        ("another is on its way", Must, line(), IMMEDIATE_SECOND, Waits(Reason::WaitingForTurn)),
+        (
+            "another is on its way",
+            Must,
+            line(),
+            Evidence { holder: Some(&holder), ..at_once },
+            Waits(Reason::WaitingForTurn),
+        ),
+        ("the read may be late", Must, line(), Evidence { is_unsettled: true, ..at_once }, Waits(Reason::Settling)),
+        (
+            "another resource says proven",
+            Must,
+            line(),
+            Evidence { other_proof: Some(&other), ..at_once },
+            Waits(Reason::WaitingForTurn),
+        ),
         ("no to should", Should, line().mode("no_encrypt"), IMMEDIATE, Goes(Should)),
         ("not available", Must, line().state("down"), IMMEDIATE, Waits(Reason::WaitingForAvailable)),
         ("in a LAG", Must, line().in_lag("dxlag-1"), IMMEDIATE, Waits(Reason::LagMember)),
@@ -144,12 +241,55 @@ fn what_takes_no_mode_gets_none() {
     }
 }
 
+fn message(connection: &Connection, evidence: Evidence<'_>) -> String {
+    match next_mode_step(Must, connection, evidence, &circuit(REGION, ID)) {
+        ModeStep::Blocked(_, message) => message,
+        step => panic!("{step:?}"),
+    }
+}
+
+#[test]
+fn who_waits_is_told_for_whom_and_how_the_turn_becomes_free() {
+    let told = |reason| message(&encrypted_line(), Evidence { holder: Some(&holder(reason)), ..SOAKED });
+    let all = [HoldReason::UnprovenStep, HoldReason::UnderWay, HoldReason::UnprovenMust, HoldReason::RaisedByOther];
+    for reason in all {
+        let message = told(reason);
+        assert!(message.contains("net/fra-2 (dxcon-ffffffff in us-east-1)"), "{message}");
+        assert!(message.contains("Encryption Up for a whole soak"), "{message}");
+    }
+    for reason in [HoldReason::UnprovenStep, HoldReason::UnderWay, HoldReason::UnprovenMust] {
+        let message = told(reason);
+        assert!(message.contains("want another encryptionMode in net/fra-2"), "{message}");
+        assert!(message.contains("or delete it"), "{message}");
+    }
+    // Observing frees a line that was found at must_encrypt, and no step of the operator.
+    assert!(told(HoldReason::UnprovenMust).contains("managementPolicy to Observe"));
+    assert!(!told(HoldReason::UnprovenStep).contains("Observe"));
+    assert!(told(HoldReason::RaisedByOther).contains("somebody else has set"));
+    // Where nobody's resource is about it, the connection is named.
+    let unclaimed = Holder { hold: Hold { resource: None, reason: HoldReason::RaisedByOther }, ..holder(all[0]) };
+    let told = message(&encrypted_line(), Evidence { holder: Some(&unclaimed), ..SOAKED });
+    assert!(told.contains("dxcon-ffffffff in us-east-1") && !told.contains("net/"), "{told}");
+}
+
+#[test]
+fn that_immediate_is_used_up_is_told_in_whatever_it_waits_for() {
+    let used = |evidence| Evidence { has_skipped_ladder: true, ..evidence };
+    let waits = [
+        (line(), NOTHING),
+        (line().key("associated"), NOTHING),
+        (line().key("associated"), OVERDUE),
+        (encrypted_line(), NOTHING),
+    ];
+    for (connection, evidence) in waits {
+        assert!(message(&connection, used(evidence)).contains("to use it again, want another mode first"));
+        assert!(!message(&connection, evidence).contains("Immediate"));
+    }
+}
+
 #[test]
 fn why_a_line_takes_no_mode_is_told() {
-    let told = |connection: Connection| match climb(Must, &connection, SOAKED, ID) {
-        Rung::Not(_, message) => message,
-        rung => panic!("{rung:?}"),
-    };
+    let told = |connection: Connection| message(&connection, SOAKED);
     assert!(told(line().hosted(101)).contains("is a hosted connection (vlan 101)"));
     assert!(told(line().incapable()).contains("is not MACsec capable"));
     assert!(told(line().without_mode()).contains("AWS shows no encryptionMode"));

@@ -16,14 +16,14 @@ fn millis(millis: u64) -> Duration {
 }
 
 /// Milliseconds between one call and the next where many wait.
-fn gap(limiter: &Limiter, now: Moment) -> u32 {
+fn gap(limiter: &Limiter, now: Moment) -> u128 {
     let mut limiter = limiter.clone();
     let mut now = now;
     for _ in 0..3 {
         now = now.max(limiter.ready_at());
         limiter.consumed(now);
     }
-    u32::try_from(limiter.ready_at().since(now).as_millis()).expect("a wait of seconds")
+    limiter.ready_at().since(now).as_millis()
 }
 
 /// Throttled for the first time at `second(100)`, without a pause.
@@ -46,7 +46,7 @@ fn nothing_waits_before_the_first_throttle() {
 #[test]
 fn the_first_throttle_halves_what_aws_served_in_a_second() {
     // Answers in each second from the first on, and milliseconds between calls after a throttle at the end of the last.
-    let cases: [(&[u32], u32); 6] = [
+    let cases: [(&[u32], u128); 6] = [
         (&[], 200),
         (&[3], 200),
         (&[40], 50),
@@ -166,10 +166,6 @@ struct Aws {
     latency: u64,
 }
 
-/// When the answer comes, which resource the call is about, whether it is an update, when it was sent, whether AWS serves
-/// it.
-type UnderWay = (Moment, usize, bool, Moment, bool);
-
 /// What a change of many resources took.
 #[derive(Debug, Default)]
 struct Run {
@@ -177,6 +173,9 @@ struct Run {
     throttled: usize,
     took: Duration,
 }
+
+/// When the answer of a call comes; what it is about, whether it is an update, when it was sent, whether AWS served it.
+type UnderWay = (Moment, usize, bool, Moment, bool);
 
 /// Reads and then updates each of so many resources, `slots` of them at once, as the gate does: an update whose read was
 /// made goes first, and what is throttled comes again at once.
@@ -208,8 +207,8 @@ fn change(resources: usize, slots: usize, aws: Aws, jitter: &[f64]) -> Run {
         }
         let answer = under_way.peek().map(|Reverse((at, ..))| *at);
         let waits = under_way.len() < MAX_IN_FLIGHT && !(updates.is_empty() && reads.is_empty());
-        let may_go = waits.then(|| limiter.ready_at());
-        now = [answer, may_go].into_iter().flatten().min().expect("something is to happen").max(now);
+        let goes_at = waits.then(|| limiter.ready_at());
+        now = [answer, goes_at].into_iter().flatten().min().expect("something is to happen").max(now);
         while under_way.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
             let Some(Reverse((_, which, update, sent, served))) = under_way.pop() else { break };
             match (served, update) {
@@ -291,7 +290,7 @@ proptest! {
             limiter.consumed(at);
             calls += 1;
             let elapsed = at.since(now).as_secs_f64();
-            let learned = (500.0 / f64::from(before.max(1))).max(0.2);
+            let learned = (500.0 / f64::from(u32::try_from(before.max(1)).unwrap_or(u32::MAX))).max(0.2);
             prop_assert!(f64::from(calls) <= learned * elapsed * 1.01 + 0.01, "{calls} calls in {elapsed} s at {learned}");
         }
     }

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use directconnect_core::clock::Moment;
-use directconnect_core::conditions::{Kind, Reason, Stance, Truth, conditions};
-use directconnect_core::decide::{Circumstances, Plan, Settings, Step, decide};
+use directconnect_core::conditions::{ConditionStatus, ConditionType, conditions};
+use directconnect_core::decide::{Case, Plan, Step, decide};
 use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::fault::{Effect, Fault, FaultKind};
-use directconnect_core::history::{Change, FRESH, History, Look};
+use directconnect_core::history::{Change, History, Observation, Source};
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::{Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus};
+use directconnect_core::reason::{Phase, Reason};
+use directconnect_core::settings::{FRESH, Settings};
+use directconnect_core::turn::{Hold, HoldReason, Holder};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::given::{Must, No, Should, line, wish};
+use crate::given::{Must, No, Should, UID, line, read_at, resource, twin, wish};
 
 /// One of these words; an empty one is none at all.
 fn word(words: &[&[&'static str]]) -> impl Strategy<Value = Option<String>> + use<> {
@@ -22,7 +26,7 @@ fn word(words: &[&[&'static str]]) -> impl Strategy<Value = Option<String>> + us
 }
 
 /// Mostly a line that an update could go to, sometimes anything.
-fn any_connection() -> impl Strategy<Value = Connection> {
+pub fn any_connection() -> impl Strategy<Value = Connection> {
     let states = &[
         &["available"; 12][..],
         &["down", "pending", "requested", "ordering", "deleting", "deleted", "rejected", "unknown", "marvellous", ""],
@@ -75,7 +79,7 @@ fn any_wish() -> impl Strategy<Value = Desired> {
         })
 }
 
-fn any_change() -> impl Strategy<Value = Change> {
+pub fn any_change() -> impl Strategy<Value = Change> {
     (option::of(select(&["fra-1", "fra-2"][..])), option::of(select(&[No, Should, Must][..])))
         .prop_map(|(name, mode)| Change { name: name.map(str::to_owned), mode })
 }
@@ -113,7 +117,7 @@ enum Event {
     ReadFailed(Fault),
     Resumed(Change, u64),
     Wished(i64),
-    Forgiven,
+    BackoffReset,
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -127,7 +131,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => any_fault().prop_map(Event::ReadFailed),
         1 => (any_change(), 0_u64..200).prop_map(|(change, age)| Event::Resumed(change, age)),
         1 => (1_i64..4).prop_map(Event::Wished),
-        1 => Just(Event::Forgiven),
+        1 => Just(Event::BackoffReset),
     ]
 }
 
@@ -140,7 +144,7 @@ struct Past {
     ended: Option<Moment>,
     /// The looks that were taken in since the last update that may have had an effect: when they began, whether MACsec
     /// worked.
-    looks: Vec<(Moment, bool)>,
+    reads: Vec<(Moment, bool)>,
     /// The newest look as it came.
     last: Option<(Moment, bool, Option<Connection>)>,
     /// When the newest read by id began, if that was after the last update ended.
@@ -153,8 +157,8 @@ impl Past {
     fn of(events: Vec<Event>) -> Self {
         let now = crate::given::second(10_000);
         let mut past =
-            Self { history: History::default(), now, ended: None, looks: Vec::new(), last: None, read_by_id: None };
-        past.history.wished("uid", 1, now);
+            Self { history: History::default(), now, ended: None, reads: Vec::new(), last: None, read_by_id: None };
+        past.history.start_generation(UID, 1, Some(Must), now);
         for event in events {
             past.happens(event);
         }
@@ -175,22 +179,24 @@ impl Past {
                 self.sees(self.now, true, Some(works));
             }
             Event::Answered(change, answer) => {
-                self.history.answered(change, &answer, now);
-                (self.ended, self.read_by_id, self.looks) = (Some(now), None, Vec::new());
+                self.history.record_answer(&change, &answer, now);
+                (self.ended, self.read_by_id, self.reads) = (Some(now), None, Vec::new());
             }
             Event::Refused(change, fault) => {
-                if fault.kind != FaultKind::Throttled {
+                if fault.kind != FaultKind::Throttled || fault.effect == Effect::Unknown {
                     (self.ended, self.read_by_id) = (Some(now), None);
                 }
-                if fault.kind == FaultKind::Unavailable {
-                    self.looks.clear();
+                if fault.effect == Effect::Unknown {
+                    self.reads.clear();
                 }
-                self.history.refused(change, fault, now, poll, 0.5);
+                self.history.record_update_failure(&change, fault, now, poll, 0.5);
             }
-            Event::ReadFailed(fault) => self.history.read_failed(fault, now, poll, 0.5),
-            Event::Resumed(change, age) => self.history.resume(change, Duration::from_secs(age), now),
-            Event::Wished(generation) => self.history.wished("uid", generation, now),
-            Event::Forgiven => self.history.forgive(),
+            Event::ReadFailed(fault) => self.history.record_read_failure(fault, now, poll, 0.5),
+            Event::Resumed(change, age) => {
+                self.history.resume(change, Some(Duration::from_secs(age)), now, SET.settle_window);
+            }
+            Event::Wished(generation) => self.history.start_generation(UID, generation, Some(Must), now),
+            Event::BackoffReset => self.history.reset_backoff(),
         }
     }
 
@@ -198,19 +204,27 @@ impl Past {
         if by_id && self.ended.is_none_or(|ended| began > ended) {
             self.read_by_id = self.read_by_id.max(Some(began));
         }
-        let look = Look { began, ended: began, by_id, connection: connection.clone() };
-        if self.history.saw(look, SET.settle_window) {
-            let works = connection.as_ref().is_some_and(works);
-            self.looks.push((began, works));
-            self.last = Some((began, by_id, connection));
+        let source = if by_id { Source::ById } else { Source::Poll };
+        if self.history.record_read(Observation { source, ..read_at(began, connection.clone()) }, &SET) {
+            // A listing without it leaves open what is known until a read by its id.
+            if by_id || connection.is_some() {
+                let works = connection.as_ref().is_some_and(works);
+                self.reads.push((began, works));
+                self.last = Some((began, by_id, connection));
+            }
         }
     }
 
     /// MACsec worked at every one of the last looks, over a whole soak.
     fn is_soaked(&self) -> bool {
-        let Some((newest, _)) = self.looks.last() else { return false };
-        let mut run = self.looks.iter().rev().take_while(|(_, works)| *works);
-        run.any(|(began, _)| newest.since(*began) >= SET.encryption_soak)
+        let Some((newest, _)) = self.reads.last() else { return false };
+        let mut next = *newest;
+        let run = self.reads.iter().rev().take_while(|(began, works)| {
+            let is_close = next.since(*began) <= SET.soak_cadence() * 2;
+            next = *began;
+            *works && is_close
+        });
+        run.last().is_some_and(|(first, _)| newest.since(*first) >= SET.encryption_soak)
     }
 }
 
@@ -234,55 +248,98 @@ fn any_past() -> impl Strategy<Value = Past> {
     )
 }
 
-/// Circumstances that own what they are about.
+/// What a decision rests on beside wish and past, so that it owns what it is about.
+#[allow(clippy::struct_excessive_bools, reason = "each turns by itself")]
 #[derive(Clone, Debug)]
-struct Owned {
+struct Around {
     poll_fault: Option<Fault>,
-    elder: bool,
-    other: bool,
-    asked: Option<u64>,
-    met_generation: Option<i64>,
-    mode_sent: Option<(EncryptionMode, i64)>,
+    has_elder: bool,
+    is_waiting: bool,
+    has_other_proof: bool,
+    holds: Option<HoldReason>,
+    read_requested: Option<u64>,
+    ledger: Ledger,
+    is_unsettled: bool,
+    is_swept: bool,
 }
 
-fn any_circumstances() -> impl Strategy<Value = Owned> {
+fn any_ledger() -> impl Strategy<Value = Ledger> {
+    (option::of(1_i64..4), option::of(1_i64..4), option::of(select(&[Should, Must][..])), any::<bool>()).prop_map(
+        |(met_generation, must_encrypt_generation, unproven_step, proven)| Ledger {
+            met_generation,
+            must_encrypt_generation,
+            unproven_step,
+            proven,
+            ..Ledger::default()
+        },
+    )
+}
+
+fn any_around() -> impl Strategy<Value = Around> {
+    let reasons = [HoldReason::UnprovenStep, HoldReason::UnderWay, HoldReason::UnprovenMust, HoldReason::RaisedByOther];
     (
         option::weighted(0.1, any_fault()),
-        prop::bool::weighted(0.1),
-        prop::bool::weighted(0.2),
+        (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.1)),
+        option::weighted(0.3, select(reasons.to_vec())),
         option::weighted(0.1, 0_u64..100),
-        option::of(1_i64..4),
-        option::of((select(&[No, Should, Must][..]), 1_i64..4)),
+        any_ledger(),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
     )
-        .prop_map(|(poll_fault, elder, other, asked, met_generation, mode_sent)| Owned {
-            poll_fault,
-            elder,
-            other,
-            asked,
-            met_generation,
-            mode_sent,
-        })
+        .prop_map(
+            |(
+                poll_fault,
+                (has_elder, is_waiting, has_other_proof),
+                holds,
+                read_requested,
+                ledger,
+                unsettled,
+                swept,
+            )| {
+                Around {
+                    poll_fault,
+                    has_elder,
+                    is_waiting,
+                    has_other_proof,
+                    holds,
+                    read_requested,
+                    ledger,
+                    is_unsettled: unsettled,
+                    is_swept: swept,
+                }
+            },
+        )
 }
 
-fn plan(desired: &Desired, past: &Past, around: &Owned, now: Moment) -> Plan {
-    let around = Circumstances {
+fn plan(desired: &Desired, past: &Past, around: &Around, now: Moment) -> Plan {
+    let (elder, other) = (resource("net/old"), resource("net/fra-2"));
+    let hold = Hold { resource: Some(other.clone()), reason: HoldReason::UnprovenStep };
+    let holder = Holder { circuit: twin(), hold };
+    decide(&Case {
+        desired,
+        ledger: &around.ledger,
+        history: &past.history,
+        settings: &SET,
+        now,
         poll_fault: around.poll_fault.as_ref(),
-        elder: around.elder.then_some("net/old"),
-        other: around.other.then_some("net/fra-2"),
-        asked_at: around.asked.map(|ago| past.now - Duration::from_secs(ago)),
-        met_generation: around.met_generation,
-        mode_sent: around.mode_sent,
-    };
-    decide(desired, &past.history, &around, &SET, now)
+        reading_since: Some(Moment::START),
+        read_requested_at: around.read_requested.map(|ago| past.now - Duration::from_secs(ago)),
+        older_claim: around.has_elder.then_some(&elder),
+        holder: around.is_waiting.then_some(&holder),
+        other_proof: around.has_other_proof.then_some(&other),
+        holds: around.holds,
+        settles_at: around.is_unsettled.then_some(past.now + Duration::from_mins(1)),
+        is_swept: around.is_swept,
+    })
 }
 
 /// What was to be sent, and the connection that the decision saw.
 fn sent<'a>(plan: &'a Plan, past: &'a Past) -> Option<(&'a Change, &'a Connection)> {
     let Step::Update(change) = &plan.step else { return None };
-    Some((change, past.history.look()?.connection.as_ref()?))
+    Some((change, past.history.connection()?))
 }
 
-fn rung(mode: EncryptionMode) -> &'static str {
+fn word_of(mode: EncryptionMode) -> &'static str {
     match mode {
         No => "no_encrypt",
         Should => "should_encrypt",
@@ -294,20 +351,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn must_encrypt_goes_only_where_macsec_is_proven(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn must_encrypt_goes_only_where_macsec_is_proven(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((Change { mode: Some(Must), .. }, _)) = sent(&plan, &past) {
-            prop_assert!(!around.other, "another connection is on its way");
             let at_once = desired.transition == EncryptionTransition::Immediate
-                && around.met_generation.is_none_or(|met| met < desired.generation)
-                && around.mode_sent.is_none_or(|(_, sent)| sent != desired.generation);
+                && around.ledger.must_encrypt_generation.is_none()
+                && !past.history.had_must();
             let shown = past.last.as_ref().and_then(|(_, _, connection)| connection.as_ref());
-            prop_assert!(at_once || (past.is_soaked() && shown.is_some_and(works)), "{:?}", past.looks);
+            prop_assert!(at_once || (past.is_soaked() && shown.is_some_and(works)), "{:?}", past.reads);
         }
     }
 
     #[test]
-    fn a_mode_goes_only_to_a_port_that_takes_one(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn a_mode_goes_only_to_a_port_that_takes_one(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((Change { mode: Some(mode), .. }, connection)) = sent(&plan, &past) {
             prop_assert_eq!(&connection.lag_id, &None);
@@ -318,13 +374,13 @@ proptest! {
             let state = connection.connection_state.as_ref().map(ConnectionState::as_str).unwrap_or_default();
             let order = ["no_encrypt", "should_encrypt", "must_encrypt"];
             let at = |word| order.iter().position(|known| *known == word);
-            let goes_down = at(rung(*mode)) < at(shown);
+            let goes_down = at(word_of(*mode)) < at(shown);
             prop_assert!(state == "available" || (state == "down" && goes_down), "{shown} to {mode} while {state}");
         }
     }
 
     #[test]
-    fn only_fields_that_are_set_and_differ_are_sent(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn only_fields_that_are_set_and_differ_are_sent(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((change, connection)) = sent(&plan, &past) {
             prop_assert!(!change.is_empty());
@@ -341,10 +397,24 @@ proptest! {
     }
 
     #[test]
-    fn nothing_goes_out_while_hands_are_off(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn up_the_ladder_only_a_settled_read_counts_and_what_interrupts_waits_for_its_turn(
+        desired in any_wish(), past in any_past(), around in any_around(),
+    ) {
+        let plan = plan(&desired, &past, &around, past.now);
+        let Some((Change { mode: Some(mode), .. }, connection)) = sent(&plan, &past) else { return Ok(()) };
+        let is_up = connection.mode().is_some_and(|shown| *mode > shown);
+        prop_assert!(!is_up || !(around.is_unsettled || around.has_other_proof));
+        let interrupts = *mode == Must
+            || (*mode == Should && connection.mode() == Some(No) && connection.has_key_at_all());
+        prop_assert_eq!(interrupts, directconnect_core::decide::guard::interrupts(*mode, connection));
+        prop_assert!(!interrupts || !around.is_waiting, "another connection is on its way");
+    }
+
+    #[test]
+    fn nothing_goes_out_while_hands_are_off(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((_, connection)) = sent(&plan, &past) {
-            prop_assert!(!desired.paused && desired.policy == ManagementPolicy::Manage && !around.elder);
+            prop_assert!(!desired.paused && desired.policy == ManagementPolicy::Manage && !around.has_elder);
             let state = connection.connection_state.as_ref().map(ConnectionState::as_str).unwrap_or_default();
             prop_assert!(["requested", "pending", "available", "down"].contains(&state), "{state:?}");
             let mode = connection.encryption_mode.as_ref().map(ObservedMode::as_str);
@@ -353,7 +423,7 @@ proptest! {
     }
 
     #[test]
-    fn every_update_is_decided_on_a_fresh_read_by_id(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn every_update_is_decided_on_a_fresh_read_by_id(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if matches!(plan.step, Step::Update(_)) {
             let began = past.read_by_id.expect("it was read by id since the last update");
@@ -364,11 +434,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lost_in_a_restart_harms_nothing(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn what_is_lost_in_a_restart_harms_nothing(desired in any_wish(), past in any_past(), around in any_around()) {
         // With all but the newest look forgotten, must_encrypt goes out only if it is asked for at once.
         let (began, by_id, connection) = past.last.clone().unwrap_or((past.now, true, None));
         let mut history = History::default();
-        history.saw(Look { began, ended: began, by_id, connection }, SET.settle_window);
+        let source = if by_id { Source::ById } else { Source::Poll };
+        history.record_read(Observation { source, ..read_at(began, connection) }, &SET);
         let restarted = Past { history, ..past };
         let plan = plan(&desired, &restarted, &around, restarted.now);
         if let Some((Change { mode: Some(Must), .. }, _)) = sent(&plan, &restarted) {
@@ -378,7 +449,7 @@ proptest! {
 
     #[test]
     fn the_same_situation_later_reads_the_same(
-        desired in any_wish(), past in any_past(), around in any_circumstances(), passed in 1_u64..120,
+        desired in any_wish(), past in any_past(), around in any_around(), passed in 1_u64..120,
     ) {
         let before = plan(&desired, &past, &around, past.now).verdict;
         let after = plan(&desired, &past, &around, past.now + Duration::from_secs(passed)).verdict;
@@ -391,37 +462,37 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_agrees_with_itself(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn a_plan_agrees_with_itself(desired in any_wish(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
-        prop_assert!(plan.look_again.is_none_or(|at| at > past.now), "a look again that is due would turn in place");
+        prop_assert!(plan.next_check.is_none_or(|at| at > past.now), "a next decision that is due would turn in place");
         if let Some(verdict) = &plan.verdict {
             prop_assert!(!verdict.message.is_empty());
             let sending = matches!(plan.step, Step::Update(_));
             prop_assert!(!sending || verdict.reason == Reason::Updating);
             let resting = plan.step == Step::Rest;
             prop_assert!(!resting || verdict.reason != Reason::Updating, "it says that it acts, and does not");
-            let ready = verdict.reason.stance() == Stance::Done && verdict.reason == Reason::InSync;
-            prop_assert!(!ready || plan.met);
+            let ready = verdict.reason.phase() == Phase::Done && verdict.reason == Reason::InSync;
+            prop_assert!(!ready || plan.is_met);
         }
-        if plan.met {
+        if plan.is_met {
             prop_assert_eq!(&plan.drift, &[]);
             prop_assert!(!matches!(plan.step, Step::Update(_)));
         }
     }
 
     #[test]
-    fn conditions_never_contradict_each_other(desired in any_wish(), past in any_past(), around in any_circumstances()) {
+    fn conditions_never_contradict_each_other(desired in any_wish(), past in any_past(), around in any_around()) {
         let Some(verdict) = plan(&desired, &past, &around, past.now).verdict else { return Ok(()) };
-        let all = conditions(&verdict, past.history.look());
-        let of = |kind| all.iter().find(|condition| condition.kind == kind);
-        prop_assert!(!(of(Kind::Reconciling).is_some() && of(Kind::Stalled).is_some()));
-        let ready = of(Kind::Ready).expect("Ready is always there");
-        prop_assert!(of(Kind::LinkUp).is_some() && of(Kind::Encrypted).is_some());
-        for carrier in [of(Kind::Reconciling), of(Kind::Stalled)].into_iter().flatten() {
-            prop_assert_eq!(carrier.truth, Truth::True);
-            prop_assert!(ready.truth != Truth::True && ready.message == carrier.message);
+        let all = conditions(&verdict, past.history.observation());
+        let of = |wanted| all.iter().find(|condition| condition.condition_type == wanted);
+        prop_assert!(!(of(ConditionType::Reconciling).is_some() && of(ConditionType::Stalled).is_some()));
+        let ready = of(ConditionType::Ready).expect("Ready is always there");
+        prop_assert!(of(ConditionType::LinkUp).is_some() && of(ConditionType::Encrypted).is_some());
+        for carrier in [of(ConditionType::Reconciling), of(ConditionType::Stalled)].into_iter().flatten() {
+            prop_assert_eq!(carrier.status, ConditionStatus::True);
+            prop_assert!(ready.status != ConditionStatus::True && ready.message == carrier.message);
             prop_assert!(verdict.stale || ready.reason == carrier.reason);
         }
-        prop_assert_eq!(ready.truth == Truth::Unknown, verdict.stale);
+        prop_assert_eq!(ready.status == ConditionStatus::Unknown, verdict.stale);
     }
 }

@@ -1,199 +1,228 @@
-//! One connection of an account at a time on its way to `must_encrypt`.
+//! One circuit of an account at a time on its way through a step that can interrupt it: who holds the turn, and why.
 
-use directconnect_core::conditions::Reason;
-use directconnect_core::desired::ConnectionKey;
-use directconnect_core::fault::FaultKind;
-use directconnect_core::turn::{Turns, is_on_its_way};
+use directconnect_core::desired::EncryptionMode;
+use directconnect_core::identity::AccountId;
+use directconnect_core::turn::{Account, CircuitView, Claim, HoldReason, Read, Shown};
 
-use crate::given::{Asks, Line, Must, Should, Story, encrypted_line, fault, given, line, lost, seconds, sets, wish};
+use crate::given::{ACCOUNT, Line, Must, No, Says, Should, claim, encrypted_line, line, resource};
 
-const ONE: &str = "111122223333";
-const TWO: &str = "444455556666";
+const OTHER_ACCOUNT: &str = "444455556666";
+const AWAITED: Read = Read::Never { is_awaited: true };
+const GIVEN_UP: Read = Read::Never { is_awaited: false };
 
-fn key(id: &str) -> ConnectionKey {
-    ConnectionKey { region: "eu-central-1".into(), id: id.into() }
+fn at(mode: EncryptionMode) -> Read {
+    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&line()) })
 }
 
-fn under_way(story: &Story) -> bool {
-    is_on_its_way(&story.wish, &story.history, &story.settings, story.now)
+fn in_lag(mode: EncryptionMode) -> Read {
+    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&line().in_lag("dxlag-1")) })
 }
 
-#[test]
-fn the_first_has_the_turn_until_it_gives_it_up() {
-    let (a, b) = (key("dxcon-aaaaaaaa"), key("dxcon-bbbbbbbb"));
-    let mut turns = Turns::default();
-    assert!(turns.try_take(ONE, &a, "net/a"));
-    assert_eq!(turns.other(ONE, &a), None, "one does not wait for itself");
-    assert_eq!(turns.other(ONE, &b), Some("net/a"));
-    assert!(turns.try_take(ONE, &a, "net/a"), "it has it already");
-    assert!(!turns.try_take(ONE, &b, "net/b"));
-    assert!(!turns.release(&b, "net/b"), "it never had it");
-    assert!(!turns.release(&a, "net/young"), "it is not its to give");
-    assert_eq!(turns.other(ONE, &b), Some("net/a"));
-    assert!(turns.release(&a, "net/a"));
-    assert!(turns.try_take(ONE, &b, "net/b"));
+fn without_mode() -> Read {
+    Read::Seen(Shown::of(&line().without_mode()))
 }
 
-#[test]
-fn accounts_do_not_wait_for_each_other() {
-    let (a, b) = (key("dxcon-aaaaaaaa"), key("dxcon-bbbbbbbb"));
-    let mut turns = Turns::default();
-    assert!(turns.try_take(ONE, &a, "net/a") && turns.try_take(TWO, &b, "net/b"));
-    assert_eq!((turns.other(ONE, &a), turns.other(TWO, &b)), (None, None));
+fn acting() -> Claim {
+    claim("net/a")
 }
 
-#[test]
-fn regions_of_an_account_do() {
-    let a = key("dxcon-aaaaaaaa");
-    let elsewhere = ConnectionKey { region: "us-east-1".into(), ..a.clone() };
-    let mut turns = Turns::default();
-    assert!(turns.try_take(ONE, &a, "net/a"));
-    assert!(!turns.try_take(ONE, &elsewhere, "net/b"));
+fn younger() -> Claim {
+    claim("net/b").created(200)
 }
 
-#[test]
-fn after_a_restart_all_wait_for_all_that_are_unproven() {
-    let (a, b, c) = (key("dxcon-aaaaaaaa"), key("dxcon-bbbbbbbb"), key("dxcon-cccccccc"));
-    let mut turns = Turns::default();
-    turns.hold(ONE, &a, "net/a");
-    turns.hold(ONE, &b, "net/b");
-    assert_eq!((turns.other(ONE, &a), turns.other(ONE, &b)), (Some("net/b"), Some("net/a")));
-    assert!(turns.release(&a, "net/a") && !turns.try_take(ONE, &c, "net/c"));
-    assert!(turns.release(&b, "net/b") && turns.try_take(ONE, &c, "net/c"));
+fn view(claims: &[Claim], read: Read) -> CircuitView<'_> {
+    CircuitView { claims, read, step: None, was_raised: false }
 }
 
-#[test]
-fn a_connection_that_turns_out_to_be_of_another_account_leaves_the_first() {
-    let (a, b) = (key("dxcon-aaaaaaaa"), key("dxcon-bbbbbbbb"));
-    let mut turns = Turns::default();
-    turns.hold("", &a, "net/a");
-    turns.hold(ONE, &a, "net/a");
-    assert_eq!((turns.other("", &b), turns.other(ONE, &b)), (None, Some("net/a")));
-    assert!(turns.release(&a, "net/a"));
-    assert_eq!(turns, Turns::default());
-}
+/// What is given, in words and as it is, and the resource that holds the turn, with why.
+type Row<'a> = (&'a str, Vec<Claim>, Read, Option<(&'a str, HoldReason)>);
 
-#[test]
-fn on_its_way_from_the_send_to_the_end_of_a_soak() {
-    let must = encrypted_line().mode("must_encrypt");
-    let story = given(wish().to(Must)).soaks(&encrypted_line());
-    assert!(!under_way(&story), "nothing was sent");
-    let story = story.after(1).gets_answer(sets(Must), &must);
-    assert!(under_way(&story));
-    let story = story.after(1).sees(must.clone()).after(59).sees(must.clone());
-    assert!(under_way(&story));
-    assert!(!under_way(&story.after(1).sees(must)));
-}
-
-#[test]
-fn a_line_that_never_comes_up_stays_on_its_way() {
-    let cut = line().key("associated").mode("must_encrypt").state("down");
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(sets(Must), &cut);
-    assert!(under_way(&story.after(86_400).sees(cut)));
-}
-
-#[test]
-fn whether_macsec_works_after_must_encrypt_is_looked_at_before_the_next_poll() {
-    let must = line().mode("must_encrypt");
-    let story = given(wish().to(Must).immediately()).sees(line()).gets_answer(sets(Must), &must);
-    let story = story.rests(Reason::InSync).looks_again_in(15).after(15).reads();
-    // A look that shows it down is the far end's to change, and that is news of a poll.
-    story.sees(must).rests(Reason::InSync).looks_again_in(45);
-}
-
-#[test]
-fn what_is_no_longer_wanted_there_is_not_on_its_way() {
-    let must = encrypted_line().mode("must_encrypt");
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(sets(Must), &must);
-    assert!(!under_way(&story.wishes(wish().to(Should).generation(2))));
-}
-
-#[test]
-fn what_aws_lowered_is_not_on_its_way() {
-    let must = encrypted_line().mode("must_encrypt");
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(sets(Must), &must);
-    let story = story.after(1).sees(must).after(1).sees(line());
-    assert!(!under_way(&story));
-}
-
-#[test]
-fn a_mode_that_nobody_knows_takes_no_turn_away() {
-    let (must, strange) = (line().mode("must_encrypt"), line().mode("quantum_encrypt"));
-    let sent = || given(wish().to(Must)).sees(line()).gets_answer(sets(Must), &must);
-    assert!(under_way(&sent().after(1).sees(strange.clone())), "the first read after it");
-    let story = sent().after(1).sees(must.clone()).after(3600).sees(strange);
-    assert!(under_way(&story), "it may be must_encrypt as well as anything");
-    assert!(!under_way(&story.after(1).sees(line())));
-    for other in [line().mode("unknown"), line().without_mode(), line().mode("quantum_encrypt").hosted(101)] {
-        assert!(!under_way(&sent().after(60).sees(other)), "what takes no mode has none");
+#[track_caller]
+fn holds(table: Vec<Row<'_>>) {
+    for (given, claims, read, expected) in table {
+        let hold = view(&claims, read).hold();
+        let found = hold.map(|hold| (hold.resource.expect("a resource is about it"), hold.reason));
+        assert_eq!(found, expected.map(|(path, reason)| (resource(path), reason)), "{given}");
     }
 }
 
 #[test]
-fn what_may_yet_have_taken_effect_is_on_its_way() {
-    let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), lost());
-    let story = story.after(1).sees(encrypted_line());
-    assert!(under_way(&story), "the read may be late");
-    assert!(!under_way(&story.after(60).sees(encrypted_line())));
-
-    let unavailable = || fault(FaultKind::Unavailable);
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(sets(Must), unavailable());
-    assert!(under_way(&story));
-    let story = story.after(1).sees(encrypted_line());
-    assert!(under_way(&story), "a server that failed may have done it");
-    let story = story.after(58);
-    assert!(under_way(&story), "the window is not over");
-    let story = story.after(1);
-    assert!(!under_way(&story), "the window is over, and a read since shows the old mode");
-    let story = story.sees(line().mode("must_encrypt"));
-    assert!(under_way(&story), "it did it after all");
-    let unread = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), unavailable());
-    assert!(under_way(&unread.after(3600)), "no read has said since");
-    let unread = given(wish().to(Must)).soaks(&encrypted_line()).gets_refusal(sets(Must), unavailable());
-    assert!(under_way(&unread.after(3600)), "a read that began as it ended says nothing");
+fn an_unproven_step_that_is_still_wanted_holds_whatever_policy_or_claim() {
+    use HoldReason::UnprovenStep as Step;
+    let old = || claim("net/old").created(1).wanting(No);
+    holds(vec![
+        ("the acting one's, not read", vec![acting().wanting(Must).unproven(Must)], AWAITED, Some(("net/a", Step))),
+        ("not read, and nobody waits", vec![acting().wanting(Must).unproven(Must)], GIVEN_UP, Some(("net/a", Step))),
+        ("whatever a read shows", vec![acting().wanting(Must).unproven(Must)], at(Should), Some(("net/a", Step))),
+        ("should, on the way to must", vec![acting().wanting(Must).unproven(Should)], at(No), Some(("net/a", Step))),
+        ("should, wanted itself", vec![acting().wanting(Should).unproven(Should)], at(Should), Some(("net/a", Step))),
+        ("observed", vec![acting().wanting(Must).observing().unproven(Must)], at(Must), Some(("net/a", Step))),
+        ("in conflict", vec![old(), acting().wanting(Must).unproven(Must)], at(Must), Some(("net/a", Step))),
+        (
+            "though another one is proven",
+            vec![old().wanting(Must).proven(), acting().wanting(Must).unproven(Must)],
+            at(Must),
+            Some(("net/a", Step)),
+        ),
+        ("must, though should is wanted by now", vec![acting().wanting(Should).unproven(Must)], at(Must), None),
+        ("should, though no is wanted by now", vec![acting().wanting(No).unproven(Should)], at(Should), None),
+        ("no mode is managed any more", vec![acting().unproven(Must)], at(Must), None),
+        ("being deleted", vec![acting().wanting(Must).unproven(Must).being_deleted()], at(Must), None),
+        ("in a LAG", vec![acting().wanting(Must).unproven(Must)], in_lag(Must), None),
+        ("gone", vec![acting().wanting(Must).unproven(Must)], Read::Absent, None),
+        ("a read without a mode", vec![acting().wanting(Must).unproven(Must)], without_mode(), Some(("net/a", Step))),
+    ]);
+    // Before the first read a status says that it is in a LAG.
+    let mut member = acting().wanting(Must).unproven(Must);
+    member.shown.in_lag = true;
+    assert_eq!(view(&[member], AWAITED).hold(), None);
 }
 
 #[test]
-fn what_aws_refused_is_not_on_its_way() {
-    for class in [
-        FaultKind::Rejected,
-        FaultKind::AccessDenied,
-        FaultKind::CredentialsInvalid,
-        FaultKind::Throttled,
-        FaultKind::NotFound,
-    ] {
-        let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(sets(Must), fault(class));
-        assert!(!under_way(&story), "{class:?}");
+fn a_line_at_must_encrypt_that_nobody_has_proven_holds_for_the_one_that_acts() {
+    use HoldReason::UnprovenMust as Held;
+    let old = || claim("net/old").created(1);
+    holds(vec![
+        ("found there", vec![acting().wanting(Must)], at(Must), Some(("net/a", Held))),
+        ("proven", vec![acting().wanting(Must).proven()], at(Must), None),
+        ("proven, written by a younger one", vec![acting().wanting(Must), younger().proven()], at(Must), None),
+        (
+            "proven by one that is being deleted",
+            vec![acting().wanting(Must), younger().proven().being_deleted()],
+            at(Must),
+            Some(("net/a", Held)),
+        ),
+        (
+            "proven, but another step is unproven",
+            vec![acting().wanting(Must).proven(), younger().wanting(No).unproven(Must)],
+            at(Must),
+            Some(("net/a", Held)),
+        ),
+        (
+            "proven, and one that is being deleted never was",
+            vec![acting().wanting(Must).proven(), younger().wanting(Must).unproven(Must).being_deleted()],
+            at(Must),
+            None,
+        ),
+        ("lower", vec![acting().wanting(Must)], at(Should), None),
+        ("no known mode", vec![acting().wanting(Must)], without_mode(), None),
+        ("wanted lower", vec![acting().wanting(Should)], at(Must), None),
+        ("not managed", vec![acting()], at(Must), None),
+        ("observed", vec![acting().wanting(Must).observing()], at(Must), None),
+        ("being deleted", vec![acting().wanting(Must).being_deleted()], at(Must), None),
+        ("wanted by one in conflict alone", vec![old().wanting(No), acting().wanting(Must)], at(Must), None),
+        (
+            "the older one only observes",
+            vec![old().wanting(No).observing(), acting().wanting(Must)],
+            at(Must),
+            Some(("net/a", Held)),
+        ),
+        (
+            "the older one is being deleted",
+            vec![old().wanting(No).being_deleted(), acting().wanting(Must)],
+            at(Must),
+            Some(("net/a", Held)),
+        ),
+        ("in a LAG", vec![acting().wanting(Must)], in_lag(Must), None),
+        ("gone", vec![acting().wanting(Must)], Read::Absent, None),
+    ]);
+}
+
+#[test]
+fn until_the_first_read_what_may_be_at_must_encrypt_holds() {
+    use HoldReason::UnprovenMust as Held;
+    holds(vec![
+        ("awaited", vec![acting().wanting(Must)], AWAITED, Some(("net/a", Held))),
+        ("awaited, status shows less", vec![acting().wanting(Must).showing(Should)], AWAITED, Some(("net/a", Held))),
+        ("awaited, proven", vec![acting().wanting(Must).proven()], AWAITED, None),
+        ("awaited, wanted lower", vec![acting().wanting(Should).showing(Must)], AWAITED, None),
+        ("given up, status shows must", vec![acting().wanting(Must).showing(Must)], GIVEN_UP, Some(("net/a", Held))),
+        (
+            "given up, the status of another shows must",
+            vec![acting().wanting(Must), younger().observing().showing(Must)],
+            GIVEN_UP,
+            Some(("net/a", Held)),
+        ),
+        ("given up, status shows less", vec![acting().wanting(Must).showing(Should)], GIVEN_UP, None),
+        ("given up, status shows nothing", vec![acting().wanting(Must)], GIVEN_UP, None),
+        ("given up, proven", vec![acting().wanting(Must).showing(Must).proven()], GIVEN_UP, None),
+    ]);
+}
+
+#[test]
+fn a_step_of_this_process_holds_while_anybody_wants_it() {
+    let held = |step, claims: &[Claim], read| {
+        let view = CircuitView { step: Some(step), ..view(claims, read) };
+        view.hold().map(|hold| (hold.resource.expect("somebody wants it"), hold.reason))
+    };
+    let by = |path| Some((resource(path), HoldReason::UnderWay));
+    assert_eq!(held(Must, &[acting().wanting(Must)], at(Should)), by("net/a"));
+    assert_eq!(held(Should, &[acting().wanting(Must)], at(No)), by("net/a"));
+    // Whichever resource it was for.
+    assert_eq!(held(Must, &[acting().wanting(No), younger().wanting(Must)], at(Should)), by("net/b"));
+    assert_eq!(held(Must, &[acting().wanting(Must).being_deleted(), younger().wanting(Must)], at(No)), by("net/b"));
+    assert_eq!(held(Must, &[acting().wanting(Must).observing()], at(Should)), by("net/a"));
+    for nobody in [vec![], vec![acting().wanting(Should)], vec![acting().wanting(Must).being_deleted()]] {
+        assert_eq!(held(Must, &nobody, at(Should)), None);
     }
-    let story = given(wish().to(Must)).sees(encrypted_line()).after(1);
-    assert!(!under_way(&story.gets_refusal(sets(Should), fault(FaultKind::Unavailable))));
+    assert_eq!(held(Must, &[acting().wanting(Must)], in_lag(Should)), None);
+    assert_eq!(held(Must, &[acting().wanting(Must)], Read::Absent), None);
 }
 
 #[test]
-fn after_a_restart_it_is_on_its_way_until_a_look_proves_it_or_shows_otherwise() {
-    let mut story = given(wish().to(Must));
-    story.history.resume(sets(Must), seconds(3600), story.now);
-    assert!(under_way(&story), "not seen yet");
-    let story = story.sees(line().mode("must_encrypt"));
-    assert!(under_way(&story));
-    assert!(!under_way(&story.after(1).sees(line())));
+fn what_somebody_else_has_raised_holds_whoever_is_about_it() {
+    let held = |claims: &[Claim], read| {
+        let hold = CircuitView { was_raised: true, ..view(claims, read) }.hold();
+        hold.map(|hold| (hold.resource, hold.reason))
+    };
+    let raised = |path: Option<&str>| Some((path.map(resource), HoldReason::RaisedByOther));
+    assert_eq!(held(&[], at(Must)), raised(None), "no resource is about it");
+    assert_eq!(held(&[acting().wanting(Must).proven()], at(Must)), raised(Some("net/a")));
+    assert_eq!(held(&[acting().wanting(No)], at(Must)), raised(Some("net/a")), "it is not wanted there");
+    assert_eq!(held(&[acting().being_deleted()], at(Must)), raised(None));
+    assert_eq!(held(&[], in_lag(Must)), None);
+    assert_eq!(held(&[], Read::Absent), None);
 }
 
 #[test]
-fn a_turn_in_doubt_is_looked_at_again_when_it_can_be_known() {
-    let doubtful = || given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(sets(Must), lost());
-    let story = doubtful().after(1).sees(line()).rests(Reason::NoMacSecKey).looks_again_in(59);
-    assert_eq!(story.after(59).plan().look_again, None);
-    // Nobody reads by itself what is paused; but others wait for it.
-    let paused = || doubtful().wishes(wish().to(Must).paused());
-    let story = paused().rests(Reason::Paused).looks_again_in(60).after(60).reads();
-    story.sees(line()).rests(Reason::Paused);
-    // Nobody waits for what is wanted elsewhere, or is another resource's.
-    let elsewhere = doubtful().wishes(wish().to(Should).paused()).after(60);
-    assert_eq!(elsewhere.rests(Reason::InSync).plan().look_again, None);
-    let younger = paused().has_elder("net/old").rests(Reason::Conflict);
-    assert_eq!(younger.plan().look_again, None);
-    assert_eq!(younger.after(60).rests(Reason::Conflict).plan().look_again, None);
-    let observer = doubtful().wishes(wish().to(Must).observing()).rests(Reason::Drifted);
-    assert_eq!(observer.after(60).rests(Reason::Drifted).plan().look_again, None);
+fn the_account_is_that_of_the_last_read_else_of_a_status() {
+    let known = |account| Account::Known(AccountId::new(account));
+    let of = |claims: &[Claim], read| view(claims, read).account();
+    let elsewhere = acting().showing_account(OTHER_ACCOUNT);
+    assert_eq!(of(std::slice::from_ref(&elsewhere), at(Must)), known(ACCOUNT), "the read goes before");
+    for read in [AWAITED, GIVEN_UP, Read::Absent] {
+        assert_eq!(of(&[acting(), younger().showing_account(OTHER_ACCOUNT)], read.clone()), known(OTHER_ACCOUNT));
+        assert_eq!(of(&[acting()], read), Account::Unknown);
+    }
+    let ownerless = directconnect_core::observed::Connection { owner_account: None, ..line() };
+    assert_eq!(of(&[elsewhere], Read::Seen(Shown::of(&ownerless))), Account::Unowned);
+}
+
+#[test]
+fn accounts_of_which_one_is_not_known_share_their_turn() {
+    let known = |account| Account::Known(AccountId::new(account));
+    let table = [
+        (known(ACCOUNT), known(ACCOUNT), true),
+        (known(ACCOUNT), known(OTHER_ACCOUNT), false),
+        (known(ACCOUNT), Account::Unknown, true),
+        (known(ACCOUNT), Account::Unowned, true),
+        (Account::Unowned, Account::Unowned, true),
+        (Account::Unknown, Account::Unowned, true),
+        (Account::Unknown, Account::Unknown, true),
+    ];
+    for (one, other, expected) in table {
+        assert_eq!(one.shares_turn_with(&other), expected, "{one:?} {other:?}");
+        assert_eq!(other.shares_turn_with(&one), expected, "{other:?} {one:?}");
+    }
+}
+
+#[test]
+fn what_a_connection_shows_of_the_turn() {
+    let must = Shown::of(&encrypted_line().mode("must_encrypt"));
+    assert_eq!((must.mode, must.in_lag), (Some(Must), false));
+    assert_eq!(must.account, Some(AccountId::new(ACCOUNT)));
+    assert!(Shown::of(&line().in_lag("dxlag-1")).in_lag);
+    for without in [line().hosted(101), line().incapable(), line().mode("unknown"), line().mode("quantum")] {
+        assert_eq!(Shown::of(&without).mode, None);
+    }
 }

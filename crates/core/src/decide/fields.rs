@@ -1,0 +1,132 @@
+//! What each managed field needs.
+
+use super::guard::{self, Evidence, ModeStep};
+use super::{Case, Drift, messages};
+use crate::clock::Moment;
+use crate::desired::{Desired, EncryptionMode, EncryptionTransition};
+use crate::observed::{Connection, ConnectionState, ObservedMode};
+use crate::reason::Reason;
+
+/// How long one that waits for its turn waits to be told, before it asks by itself.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
+
+/// What one managed field needs.
+pub(super) enum FieldPlan<T> {
+    /// Nothing: unmanaged, or as the spec asks.
+    Nothing,
+    /// To be sent now.
+    Send(T),
+    /// To be sent, but not yet.
+    Blocked {
+        /// Why not.
+        reason: Reason,
+        /// Why not, and what to do next.
+        message: String,
+        /// When it may go even if nothing happens before, where that is known.
+        next_check: Option<Moment>,
+    },
+}
+
+pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String> {
+    let shown = connection.connection_name.as_ref();
+    let Some(name) = case.desired.name.as_ref().filter(|&name| shown != Some(name)) else {
+        return FieldPlan::Nothing;
+    };
+    let id = &case.desired.circuit.id;
+    let state = connection.connection_state.as_ref();
+    let takes_a_name = matches!(
+        state,
+        Some(
+            ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down
+        )
+    );
+    if let Some(settled_at) = case.history.name_settles_at(name, case.now, case.settings.settle_window) {
+        FieldPlan::Blocked {
+            reason: Reason::Settling,
+            message: format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while"),
+            next_check: Some(settled_at),
+        }
+    } else if !takes_a_name {
+        let state = state.map_or("absent", ConnectionState::as_str);
+        FieldPlan::Blocked {
+            reason: Reason::WaitingForAvailable,
+            message: format!(
+                "connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"
+            ),
+            next_check: None,
+        }
+    } else if let Some(ObservedMode::Other(word)) = &connection.encryption_mode {
+        FieldPlan::Blocked {
+            reason: Reason::AwsUnavailable,
+            message: format!(
+                "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
+            ),
+            next_check: None,
+        }
+    } else if let Some(until) = case.history.name_contended(case.now) {
+        let message = messages::contended("connectionName", name, &case.desired.circuit);
+        FieldPlan::Blocked { reason: Reason::Contended, message, next_check: Some(until) }
+    } else {
+        FieldPlan::Send(name.clone())
+    }
+}
+
+pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<EncryptionMode> {
+    let Some(wanted) = case.desired.mode else { return FieldPlan::Nothing };
+    let Case { history, settings, now, .. } = *case;
+    let deadline = history.waiting_since().map(|since| since + settings.progress_deadline);
+    let immediate = case.desired.transition == EncryptionTransition::Immediate;
+    let may_skip = case.ledger.may_skip_ladder(history);
+    let shown = connection.mode();
+    let evidence = Evidence {
+        is_soaked: shown.is_some_and(|mode| history.is_soaked(mode, settings.encryption_soak)),
+        is_overdue: deadline.is_some_and(|deadline| now >= deadline),
+        skips_ladder: immediate && may_skip,
+        has_skipped_ladder: immediate && !may_skip,
+        is_unsettled: case.settles_at.is_some_and(|settled_at| case.observation_began() <= settled_at),
+        holder: case.holder,
+        other_proof: case.other_proof,
+    };
+    let mode = match guard::next_mode_step(wanted, connection, evidence, &case.desired.circuit) {
+        ModeStep::Satisfied => return FieldPlan::Nothing,
+        ModeStep::Blocked(reason, message) => {
+            let next_check = match reason {
+                Reason::WaitingForEncryptionUp => deadline,
+                Reason::WaitingForTurn => Some(now + ASK_AGAIN),
+                // The first moment at which a read says how it is.
+                Reason::Settling => case.settles_at.map(|at| at + std::time::Duration::from_millis(1)),
+                _ => None,
+            };
+            return FieldPlan::Blocked { reason, message, next_check };
+        }
+        ModeStep::Send(mode) => mode,
+    };
+    let id = &case.desired.circuit.id;
+    // While AWS may yet show the wanted mode, no other one goes either: the read that asks for it may be late.
+    let settling = [mode, wanted]
+        .into_iter()
+        .find_map(|sent| Some((sent, history.mode_settles_at(sent, now, settings.settle_window)?)));
+    if let Some((sent, settled_at)) = settling {
+        let message = format!("encryptionMode {sent} was sent to {id}; AWS may show the old one for a while");
+        FieldPlan::Blocked { reason: Reason::Settling, message, next_check: Some(settled_at) }
+    } else if let Some(until) = history.mode_contended(now) {
+        let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
+        FieldPlan::Blocked { reason: Reason::Contended, message, next_check: Some(until) }
+    } else {
+        FieldPlan::Send(mode)
+    }
+}
+
+/// What differs between spec and AWS, whether it may be sent or not.
+pub(super) fn drift(desired: &Desired, connection: &Connection) -> Vec<Drift> {
+    let name = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)).map(|name| {
+        Drift { field: "connectionName", desired: name.clone(), observed: connection.connection_name.clone() }
+    });
+    let mode = desired.mode.zip(connection.mode()).filter(|(wanted, mode)| connection.takes_a_mode() && wanted != mode);
+    let mode = mode.map(|(wanted, mode)| Drift {
+        field: "encryptionMode",
+        desired: wanted.to_string(),
+        observed: Some(mode.to_string()),
+    });
+    name.into_iter().chain(mode).collect()
+}

@@ -1,0 +1,71 @@
+//! What may be said while AWS cannot be read.
+
+use super::{Case, Plan, Step, messages};
+use crate::conditions::Verdict;
+use crate::fault::{Fault, FaultKind};
+use crate::history::Failure;
+
+/// Nothing is known yet: the first listing is on its way, or has failed.
+///
+/// A resource that an earlier process brought where its spec wants it keeps its status for a while, as it would have
+/// without a restart.
+pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
+    let failure = case.history.read_failure();
+    let fault = failure.map(|failure| &failure.fault).or(case.poll_fault);
+    let stale_at = case.reading_since.map(|since| since + case.settings.stale_after());
+    let was_met = case.ledger.met_generation == Some(case.desired.generation);
+    let is_stale = was_met && stale_at.is_some_and(|stale_at| case.now >= stale_at);
+    let is_silent = was_met && !is_stale;
+    let next = [failure.map(|failure| failure.retry_at), stale_at.filter(|_| fault.is_some() && is_silent)];
+    Plan {
+        step: Step::Rest,
+        verdict: fault.filter(|_| !is_silent).map(|fault| Verdict { stale: is_stale, ..verdict(case, fault) }),
+        observation: None,
+        next_check: next.into_iter().flatten().filter(|&at| at > case.now).min(),
+        drift: Vec::new(),
+        is_met: false,
+        is_watched: false,
+    }
+}
+
+fn verdict(case: &Case<'_>, fault: &Fault) -> Verdict {
+    Verdict::new(fault.reason(), messages::fault(fault, &case.desired.circuit))
+}
+
+/// If reads fail, a resource in sync keeps its status until the observation is stale. With something to do the fault is
+/// shown at once, and without a read for three poll intervals nothing is claimed any more.
+pub(super) fn heed_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
+    let read_failure = case.history.read_failure();
+    let Some(fault) = read_failure.map(|failure| &failure.fault).or(case.poll_fault) else {
+        return plan;
+    };
+    if fault.kind == FaultKind::NotFound {
+        return plan;
+    }
+    let retry_at = read_failure.map(|failure| failure.retry_at).filter(|&at| at > case.now);
+    let stale_at = case.observation_began() + case.settings.stale_after();
+    if case.now >= stale_at {
+        return Plan {
+            step: retry(case, plan.step, read_failure),
+            verdict: Some(Verdict { stale: true, ..verdict(case, fault) }),
+            next_check: retry_at,
+            ..plan
+        };
+    }
+    if plan.step == Step::Rest {
+        return plan.check_at(Some(stale_at));
+    }
+    let step = retry(case, plan.step, read_failure);
+    let shows = step == Step::Rest && !plan.is_met;
+    let verdict = if shows { Some(verdict(case, fault)) } else { plan.verdict };
+    Plan { step, verdict, next_check: Some(stale_at).into_iter().chain(retry_at).min(), ..plan }
+}
+
+/// A read by id that failed is tried again when its time has come. While listings fail nothing is tried: the poller finds
+/// out for all when AWS is back.
+fn retry(case: &Case<'_>, step: Step, read_failure: Option<&Failure>) -> Step {
+    match read_failure {
+        Some(failure) if case.now >= failure.retry_at => step,
+        _ => Step::Rest,
+    }
+}

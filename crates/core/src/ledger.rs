@@ -1,0 +1,277 @@
+//! What must outlive a restart, exactly as it stands in status, and the transitions over it. Nothing else writes these
+//! facts.
+//!
+//! One pass makes them in this order: [`Ledger::begin`], then for every update [`Ledger::before_send`] and
+//! [`Ledger::after_answer`] or [`Ledger::after_failure`], and [`Ledger::at_rest`] at its end.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+use crate::desired::{Desired, EncryptionMode};
+use crate::fault::Effect;
+use crate::history::{Change, History};
+use crate::identity::CircuitId;
+use crate::settings::{RECENT_UPDATE, Settings};
+
+/// What the operator has to know of a connection after a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// Newest generation of the spec that AWS was seen to match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub met_generation: Option<i64>,
+    /// Generation for which `must_encrypt` was last sent, or seen in AWS, while it has been wanted without a break. What is
+    /// taken back after that goes the guarded way, whatever `encryptionTransition` says. Absent while another mode is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub must_encrypt_generation: Option<i64>,
+    /// A mode that was sent, or is about to be, that can interrupt the line and has not yet been seen to work for a whole
+    /// soak. While it stands, no other connection of the AWS account takes such a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unproven_step: Option<EncryptionMode>,
+    /// True once MACsec has been seen working for a whole soak while AWS showed `must_encrypt`. It stands while AWS shows
+    /// that mode and it is wanted; an outage later on does not undo it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub proven: bool,
+    /// The connection that these facts are about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub circuit: Option<LedgerCircuit>,
+    /// The last `UpdateConnection` that this operator made for this resource and that had, or may have had, an effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_update: Option<LastUpdate>,
+}
+
+/// The connection that a ledger is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerCircuit {
+    /// AWS region that the operator calls for it.
+    pub region: String,
+    /// Id of the connection.
+    pub connection_id: String,
+}
+
+/// An `UpdateConnection` call: what was sent, when and for whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastUpdate {
+    /// When it was sent, RFC 3339.
+    pub time: String,
+    /// Generation of the spec that asked for it.
+    pub generation: i64,
+    /// Request id of AWS. Absent when the answer was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// `connectionName` that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_name: Option<String>,
+    /// `encryptionMode` that was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_mode: Option<EncryptionMode>,
+}
+
+impl LastUpdate {
+    /// Whether both tell of the same call, answered or not.
+    pub fn is_same_call(&self, other: &Self) -> bool {
+        Self { request_id: None, ..self.clone() } == Self { request_id: None, ..other.clone() }
+    }
+}
+
+/// What a status of the release before this one says that its ledger does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarlierRelease {
+    /// AWS showed `must_encrypt`.
+    pub shows_must: bool,
+    /// How long condition `Encrypted` has been `True`; `None` when it is not.
+    pub encrypted_for: Option<Duration>,
+    /// How long ago `lastUpdate` sent a mode; `None` when it sent none.
+    pub mode_sent: Option<Duration>,
+}
+
+/// What the end of a pass knows beside ledger and history.
+#[derive(Clone, Copy, Debug)]
+pub struct AtRest {
+    /// AWS has all that the spec asks for.
+    pub is_met: bool,
+    /// This resource is the one that may change the connection.
+    pub acts: bool,
+    /// The newest read began late enough to say that a mode is not there.
+    pub is_settled: bool,
+}
+
+impl From<&CircuitId> for LedgerCircuit {
+    fn from(circuit: &CircuitId) -> Self {
+        Self { region: circuit.region.to_string(), connection_id: circuit.id.to_string() }
+    }
+}
+
+impl Ledger {
+    /// What this ledger, as a status holds it, says about `circuit` at `generation` of its resource.
+    ///
+    /// About another connection it says nothing (the operator's default region has changed), and a proof that names none is
+    /// none. A generation that is still to come is from another life of the object, such as before the restore of a backup.
+    #[must_use]
+    pub fn about(self, circuit: &CircuitId, generation: i64) -> Self {
+        if self.circuit.as_ref().is_some_and(|about| *about != LedgerCircuit::from(circuit)) {
+            return Self::default();
+        }
+        let known = |of: Option<i64>| of.filter(|&of| of <= generation);
+        Self {
+            met_generation: known(self.met_generation),
+            must_encrypt_generation: known(self.must_encrypt_generation),
+            proven: self.proven && self.circuit.is_some(),
+            ..self
+        }
+    }
+
+    /// What a status of the release before this one, which wrote no proof, says of one: to be asked once, when the object
+    /// is first seen. Where it does not show that MACsec was up for longer than a soak, the line is proven first; so it is
+    /// where the last hour has to show it, in which the process that wrote it may have ended before it looked.
+    #[must_use]
+    pub fn from_earlier_release(self, earlier: EarlierRelease, circuit: &CircuitId, soak: Duration) -> Self {
+        let is_earlier = self.circuit.is_none() && self.must_encrypt_generation.is_some();
+        let longer = |age: Option<Duration>| age.is_some_and(|age| age > soak.max(RECENT_UPDATE));
+        let was_proven = earlier.shows_must
+            && longer(earlier.encrypted_for)
+            && earlier.mode_sent.is_none_or(|age| longer(Some(age)));
+        if !is_earlier || !was_proven {
+            return self;
+        }
+        Self { proven: true, circuit: Some(circuit.into()), ..self }
+    }
+
+    /// The start of a pass of the resource that acts: the history hears which generation is at hand and what an earlier
+    /// process sent. `age` is how long ago `lastUpdate` was by the wall clock; `None` if that is a time to come.
+    pub fn begin(
+        &self,
+        desired: &Desired,
+        uid: &str,
+        age: Option<Duration>,
+        history: &mut History,
+        settings: &Settings,
+        now: Moment,
+    ) {
+        history.start_generation(uid, desired.generation, desired.mode, now);
+        if let Some(last) = &self.last_update {
+            let sent = Change { name: last.connection_name.clone(), mode: last.encryption_mode };
+            history.resume(sent, age, now, settings.settle_window);
+        }
+    }
+
+    /// What is written down before `change` is sent. `interrupts` says whether it can interrupt the line: it then stands as
+    /// unproven, and an earlier proof is no proof any more. `time` is RFC 3339.
+    #[must_use]
+    pub fn before_send(&self, desired: &Desired, change: &Change, interrupts: bool, time: String) -> Self {
+        let is_must = change.mode == Some(EncryptionMode::MustEncrypt);
+        Self {
+            must_encrypt_generation: if is_must { Some(desired.generation) } else { self.must_encrypt_generation },
+            unproven_step: if interrupts { change.mode } else { self.unproven_step },
+            proven: self.proven && !interrupts,
+            circuit: Some((&desired.circuit).into()),
+            last_update: Some(LastUpdate {
+                time,
+                generation: desired.generation,
+                request_id: None,
+                connection_name: change.name.clone(),
+                encryption_mode: change.mode,
+            }),
+            ..self.clone()
+        }
+    }
+
+    /// The update was answered.
+    #[must_use]
+    pub fn after_answer(mut self, request_id: Option<String>) -> Self {
+        if let Some(last) = &mut self.last_update {
+            last.request_id = request_id;
+        }
+        self
+    }
+
+    /// The update failed, or was withdrawn before it was sent. What was certainly not carried out is taken back to what
+    /// the ledger said before, not blanked; in doubt it stays.
+    #[must_use]
+    pub fn after_failure(self, before: &Self, effect: Effect) -> Self {
+        match effect {
+            Effect::None => before.clone(),
+            Effect::Unknown => self,
+        }
+    }
+
+    /// The end of a pass: what reads have shown since is noted.
+    #[must_use]
+    pub fn at_rest(&self, desired: &Desired, history: &History, end: AtRest, settings: &Settings) -> Self {
+        let mut next = self.clone();
+        if end.is_met {
+            next.met_generation = next.met_generation.max(Some(desired.generation));
+        }
+        let wants_must = desired.mode == Some(EncryptionMode::MustEncrypt);
+        let shows_must = history.connection().is_some_and(|connection| {
+            connection.takes_a_mode() && connection.mode() == Some(EncryptionMode::MustEncrypt)
+        });
+        if !wants_must {
+            next.must_encrypt_generation = None;
+        } else if shows_must {
+            next.must_encrypt_generation = Some(desired.generation);
+        } else if history.had_must() {
+            next.must_encrypt_generation = next.must_encrypt_generation.or(Some(desired.generation));
+        }
+        let unproven = next.unproven_step.filter(|&step| {
+            desired.mode.is_some_and(|wanted| wanted >= step) && !is_step_over(step, history, end.is_settled, settings)
+        });
+        // Where a status says both, it is the step that counts.
+        next.proven = next.proven && next.unproven_step.is_none();
+        let soaked = history.is_soaked(EncryptionMode::MustEncrypt, settings.encryption_soak);
+        if soaked && wants_must && shows_must && (end.acts || self.unproven_step.is_some()) {
+            next.proven = true;
+        }
+        next.unproven_step = unproven.filter(|_| !next.proven);
+        next.proven = next.proven && wants_must && !contradicts_proof(history);
+        // That AWS matched a generation says nothing that could be taken for a fact about another circuit. And a status of an
+        // earlier release that shows no proof says so from now on.
+        let says_more = next.must_encrypt_generation.is_some() || next.unproven_step.is_some() || next.proven;
+        if says_more && (next != *self || next.circuit.is_none()) {
+            next.circuit = Some((&desired.circuit).into());
+        }
+        next
+    }
+
+    /// Whether this resource may skip the ladder: once for an unbroken wish for `must_encrypt`, whatever the generation.
+    /// What AWS or anyone takes back later goes by the ladder.
+    pub fn may_skip_ladder(&self, history: &History) -> bool {
+        self.must_encrypt_generation.is_none() && !history.had_must()
+    }
+}
+
+/// Whether a step that can interrupt the line is over: it was proven, it is given back, or it is no longer there.
+///
+/// Only reads say so, never the clock alone: a chain of them as long as the soak at which MACsec was up, or as long as the
+/// progress deadline at which it was not; and only a settled read says that a mode or a key is not there.
+pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, settings: &Settings) -> bool {
+    let Some(observation) = history.observation() else { return false };
+    let Some(connection) = observation.connection.as_deref() else {
+        return is_settled && !history.is_missing();
+    };
+    let is_lower = is_settled && connection.mode().is_some_and(|mode| mode < step);
+    let is_proven = [EncryptionMode::ShouldEncrypt, EncryptionMode::MustEncrypt]
+        .into_iter()
+        .any(|mode| mode >= step && history.is_soaked(mode, settings.encryption_soak));
+    let is_given_back = step == EncryptionMode::ShouldEncrypt
+        && ((is_settled && connection.mode().is_some() && !connection.has_key_at_all())
+            || history.was_down_for(step, settings.progress_deadline));
+    connection.lag_id.is_some() || connection.is_gone() || is_lower || is_proven || is_given_back
+}
+
+/// Whether the newest read shows that a proof of `must_encrypt` no longer holds.
+fn contradicts_proof(history: &History) -> bool {
+    history.observation().is_some_and(|observation| match observation.connection.as_deref() {
+        None => !history.is_missing(),
+        Some(connection) => {
+            connection.lag_id.is_some()
+                || connection.is_gone()
+                || connection.mode().is_some_and(|mode| mode < EncryptionMode::MustEncrypt)
+        }
+    })
+}

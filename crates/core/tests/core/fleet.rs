@@ -1,0 +1,474 @@
+//! What watch, reads and passes make of who holds the turn of an account.
+
+use directconnect_core::fault::FaultKind;
+use directconnect_core::fleet::Fleet;
+use directconnect_core::identity::CircuitId;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::Connection;
+use directconnect_core::reason::Reason;
+use directconnect_core::settings::LONGEST_CALL;
+use directconnect_core::turn::{Account, Claim, HoldReason};
+
+use crate::given::{
+    ACCOUNT, Asks, Line, Must, REGION, SETTINGS, Says, Should, UID, circuit, claim, encrypted_line, fault, given, line,
+    lost, read_at, region, renames, resource, second, seconds, sets, wish,
+};
+
+pub const OTHER_ACCOUNT: &str = "444455556666";
+
+pub fn a() -> CircuitId {
+    circuit(REGION, "dxcon-aaaaaaaa")
+}
+
+pub fn b() -> CircuitId {
+    circuit(REGION, "dxcon-bbbbbbbb")
+}
+
+pub fn tight() -> Connection {
+    encrypted_line().mode("must_encrypt")
+}
+
+pub fn cut() -> Connection {
+    line().key("associated").mode("must_encrypt").state("down")
+}
+
+/// A fleet that has read its region, in which `net/a` is about one circuit and `net/b` about another.
+pub fn pair(a_says: Claim, b_says: Claim) -> Fleet {
+    let mut fleet = Fleet::new(SETTINGS);
+    fleet.begin_reading(&region(REGION), second(0));
+    fleet.apply(&a(), a_says);
+    fleet.apply(&b(), b_says);
+    fleet
+}
+
+pub fn wants_must(path: &str) -> Claim {
+    claim(path).wanting(Must)
+}
+
+pub fn read(fleet: &mut Fleet, id: &CircuitId, at: u64, connection: &Connection) -> bool {
+    fleet.record_read(id, read_at(second(at), Some(connection.clone())))
+}
+
+pub fn read_between(fleet: &mut Fleet, id: &CircuitId, from: u64, to: u64, connection: &Connection) {
+    for at in (from..=to).step_by(15) {
+        read(fleet, id, at, connection);
+    }
+}
+
+pub fn why(fleet: &Fleet, id: &CircuitId) -> Option<HoldReason> {
+    fleet.hold(id).map(|hold| hold.reason)
+}
+
+pub fn holder(fleet: &Fleet, id: &CircuitId) -> Option<CircuitId> {
+    fleet.holder(id).map(|holder| holder.circuit)
+}
+
+/// Both have been read, and hold nothing.
+pub fn ready() -> Fleet {
+    let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
+    read(&mut fleet, &a(), 1, &encrypted_line());
+    read(&mut fleet, &b(), 1, &encrypted_line());
+    assert_eq!((fleet.hold(&a()), fleet.hold(&b())), (None, None));
+    fleet
+}
+
+// Whose turn it is.
+
+#[test]
+fn the_first_that_begins_has_the_turn_and_the_other_has_to_wait() {
+    let mut fleet = ready();
+    assert!(fleet.begin_step(&a(), Must));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+    assert_eq!((holder(&fleet, &a()), holder(&fleet, &b())), (None, Some(a())), "one does not wait for itself");
+    assert!(!fleet.begin_step(&b(), Must), "two passes may decide at the same time");
+    assert_eq!(fleet.step(&b()), None);
+    fleet.withdraw_step(&a(), None);
+    assert!(fleet.begin_step(&b(), Must));
+    assert_eq!(holder(&fleet, &a()), Some(b()));
+}
+
+#[test]
+fn a_step_that_is_withdrawn_leaves_the_one_before_it() {
+    let mut fleet = ready();
+    assert!(fleet.begin_step(&a(), Should) && fleet.begin_step(&a(), Must));
+    fleet.withdraw_step(&a(), Some(Should));
+    assert_eq!((fleet.step(&a()), why(&fleet, &a())), (Some(Should), Some(HoldReason::UnderWay)));
+}
+
+#[test]
+fn accounts_do_not_wait_for_each_other_and_regions_of_one_do() {
+    let elsewhere = circuit("us-east-1", "dxcon-aaaaaaaa");
+    let mut fleet = ready();
+    fleet.apply(&elsewhere, wants_must("net/c"));
+    read(&mut fleet, &elsewhere, 1, &encrypted_line().of_account(OTHER_ACCOUNT));
+    assert!(fleet.begin_step(&a(), Must) && fleet.begin_step(&elsewhere, Must));
+    assert_eq!((holder(&fleet, &b()), holder(&fleet, &elsewhere)), (Some(a()), None));
+    // It turns out to be of the same account.
+    read(&mut fleet, &elsewhere, 2, &encrypted_line());
+    assert_eq!((holder(&fleet, &a()), holder(&fleet, &elsewhere)), (Some(elsewhere.clone()), Some(a())));
+}
+
+#[test]
+fn after_a_restart_all_wait_for_all_that_are_unproven() {
+    let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b").unproven(Must));
+    let c = circuit(REGION, "dxcon-cccccccc");
+    fleet.apply(&c, wants_must("net/c"));
+    read(&mut fleet, &c, 1, &encrypted_line());
+    assert_eq!((holder(&fleet, &a()), holder(&fleet, &b())), (Some(b()), Some(a())));
+    assert!(!fleet.begin_step(&c, Must));
+    for id in [a(), b()] {
+        read_between(&mut fleet, &id, 1, 61, &tight());
+        assert!(holder(&fleet, &c).is_some(), "not before it is in status");
+        let path = if id == a() { "net/a" } else { "net/b" };
+        let proven = Ledger { proven: true, ..Ledger::default() };
+        fleet.note_written(&id, &resource(path), UID, proven, 2);
+    }
+    assert_eq!(holder(&fleet, &c), None);
+    assert!(fleet.begin_step(&c, Must));
+}
+
+#[test]
+fn one_whose_account_is_not_known_holds_in_every_account() {
+    let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
+    read(&mut fleet, &b(), 1, &encrypted_line().of_account(OTHER_ACCOUNT));
+    assert_eq!((fleet.account(&a()), holder(&fleet, &b())), (Account::Unknown, Some(a())));
+    fleet.take_freed();
+    // Its first read, or a status, says whose it is: whoever waits in another account is to be woken.
+    let mut of_status = fleet.clone();
+    of_status.apply(&a(), wants_must("net/a").unproven(Must).showing_account(ACCOUNT).version(2));
+    assert_eq!(holder(&of_status, &b()), None);
+    assert!(of_status.take_freed(), "whoever waits in another account is to be woken");
+    read(&mut fleet, &a(), 1, &cut());
+    assert_eq!(holder(&fleet, &b()), None);
+    assert!(fleet.take_freed());
+    // Where AWS shows no owner it shares with all.
+    read(&mut fleet, &a(), 2, &Connection { owner_account: None, ..cut() });
+    assert_eq!(holder(&fleet, &b()), Some(a()));
+}
+
+#[test]
+fn whoever_waits_is_woken_when_a_turn_becomes_free() {
+    let mut fleet = ready();
+    fleet.take_freed();
+    fleet.begin_step(&a(), Must);
+    assert!(!fleet.take_freed());
+    fleet.withdraw_step(&a(), None);
+    assert!(fleet.take_freed());
+    assert!(!fleet.take_freed(), "once");
+    // By deletion, too.
+    let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
+    fleet.take_freed();
+    fleet.apply(&a(), wants_must("net/a").unproven(Must).being_deleted().version(2));
+    assert!(fleet.take_freed());
+    let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
+    fleet.take_freed();
+    fleet.remove(&a(), &resource("net/a"));
+    assert!(fleet.take_freed());
+    assert_eq!(fleet.hold(&a()), None);
+}
+
+// What a step of this process holds.
+
+#[test]
+fn on_its_way_from_the_send_until_its_proof_is_in_status() {
+    let story = given(wish().to(Must)).soaks(&encrypted_line());
+    assert_eq!(story.holds(), None, "nothing was sent");
+    let story = story.after(1).gets_answer(&sets(Must), &tight());
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    let story = story.after(1).sees_for(45, &tight()).after(14).sees(tight()).writes();
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    let story = story.after(1).sees(tight()).writes();
+    assert_eq!((story.holds(), story.ledger().proven), (None, true));
+    // A later outage does not undo it.
+    assert_eq!(story.after(60).sees(cut()).writes().holds(), None);
+}
+
+#[test]
+fn a_line_that_never_comes_up_stays_on_its_way() {
+    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &cut());
+    let story = story.after(86_400).sees(cut()).writes();
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    assert_eq!(story.restarts(5).sees(cut()).writes().holds(), Some(HoldReason::UnprovenStep));
+}
+
+#[test]
+fn what_is_no_longer_wanted_there_is_not_on_its_way() {
+    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &tight());
+    assert_eq!(story.wishes(wish().to(Should).generation(2)).holds(), None);
+}
+
+#[test]
+fn what_aws_lowered_is_not_on_its_way_once_a_settled_read_shows_it() {
+    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &tight());
+    let story = story.after(1).sees(tight()).after(1).sees(line()).writes();
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep), "it may be late");
+    assert_eq!(story.after(59).sees(line()).writes().holds(), None);
+}
+
+#[test]
+fn a_mode_that_nobody_knows_takes_no_turn_away() {
+    let sent = || given(wish().to(Must)).sees(line()).gets_answer(&sets(Must), &line().mode("must_encrypt"));
+    for strange in [line().mode("quantum_encrypt"), line().mode("unknown"), line().without_mode()] {
+        assert!(sent().after(3600).sees(strange.clone()).writes().holds().is_some(), "it may be must_encrypt");
+        assert_eq!(sent().after(3600).sees(strange).after(1).sees(line()).writes().holds(), None);
+    }
+    // Nor does it of one that was found there.
+    for strange in [line().mode("quantum_encrypt"), line().without_mode()] {
+        let story = given(wish().to(Must)).sees(cut()).after(60).sees(strange);
+        assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
+    }
+}
+
+#[test]
+fn what_may_yet_have_taken_effect_is_on_its_way() {
+    for fault in [lost(), lost()] {
+        let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(&sets(Must), fault);
+        assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+        let unread = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Must), lost());
+        assert!(unread.after(3600).holds().is_some(), "no read has said since");
+        let story = story.after(1).sees(encrypted_line());
+        assert!(story.holds().is_some(), "the read may be late");
+        let story = story.after(59).sees(encrypted_line()).writes();
+        assert!(story.holds().is_some(), "it began no later than the window ended");
+        // A server that failed over it had done it.
+        assert!(story.after(5).sees(cut()).holds().is_some());
+    }
+    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(&sets(Must), lost());
+    let story = story.after(61).sees(encrypted_line()).writes();
+    assert_eq!(story.holds(), None, "it did not take effect");
+    let story = story.after(5).sees(cut());
+    assert!(story.holds().is_some(), "it did after all, whoever did it");
+}
+
+#[test]
+fn a_must_encrypt_that_a_failing_server_did_set_keeps_the_turn() {
+    let clear = encrypted_line().mode("no_encrypt").encryption("Encryption Down");
+    let story = given(wish().to(Must)).sees(clear).sends(&sets(Should)).gets_answer(&sets(Should), &encrypted_line());
+    let story = story.after(1).soaks(&encrypted_line()).sends(&sets(Must));
+    let story = story.after(1).gets_refusal(&sets(Must), lost()).after(5).sees(cut());
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+}
+
+#[test]
+fn a_late_read_after_a_true_one_frees_no_turn() {
+    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &cut());
+    let story = story.after(2).sees(cut()).after(2).sees(encrypted_line()).writes().after(2).sees(cut()).writes();
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+}
+
+#[test]
+fn what_aws_refused_is_not_on_its_way() {
+    for kind in [
+        FaultKind::Rejected,
+        FaultKind::AccessDenied,
+        FaultKind::CredentialsInvalid,
+        FaultKind::Throttled,
+        FaultKind::NotFound,
+    ] {
+        let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Must), fault(kind));
+        assert_eq!((story.holds(), story.fleet.step(story.circuit())), (None, None), "{kind:?}");
+    }
+    let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Should), lost());
+    assert_eq!(story.holds(), None, "it interrupts nothing");
+}
+
+#[test]
+fn a_lowering_that_was_lost_proves_nothing() {
+    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &cut()).after(60).sees(cut());
+    // People lower it; the answer is lost, and it had no effect. They change their mind.
+    let story = story.wishes(wish().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
+    let story = story.after(1).wishes(wish().to(Must).generation(3)).sees(cut()).rests(Reason::InSync);
+    assert!(story.holds().is_some(), "it is at must_encrypt, wanted there, and has never worked");
+}
+
+#[test]
+fn a_rename_does_not_make_a_restart_forget_whose_turn_it_is() {
+    let story = given(wish().name("fra-2").to(Must)).sees(encrypted_line().named("fra-2"));
+    let story = story.gets_answer(&sets(Must), &cut().named("fra-2")).after(90).sees(cut().named("fra-2")).writes();
+    let story = story.wishes(wish().name("fra-3").to(Must).generation(2)).sees(cut().named("fra-2"));
+    let story = story.gets_answer(&renames("fra-3"), &cut().named("fra-3")).writes().restarts(20);
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+}
+
+#[test]
+fn a_member_of_a_lag_holds_no_turn_however_it_became_one() {
+    let member = tight().in_lag("dxlag-1");
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    let story = given(wish().to(Must)).has_ledger(unproven).sees(member).rests(Reason::InSync);
+    assert_eq!(story.holds(), None);
+    assert_eq!(story.writes().ledger().unproven_step, None);
+}
+
+#[test]
+fn a_read_while_the_update_is_on_its_way_says_nothing_about_it() {
+    // The resource that made the step is deleted meanwhile; another one wants it too.
+    let mut fleet = ready();
+    fleet.apply(&a(), wants_must("net/heir").created(200));
+    assert!(fleet.begin_step(&a(), Must));
+    read(&mut fleet, &a(), 2, &encrypted_line());
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay), "it is decided on, and not sent yet");
+    fleet.record_send(&a(), second(2));
+    fleet.remove(&a(), &resource("net/a"));
+    read(&mut fleet, &a(), 3, &encrypted_line());
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+    assert!(!fleet.is_settled(&a()));
+    // A call that nobody has told the end of is over some time, and what it did is shown a settle window later.
+    let over = second(2) + LONGEST_CALL + SETTINGS.settle_window;
+    assert_eq!(fleet.settles_at(&a()), Some(over));
+    fleet.record_read(&a(), read_at(over, Some(encrypted_line())));
+    assert!(fleet.hold(&a()).is_some());
+    fleet.record_read(&a(), read_at(over + seconds(1), Some(encrypted_line())));
+    assert_eq!(fleet.hold(&a()), None);
+}
+
+// What is laid over what the watch brings.
+
+#[test]
+fn what_was_written_counts_from_its_answer_before_the_watch_brings_it() {
+    let mut fleet = ready();
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    fleet.note_written(&a(), &resource("net/a"), UID, unproven.clone(), 5);
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
+    // An older version of it comes by the watch, with a newer spec.
+    fleet.apply(&a(), wants_must("net/a").version(4));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
+    fleet.apply(&a(), claim("net/a").wanting(Should).version(4));
+    assert_eq!(
+        (fleet.hold(&a()), fleet.ledger(&a(), &resource("net/a"))),
+        (None, unproven),
+        "what the spec says counts"
+    );
+    // A newer one counts as it is.
+    fleet.apply(&a(), wants_must("net/a").version(6));
+    assert_eq!((fleet.hold(&a()), fleet.ledger(&a(), &resource("net/a"))), (None, Ledger::default()));
+    // And an older write that is told late counts no more.
+    let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    fleet.note_written(&a(), &resource("net/a"), UID, late, 5);
+    assert_eq!(fleet.hold(&a()), None);
+}
+
+#[test]
+fn nothing_of_an_object_that_is_gone_is_laid_over_its_namesake() {
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    let mut fleet = ready();
+    fleet.note_unwritten(&a(), &resource("net/a"), UID, unproven.clone());
+    fleet.apply(&a(), Claim { uid: "another".into(), ..wants_must("net/a") });
+    assert_eq!(fleet.ledger(&a(), &resource("net/a")), Ledger::default());
+    fleet.note_unwritten(&a(), &resource("net/a"), UID, unproven.clone());
+    fleet.note_written(&a(), &resource("net/a"), UID, unproven.clone(), 9);
+    assert_eq!((fleet.ledger(&a(), &resource("net/a")), fleet.hold(&a())), (Ledger::default(), None));
+    // Nor is one that was deleted brought back by a write that is told late.
+    fleet.remove(&a(), &resource("net/a"));
+    fleet.note_written(&a(), &resource("net/a"), "another", unproven, 10);
+    assert_eq!((fleet.ledger(&a(), &resource("net/a")), fleet.hold(&a())), (Ledger::default(), None));
+}
+
+#[test]
+fn what_is_not_written_yet_goes_before_what_status_says_until_something_is_written() {
+    let mut fleet = ready();
+    let (resource, met) =
+        (resource("net/a"), |generation| Ledger { met_generation: Some(generation), ..Ledger::default() });
+    fleet.note_unwritten(&a(), &resource, UID, met(1));
+    assert!(fleet.has_unwritten(&a(), &resource));
+    assert_eq!(fleet.ledger(&a(), &resource), met(1));
+    // Whatever is written is made of it.
+    fleet.note_written(&a(), &resource, UID, met(2), 2);
+    assert_eq!((fleet.has_unwritten(&a(), &resource), fleet.ledger(&a(), &resource)), (false, met(2)));
+    // The watch that brings an older state does not make it forgotten.
+    fleet.note_unwritten(&a(), &resource, UID, met(3));
+    fleet.apply(&a(), wants_must("net/a").version(3));
+    assert_eq!(fleet.ledger(&a(), &resource), met(3));
+}
+
+// Which resource acts.
+
+#[test]
+fn the_older_resource_acts_then_namespace_and_name_decide() {
+    let mut fleet = Fleet::new(SETTINGS);
+    for (path, created) in [("net/z", 1), ("net/b", 5), ("net/a", 5), ("lab/c", 5)] {
+        fleet.apply(&a(), wants_must(path).created(created));
+    }
+    let order: Vec<_> =
+        fleet.circuit(&a()).expect("it is known").claims().iter().map(|c| c.resource.to_string()).collect();
+    assert_eq!(order, ["net/z", "lab/c", "net/a", "net/b"]);
+    assert!(fleet.acts(&a(), &resource("net/z")) && !fleet.acts(&a(), &resource("lab/c")));
+    assert_eq!(fleet.older_claim(&a(), &resource("net/z")), None);
+    assert_eq!(fleet.older_claim(&a(), &resource("net/b")), Some(&resource("net/z")));
+    // Who only observes neither claims nor conflicts, and who is being deleted does no more.
+    fleet.apply(&a(), wants_must("net/z").created(1).observing().version(2));
+    assert!(fleet.acts(&a(), &resource("lab/c")));
+    assert_eq!(fleet.older_claim(&a(), &resource("net/z")), None);
+    fleet.apply(&a(), wants_must("lab/c").created(5).being_deleted().version(2));
+    assert!(fleet.acts(&a(), &resource("net/a")));
+    assert_eq!(fleet.older_claim(&a(), &resource("net/b")), Some(&resource("net/a")));
+    fleet.remove(&a(), &resource("net/a"));
+    assert!(fleet.acts(&a(), &resource("net/b")));
+}
+
+#[test]
+fn a_hand_over_between_two_resources_of_one_circuit_frees_no_turn() {
+    let heir = || wants_must("net/heir").created(200);
+    let mut fleet = ready();
+    fleet.apply(&a(), heir());
+    fleet.begin_step(&a(), Must);
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    fleet.note_written(&a(), &resource("net/a"), UID, unproven, 2);
+    read(&mut fleet, &a(), 2, &cut());
+    // Observed from now on: it is still the step of this operator.
+    fleet.apply(&a(), wants_must("net/a").observing().unproven(Must).version(3));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
+    fleet.apply(&a(), wants_must("net/a").being_deleted().unproven(Must).version(4));
+    assert!(fleet.hold(&a()).is_some(), "the heir wants it there");
+    fleet.remove(&a(), &resource("net/a"));
+    assert!(fleet.hold(&a()).is_some());
+    fleet.apply(&a(), claim("net/heir").created(200).wanting(Should).version(2));
+    assert_eq!(fleet.hold(&a()), None, "nobody wants it there");
+}
+
+#[test]
+fn while_another_resource_says_proven_that_is_waited_for() {
+    let observer = || wants_must("net/watcher").created(200).observing();
+    let lowered = given(wish().to(Must)).has_other(observer().proven()).soaks(&encrypted_line());
+    let waiting = lowered.rests(Reason::WaitingForTurn).says("net/watcher is about dxcon-fg1234ab too");
+    waiting.has_other(observer().version(2)).sends(&sets(Must));
+    // Of one that is being deleted nobody waits for the word.
+    let story = given(wish().to(Must)).has_other(observer().proven().being_deleted()).soaks(&encrypted_line());
+    story.sends(&sets(Must));
+}
+
+// What somebody else raises.
+
+#[test]
+fn a_step_in_doubt_outlives_the_resource_that_told_of_it_while_another_one_wants_it() {
+    let unproven = Ledger { unproven_step: Some(Must), circuit: Some((&a()).into()), ..Ledger::default() };
+    for is_kept_by_a_finalizer in [false, true] {
+        let mut fleet = ready();
+        let told = Claim { ledger: unproven.clone(), ..wants_must("net/a") };
+        fleet.apply(&a(), told.clone());
+        fleet.apply(&a(), wants_must("net/younger"));
+        if is_kept_by_a_finalizer {
+            fleet.apply(&a(), Claim { is_being_deleted: true, version: told.version + 1, ..told });
+        } else {
+            fleet.remove(&a(), &resource("net/a"));
+        }
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay), "a call of a process before may still come");
+        fleet.remove(&a(), &resource("net/younger"));
+        assert_eq!(why(&fleet, &a()), None, "nobody wants it there");
+    }
+    // A process that begins sees it first as it is being deleted.
+    let mut fleet = ready();
+    fleet.remove(&a(), &resource("net/a"));
+    fleet.apply(&a(), Claim { ledger: unproven, is_being_deleted: true, ..wants_must("net/told") });
+    fleet.apply(&a(), wants_must("net/younger"));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+}
+
+#[test]
+fn a_line_that_the_first_listing_leaves_out_holds_until_it_was_read_by_its_id() {
+    let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
+    let shown = vec![(b().id, encrypted_line())];
+    fleet.record_listing(&region(REGION), (second(1), second(1)), shown);
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust), "it may be at must_encrypt");
+    read(&mut fleet, &a(), 2, &encrypted_line());
+    assert_eq!(why(&fleet, &a()), None);
+}

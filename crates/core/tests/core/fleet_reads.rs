@@ -1,0 +1,349 @@
+//! What reads of lines that others raise, that are missing or that were just taken over make of the turn.
+
+use std::sync::Arc;
+
+use directconnect_core::clock::Moment;
+use directconnect_core::fault::FaultKind;
+use directconnect_core::fleet::Fleet;
+use directconnect_core::history::{Observation, Source};
+use directconnect_core::identity::CircuitId;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::Connection;
+use directconnect_core::reason::Reason;
+use directconnect_core::settings::LONGEST_CALL;
+use directconnect_core::turn::{Claim, HoldReason};
+
+use crate::fleet::*;
+use crate::given::{
+    Asks, Line, Must, No, REGION, RESOURCE, SETTINGS, Says, Should, Story, circuit, claim, encrypted_line, fault,
+    given, line, lost, read_at, region, renames, resource, second, seconds, sets, twin, wish,
+};
+
+#[test]
+fn a_line_that_somebody_else_raises_holds_until_it_is_proven() {
+    let raised = || {
+        let mut fleet = ready();
+        read(&mut fleet, &a(), 2, &cut());
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust), "the one that acts wants it there");
+        fleet.apply(&a(), claim("net/a").wanting(Should).version(2));
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::RaisedByOther));
+        fleet
+    };
+    let mut fleet = raised();
+    read_between(&mut fleet, &a(), 15, 60, &tight());
+    assert!(fleet.hold(&a()).is_some());
+    read(&mut fleet, &a(), 75, &tight());
+    assert_eq!(fleet.hold(&a()), None, "proven");
+    for over in [line(), tight().in_lag("dxlag-1"), cut().state("deleted")] {
+        let mut fleet = raised();
+        read(&mut fleet, &a(), 3, &over);
+        assert_eq!(fleet.hold(&a()), None, "{over:?}");
+    }
+    let mut fleet = raised();
+    fleet.record_read(&a(), read_at(second(3), None));
+    assert_eq!(fleet.hold(&a()), None, "gone");
+    // Down for the deadline, as a chain of reads shows, and not the clock.
+    let mut fleet = raised();
+    read(&mut fleet, &a(), 602, &cut());
+    assert!(fleet.hold(&a()).is_some());
+    read_between(&mut fleet, &a(), 617, 602 + 585, &cut());
+    assert!(fleet.hold(&a()).is_some());
+    read(&mut fleet, &a(), 602 + 600, &cut());
+    assert_eq!(fleet.hold(&a()), None);
+}
+
+#[test]
+fn only_a_rise_that_this_process_saw_and_did_not_make_is_somebody_elses() {
+    let mut fleet = pair(claim("net/a"), wants_must("net/b"));
+    read(&mut fleet, &a(), 1, &tight());
+    assert_eq!(fleet.hold(&a()), None, "it was there when this process came");
+    let ours = [
+        {
+            let mut fleet = ready();
+            fleet.begin_step(&a(), Must);
+            fleet
+        },
+        // What a leader that was before this process has written down.
+        {
+            let mut fleet = ready();
+            fleet.apply(&a(), wants_must("net/a").unproven(Must).version(2));
+            fleet
+        },
+    ];
+    for mut fleet in ours {
+        read(&mut fleet, &a(), 2, &cut());
+        fleet.apply(&a(), claim("net/a").wanting(Should).version(3));
+        assert_eq!(fleet.hold(&a()), None);
+    }
+}
+
+#[test]
+fn a_line_that_no_resource_is_about_holds_when_somebody_raises_it_and_listings_look_at_it() {
+    let listing = |fleet: &mut Fleet, at, connections: Vec<(&CircuitId, Connection)>| {
+        let all = connections.into_iter().map(|(id, connection)| (id.id.clone(), connection)).collect();
+        fleet.record_listing(&region(REGION), (second(at), second(at)), all)
+    };
+    let raised = || {
+        let mut fleet = Fleet::new(SETTINGS);
+        fleet.begin_reading(&region(REGION), second(0));
+        fleet.apply(&b(), wants_must("net/b"));
+        listing(&mut fleet, 1, vec![(&a(), line()), (&b(), line())]);
+        assert_eq!(fleet.watched(&region(REGION)), (0, false));
+        listing(&mut fleet, 60, vec![(&a(), cut()), (&b(), line())]);
+        assert_eq!(holder(&fleet, &b()), Some(a()));
+        assert_eq!(fleet.watched(&region(REGION)), (0, true), "nobody else reads it");
+        fleet
+    };
+    let mut fleet = raised();
+    listing(&mut fleet, 75, vec![(&a(), line()), (&b(), line())]);
+    assert_eq!((holder(&fleet, &b()), fleet.watched(&region(REGION))), (None, (0, false)));
+    // Left out once it may be there all the same; nobody reads it by its id, so twice is gone.
+    let mut fleet = raised();
+    listing(&mut fleet, 75, vec![(&b(), line())]);
+    assert_eq!(holder(&fleet, &b()), Some(a()));
+    listing(&mut fleet, 90, vec![(&b(), line())]);
+    assert_eq!(holder(&fleet, &b()), None);
+    // One whose only resource is being deleted is read by nobody but the listing either.
+    let mut fleet = raised();
+    fleet.apply(&a(), wants_must("net/a").being_deleted());
+    assert_eq!(fleet.watched(&region(REGION)), (0, true));
+}
+
+#[test]
+fn a_rise_shows_in_a_read_that_is_late_by_its_name_alone() {
+    let story = given(wish().name("fra-2")).sees(line()).gets_answer(&renames("fra-2"), &line().named("fra-2"));
+    let story = story.after(5).sees(cut());
+    assert_eq!(story.holds(), Some(HoldReason::RaisedByOther));
+}
+
+// What is read, and when it counts.
+
+#[test]
+fn until_a_region_has_been_read_its_lines_hold_that_may_be_at_must_encrypt() {
+    let mut fleet = pair(wants_must("net/a"), claim("net/b").wanting(Should));
+    assert_eq!((why(&fleet, &a()), fleet.hold(&b())), (Some(HoldReason::UnprovenMust), None));
+    // The first listing that comes whole, whatever it shows.
+    let mut listed = fleet.clone();
+    listed.record_listing(&region(REGION), (second(1), second(2)), vec![(a().id, encrypted_line())]);
+    assert_eq!(listed.hold(&a()), None);
+    // A listing that fails says nothing for three poll intervals.
+    fleet.record_failed_listing(&region(REGION), second(179));
+    assert!(fleet.hold(&a()).is_some());
+    fleet.record_failed_listing(&region(REGION), second(180));
+    assert_eq!(fleet.hold(&a()), None, "a status that shows nothing holds nothing");
+    fleet.apply(&a(), wants_must("net/a").showing(Must).version(2));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
+    // A region that is not read at all is awaited.
+    let mut unread = Fleet::new(SETTINGS);
+    unread.apply(&a(), wants_must("net/a"));
+    assert!(unread.hold(&a()).is_some());
+}
+
+#[test]
+fn a_line_that_a_listing_leaves_out_keeps_its_turn_until_a_read_by_its_id() {
+    let mut fleet = ready();
+    read(&mut fleet, &a(), 2, &cut());
+    let changed = fleet.record_listing(&region(REGION), (second(60), second(61)), vec![(b().id, encrypted_line())]);
+    assert_eq!(changed, [a().id], "it is to be read by its id");
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
+    assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
+    fleet.record_read(&a(), read_at(second(62), None));
+    assert_eq!(fleet.hold(&a()), None);
+}
+
+#[test]
+fn a_listing_tells_what_it_shows_anew() {
+    let mut fleet = ready();
+    let listing = |at, of_a: Connection| ((second(at), second(at)), vec![(a().id, of_a), (b().id, encrypted_line())]);
+    let (times, all) = listing(60, encrypted_line());
+    assert!(fleet.record_listing(&region(REGION), times, all).is_empty(), "all as it was");
+    let (times, all) = listing(120, encrypted_line().named("fra-2"));
+    assert_eq!(fleet.record_listing(&region(REGION), times, all), [a().id]);
+}
+
+#[test]
+fn a_circuit_that_the_last_listing_did_not_show_is_missing_from_the_start() {
+    let mut fleet = Fleet::new(SETTINGS);
+    fleet.begin_reading(&region(REGION), second(0));
+    fleet.meet(&a());
+    assert!(fleet.circuit(&a()).is_none_or(|circuit| circuit.history.observation().is_none()), "nothing was read yet");
+    fleet.record_listing(&region(REGION), (second(1), second(2)), vec![]);
+    fleet.meet(&a());
+    assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
+}
+
+#[test]
+fn a_read_is_settled_a_window_after_the_last_update_ended() {
+    let mut fleet = ready();
+    assert_eq!((fleet.settles_at(&a()), fleet.is_settled(&a())), (None, true), "nothing was ever sent");
+    fleet.with_history(&a(), |history| history.record_answer(&sets(Should), &encrypted_line(), second(100)));
+    assert_eq!(fleet.settles_at(&a()), Some(second(160)));
+    for (at, settled) in [(130, false), (160, false), (161, true)] {
+        read(&mut fleet, &a(), at, &encrypted_line());
+        assert_eq!(fleet.is_settled(&a()), settled, "{at}");
+    }
+    // One that was refused was no update.
+    fleet.with_history(&a(), |history| {
+        history.record_update_failure(&sets(Must), fault(FaultKind::Rejected), second(200), seconds(60), 1.0);
+    });
+    assert_eq!(fleet.settles_at(&a()), Some(second(160)));
+    fleet.with_history(&a(), |history| {
+        history.record_update_failure(&sets(Must), lost(), second(210), seconds(60), 1.0);
+    });
+    assert_eq!(fleet.settles_at(&a()), Some(second(270)), "in doubt");
+}
+
+#[test]
+fn after_a_take_over_a_call_of_the_one_before_may_still_end() {
+    let led_at = 10_000;
+    let settles = |claim: Claim| {
+        let mut fleet = Fleet::new(SETTINGS);
+        fleet.lead(second(led_at));
+        fleet.apply(&a(), claim);
+        fleet.settles_at(&a())
+    };
+    let later = Some(second(led_at) + LONGEST_CALL + SETTINGS.settle_window);
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3))), later);
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3599))), later);
+    assert_eq!(settles(claim("net/a").observing().updated_at(second(led_at - 10))), later, "whoever made it");
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at + 20))), later, "one of a time to come");
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3600))), None, "older than an hour");
+    assert_eq!(settles(wants_must("net/a")), None, "none at all");
+}
+
+#[test]
+fn a_region_that_is_read_no_more_loses_what_was_read_and_not_what_was_sent() {
+    let mut fleet = ready();
+    assert!(fleet.begin_step(&b(), Must));
+    fleet.with_history(&a(), |history| history.record_answer(&sets(Must), &cut(), second(2)));
+    fleet.remove(&a(), &resource("net/a"));
+    fleet.remove(&b(), &resource("net/b"));
+    let unused = circuit(REGION, "dxcon-cccccccc");
+    read(&mut fleet, &unused, 1, &line());
+    fleet.end_reading(&region(REGION));
+    assert!(fleet.circuit(&unused).is_none());
+    assert_eq!(fleet.settles_at(&a()), Some(second(62)));
+    assert_eq!(fleet.step(&b()), Some(Must));
+    assert!(fleet.circuit(&a()).expect("it is of use").history.observation().is_none());
+    assert_eq!(fleet.reading_since(&region(REGION)), None);
+    // What comes back is read anew before it is said to hold nothing.
+    fleet.begin_reading(&region(REGION), second(100));
+    fleet.apply(&a(), wants_must("net/a"));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
+}
+
+// How often a holder is read.
+
+#[test]
+fn every_holder_is_read_at_the_cadence_of_a_soak_whatever_its_pause_policy_or_claim() {
+    let elder = || claim("net/old").created(1).wanting(No);
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    let held: [(&str, Story); 5] = [
+        ("acting", given(wish().to(Must))),
+        ("paused", given(wish().to(Must).paused())),
+        ("observed", given(wish().to(Must).observing())),
+        ("in conflict", given(wish().to(Must)).has_other(elder())),
+        ("in conflict and paused", given(wish().to(Must).paused()).has_other(elder())),
+    ];
+    for (given, story) in held {
+        // Down as well as up: the far end may bring it up at any time.
+        for shown in [cut(), tight(), encrypted_line()] {
+            let story = story.clone().has_ledger(unproven.clone()).sees(shown).decides_again_in(15);
+            assert!(story.plan().is_watched, "{given}");
+            story.after(15).reads();
+        }
+    }
+    // Where listings come as often, no read by id is made.
+    let mut swept = given(wish().to(Must)).has_ledger(unproven).sees(cut()).after(15);
+    swept.outside.is_swept = true;
+    swept.rests(Reason::InSync).decides_again_in(15);
+}
+
+#[test]
+fn one_that_was_found_at_must_encrypt_is_proven_by_reads_of_its_own() {
+    let story = given(wish().to(Must)).sees(tight()).rests(Reason::InSync).decides_again_in(15).soaks(&tight());
+    let story = story.writes();
+    assert_eq!((story.holds(), story.ledger().proven, story.plan().next_check), (None, true, None));
+    // Under a pause as well.
+    let paused = given(wish().to(Must).paused()).sees(cut()).decides_again_in(15).soaks(&tight()).writes();
+    assert_eq!((paused.holds(), paused.ledger().proven), (None, true));
+    // One that only observes adopts nothing, so nobody waits for it.
+    let observed = given(wish().to(Must).observing()).sees(cut());
+    assert_eq!((observed.holds(), observed.plan().next_check), (None, None));
+}
+
+#[test]
+fn one_line_that_holds_makes_the_other_wait_and_says_how_it_can_be_freed() {
+    let story = given(wish().to(Must)).has_twin(wants_must("net/twin")).soaks(&encrypted_line());
+    // The region of the other has not been read yet.
+    let story = story.rests(Reason::WaitingForTurn).says("net/twin (dxcon-ffffffff in us-east-1)");
+    let mut story = story.says("managementPolicy to Observe");
+    story.fleet.record_read(&twin(), read_at(story.now, Some(encrypted_line())));
+    let mut story = story.sends(&sets(Must));
+    story.fleet.record_read(&twin(), read_at(story.now + seconds(1), Some(cut())));
+    let mut story = story.rests(Reason::WaitingForTurn);
+    story.fleet.apply(&twin(), wants_must("net/twin").observing().version(2));
+    // It was raised while this process looked: not by this operator.
+    let mut story = story.rests(Reason::WaitingForTurn).says("somebody else has set");
+    story.fleet.record_read(&twin(), read_at(story.now + seconds(2), Some(line())));
+    story.sends(&sets(Must));
+}
+
+#[test]
+fn a_line_that_is_down_says_how_those_that_wait_for_it_can_go_on() {
+    let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    for wish in [wish().to(Must), wish().to(Must).paused(), wish().to(Must).observing()] {
+        let step = given(wish.clone()).has_ledger(unproven.clone()).sees(cut());
+        let message = step.says("want another encryptionMode or delete this resource").plan().verdict;
+        assert!(!message.is_some_and(|verdict| verdict.message.contains("managementPolicy to Observe")), "{wish:?}");
+    }
+    for wish in [wish().to(Must), wish().to(Must).paused()] {
+        given(wish).sees(cut()).says("set managementPolicy to Observe or delete this resource");
+    }
+    for quiet in [given(wish().to(Must)).sees(tight()), given(wish().to(Must).observing()).sees(cut())] {
+        assert!(!quiet.plan().verdict.is_some_and(|verdict| verdict.message.contains("wait for it")));
+    }
+}
+
+#[test]
+fn how_many_want_close_reads_is_counted_by_region() {
+    let mut fleet = ready();
+    fleet.set_watched(&a(), true);
+    fleet.set_watched(&circuit("us-east-1", "dxcon-aaaaaaaa"), true);
+    assert_eq!(fleet.watched(&region(REGION)), (1, false));
+    assert_eq!(fleet.watched(&region("us-east-1")), (0, false), "nothing is known there");
+    fleet.set_watched(&a(), false);
+    assert_eq!(fleet.watched(&region(REGION)), (0, false));
+}
+
+#[test]
+fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
+    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight()).restarts(5);
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    let story = story.sees(encrypted_line()).writes();
+    assert!(story.holds().is_some(), "a late read, maybe");
+    let story = story.after(61).sees(encrypted_line()).writes();
+    assert!(story.holds().is_some(), "a call of the process before may have ended just now");
+    let story = story.after(12).sees(encrypted_line()).writes();
+    assert_eq!(story.holds(), None, "it was not carried out");
+    // What took effect after all is proven here.
+    let story = given(wish().to(Must)).soaks(&encrypted_line()).gets_refusal(&sets(Must), lost()).restarts(5);
+    let story = story.soaks(&tight()).writes();
+    assert_eq!((story.holds(), story.ledger().proven), (None, true));
+}
+
+#[test]
+fn a_poll_that_began_before_an_update_ended_changes_nothing() {
+    let mut story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight());
+    let (before, circuit) = (story.fleet.clone(), story.circuit().clone());
+    let slow = Observation {
+        began: story.now - seconds(1),
+        ended: story.now + seconds(2),
+        source: Source::Poll,
+        connection: Some(Arc::new(encrypted_line())),
+    };
+    assert!(!story.fleet.record_read(&circuit, slow));
+    assert_eq!(story.fleet, before);
+    assert!(Moment::START < story.now && story.ledger().unproven_step == Some(Must));
+    assert!(story.fleet.acts(&circuit, &resource(RESOURCE)));
+}

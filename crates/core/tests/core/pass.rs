@@ -1,0 +1,523 @@
+//! One pass over one resource: what it does next, whatever happens between two of its steps.
+
+use directconnect_core::decide::{Plan, Step};
+use directconnect_core::desired::EncryptionMode;
+use directconnect_core::fault::FaultKind;
+use directconnect_core::fleet::Fleet;
+use directconnect_core::history::Change;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::Connection;
+use directconnect_core::pass::{Action, Event, Pass};
+use directconnect_core::reason::Reason;
+use directconnect_core::turn::{Claim, HoldReason};
+
+use crate::given::{
+    ACCOUNT, Asks, Line, Must, No, RESOURCE, Says, Should, Story, UID, claim, encrypted_line, fault, given, line, lost,
+    read_at, renames, resource, seconds, sets, twin, wish,
+};
+
+const TIME: &str = "2026-03-02T09:00:00Z";
+
+fn tight() -> Connection {
+    encrypted_line().mode("must_encrypt")
+}
+
+fn cut() -> Connection {
+    line().key("associated").mode("must_encrypt").state("down")
+}
+
+/// A pass under way in a story.
+struct Run {
+    story: Story,
+    pass: Pass,
+    version: u64,
+}
+
+impl Run {
+    fn of(mut story: Story) -> Self {
+        let pass = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.wish.clone(), None, story.now);
+        Self { story, pass, version: 1000 }
+    }
+
+    fn next(&mut self, event: Event) -> Action {
+        let Self { story, pass, .. } = self;
+        pass.next(event, &mut story.fleet, &story.outside, story.now)
+    }
+
+    /// The pass of a story in which `change` is due, up to the write of the intention.
+    fn intending(story: Story, change: &Change) -> (Self, Ledger) {
+        let mut run = Self::of(story);
+        assert_eq!(run.next(Event::Decide), Action::AwaitPace);
+        let action = run.granted();
+        let Action::WriteIntention(intention, plan) = action else { panic!("{action:#?}") };
+        assert_eq!(plan.step, Step::Update(change.clone()));
+        (run, intention)
+    }
+
+    /// The same, up to the send.
+    fn sending(story: Story, change: &Change) -> Self {
+        let (mut run, _) = Self::intending(story, change);
+        assert_eq!(run.written(), Action::Send(change.clone()));
+        run
+    }
+
+    fn granted(&mut self) -> Action {
+        self.next(Event::PaceGranted { time: TIME.into() })
+    }
+
+    fn written(&mut self) -> Action {
+        self.version += 1;
+        self.next(Event::IntentionWritten { version: self.version })
+    }
+
+    fn answered(&mut self, answer: &Connection) -> Action {
+        self.next(Event::Answered { answer: Box::new(answer.clone()), request_id: Some("5b8cf2b7".into()) })
+    }
+
+    fn failed(&mut self, fault: directconnect_core::fault::Fault) -> Action {
+        self.next(Event::Failed { fault, jitter: 1.0 })
+    }
+
+    fn after(&mut self, passed: u64) {
+        self.story.now = self.story.now + seconds(passed);
+    }
+
+    fn sees(&mut self, connection: Connection) {
+        let (now, circuit) = (self.story.now, self.story.circuit().clone());
+        self.story.fleet.record_read(&circuit, read_at(now, Some(connection)));
+    }
+
+    /// The watch brings the resource with another spec.
+    fn is_watched_as(&mut self, change: impl FnOnce(Claim) -> Claim) {
+        self.version += 1;
+        let circuit = self.story.circuit().clone();
+        let known = self.story.fleet.circuit(&circuit).expect("it is known").claims();
+        let claim = known.iter().find(|claim| claim.resource == resource(RESOURCE)).expect("it is known").clone();
+        self.story.fleet.apply(&circuit, change(Claim { version: self.version, ..claim }));
+    }
+
+    fn step(&self) -> Option<EncryptionMode> {
+        self.story.fleet.step(self.story.circuit())
+    }
+}
+
+#[track_caller]
+fn rested(action: Action) -> (Ledger, Plan) {
+    match action {
+        Action::Rest(ledger, plan) => (ledger, plan),
+        action => panic!("{action:#?}"),
+    }
+}
+
+#[track_caller]
+fn rests(action: Action, reason: Reason) -> Ledger {
+    let (ledger, plan) = rested(action);
+    assert_eq!(plan.verdict.map(|verdict| verdict.reason), Some(reason));
+    ledger
+}
+
+/// One that is about to go to `must_encrypt`.
+fn soaked() -> Story {
+    given(wish().to(Must)).soaks(&encrypted_line())
+}
+
+/// A circuit of the account that is as ready.
+fn with_ready_twin(story: Story) -> Story {
+    let mut story = story.has_twin(claim("net/twin").wanting(Must));
+    let now = story.now;
+    story.fleet.record_read(&twin(), read_at(now, Some(encrypted_line())));
+    story
+}
+
+// In order.
+
+#[test]
+fn it_writes_down_what_it_sends_before_it_sends_it_and_what_came_of_it_after() {
+    let (mut run, intention) = Run::intending(soaked(), &sets(Must));
+    assert_eq!((intention.unproven_step, intention.must_encrypt_generation), (Some(Must), Some(1)));
+    assert_eq!(
+        intention.last_update.as_ref().map(|update| (update.time.as_str(), update.encryption_mode)),
+        Some((TIME, Some(Must)))
+    );
+    assert_eq!(run.story.holds(), Some(HoldReason::UnderWay), "it holds the turn before it is written");
+    assert_eq!(run.written(), Action::Send(sets(Must)));
+    assert_eq!(run.story.holds(), Some(HoldReason::UnprovenStep), "and by what is written from then on");
+    run.after(1);
+    let ledger = rests(run.answered(&tight()), Reason::InSync);
+    assert_eq!(ledger.last_update.and_then(|update| update.request_id), Some("5b8cf2b7".into()));
+    assert_eq!((ledger.unproven_step, ledger.proven, ledger.met_generation), (Some(Must), false, Some(1)));
+}
+
+#[test]
+fn it_reads_first_where_no_fresh_read_is_at_hand() {
+    let mut run = Run::of(given(wish().name("fra-2")).polls(line()));
+    assert_eq!(run.next(Event::Decide), Action::Read);
+    run.sees(line());
+    assert_eq!(run.next(Event::Decide), Action::AwaitPace);
+    let mut unread = Run::of(given(wish().name("fra-2")));
+    let (ledger, plan) = rested(unread.next(Event::Decide));
+    assert_eq!((ledger, plan.verdict), (Ledger::default(), None));
+}
+
+#[test]
+fn it_goes_on_to_the_next_step_in_the_same_pass() {
+    let mut run = Run::sending(
+        given(wish().name("fra-2").to(Must)).sees(line().mode("no_encrypt")),
+        &Change { name: Some("fra-2".into()), mode: Some(Should) },
+    );
+    run.after(1);
+    // AWS stored the name otherwise; no fresh read says so yet.
+    let action = run.answered(&line());
+    assert!(
+        matches!(&action, Action::Rest(_, plan) if plan.next_check.is_some()) || action == Action::Read,
+        "{action:#?}"
+    );
+}
+
+#[test]
+fn an_update_that_interrupts_nothing_takes_no_turn() {
+    for (story, change) in [
+        (given(wish().name("fra-2")).sees(line()), renames("fra-2")),
+        (given(wish().to(No)).sees(encrypted_line()), sets(No)),
+        (given(wish().to(Should)).sees(line().mode("no_encrypt")), sets(Should)),
+    ] {
+        let (mut run, intention) = Run::intending(story.waits_for("net/twin"), &change);
+        assert_eq!((run.step(), intention.unproven_step), (None, None));
+        assert_eq!(run.written(), Action::Send(change));
+    }
+}
+
+#[test]
+fn a_story_keeps_the_same_books_as_a_pass() {
+    let told = soaked().gets_answer(&sets(Must), &tight());
+    let mut run = Run::sending(soaked(), &sets(Must));
+    let ledger = rests(run.answered(&tight()), Reason::InSync);
+    let without_ids = |mut ledger: Ledger| {
+        let sent = ledger.last_update.as_mut().expect("it was sent");
+        sent.request_id = None;
+        Ledger { met_generation: None, ..ledger }
+    };
+    assert_eq!(without_ids(ledger), without_ids(told.ledger()));
+    assert_eq!(run.story.history(), told.history());
+    assert_eq!((run.step(), run.story.holds()), (told.fleet.step(told.circuit()), told.holds()));
+}
+
+// While it waits for its pace.
+
+#[test]
+fn it_decides_anew_after_the_wait_for_its_pace() {
+    let waiting = |story| {
+        let mut run = Run::of(story);
+        assert_eq!(run.next(Event::Decide), Action::AwaitPace);
+        run
+    };
+    let mut old = waiting(soaked());
+    old.after(31);
+    assert_eq!(old.granted(), Action::Read, "the read is too old by now");
+    let mut down = waiting(soaked());
+    down.sees(line().key("associated"));
+    rests(down.granted(), Reason::WaitingForEncryptionUp);
+    let mut other = waiting(given(wish().name("fra-2").to(Must)).soaks(&encrypted_line()));
+    other.sees(encrypted_line().mode("no_encrypt"));
+    assert_eq!(other.granted(), Action::AwaitPace, "another update is due by now");
+    let mut late = waiting(with_ready_twin(soaked()));
+    assert!(late.story.fleet.begin_step(&twin(), Must));
+    rests(late.granted(), Reason::WaitingForTurn);
+    assert_eq!(late.step(), None);
+}
+
+#[test]
+fn of_two_passes_that_decide_at_the_same_time_one_gets_the_turn() {
+    let mut story = with_ready_twin(soaked());
+    let mut ours = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.wish.clone(), None, story.now);
+    // The other one is soaked as well.
+    let theirs = directconnect_core::desired::Desired { circuit: twin(), ..story.wish.clone() };
+    for back in (0..=4).rev() {
+        story.fleet.record_read(&twin(), read_at(story.now + seconds(60 - 15 * back), Some(encrypted_line())));
+    }
+    let mut other = Pass::begin(&mut story.fleet, resource("net/twin"), UID, theirs, None, story.now);
+    let now = story.now;
+    let granted = || Event::PaceGranted { time: TIME.into() };
+    let Story { fleet, outside, .. } = &mut story;
+    assert_eq!(ours.next(Event::Decide, fleet, outside, now), Action::AwaitPace);
+    let later = now + seconds(60);
+    assert_eq!(other.next(Event::Decide, fleet, outside, later), Action::AwaitPace);
+    assert!(matches!(ours.next(granted(), fleet, outside, now), Action::WriteIntention(..)));
+    rests(other.next(granted(), fleet, outside, later), Reason::WaitingForTurn);
+    assert_eq!(ours.next(Event::IntentionWritten { version: 7 }, fleet, outside, now), Action::Send(sets(Must)));
+}
+
+// While the intention is written.
+
+#[test]
+fn what_is_seen_while_the_intention_is_written_can_keep_it_from_being_sent() {
+    let mut before = soaked().ledger();
+    before.met_generation = Some(7);
+    let seen: [(&str, Connection); 4] = [
+        ("down", line().key("associated")),
+        ("lowered", encrypted_line().mode("no_encrypt")),
+        ("in a LAG", encrypted_line().in_lag("dxlag-1")),
+        ("not available", encrypted_line().state("down")),
+    ];
+    for (given, connection) in seen {
+        let (mut run, intention) = Run::intending(soaked().has_ledger(before.clone()), &sets(Must));
+        run.after(5);
+        run.sees(connection);
+        let action = run.written();
+        assert!(!matches!(action, Action::Send(_)), "{given}");
+        let ledger = run.story.ledger();
+        assert_eq!(ledger, before, "{given}: what it said before, not blanked");
+        assert_eq!(run.step(), None, "{given}");
+        // Status says the intention until what is true is written.
+        assert!(run.story.fleet.has_unwritten(run.story.circuit(), &resource(RESOURCE)), "{given}");
+        assert_eq!(intention.met_generation, Some(7), "{given}");
+    }
+}
+
+#[test]
+fn an_update_is_not_sent_on_a_read_that_has_grown_old_while_the_intention_was_written() {
+    let (mut run, _) = Run::intending(soaked(), &sets(Must));
+    run.after(31);
+    assert_eq!(run.written(), Action::Read);
+    assert_eq!((run.step(), run.story.ledger().unproven_step), (None, None));
+    // What the read shows is decided on from the start.
+    run.sees(line().key("associated"));
+    rests(run.next(Event::Decide), Reason::WaitingForEncryptionUp);
+}
+
+#[test]
+fn the_turn_that_another_has_taken_meanwhile_is_respected() {
+    let (mut run, _) = Run::intending(with_ready_twin(soaked()), &sets(Must));
+    let unproven = claim("net/twin").wanting(Must).unproven(Must).showing_account(ACCOUNT).version(2);
+    run.story.fleet.apply(&twin(), unproven);
+    rests(run.written(), Reason::WaitingForTurn);
+    assert_eq!(run.step(), None);
+}
+
+#[test]
+fn the_second_decision_is_made_on_the_ledger_from_before_the_intention() {
+    // By the intention itself Immediate would be used up.
+    let story = given(wish().to(Must).immediately()).sees(line());
+    let (mut run, intention) = Run::intending(story, &sets(Must));
+    assert_eq!(intention.must_encrypt_generation, Some(1));
+    assert_eq!(run.written(), Action::Send(sets(Must)));
+}
+
+#[test]
+fn a_key_that_comes_while_the_intention_is_written_makes_it_another_step() {
+    let story = given(wish().to(Should)).sees(line().mode("no_encrypt"));
+    let (mut run, intention) = Run::intending(story, &sets(Should));
+    assert_eq!(intention.unproven_step, None, "without a key it interrupts nothing");
+    run.after(1);
+    run.sees(line().mode("no_encrypt").key("associating"));
+    assert_eq!(run.written(), Action::AwaitPace, "it can interrupt now, and that is written down first");
+    let Action::WriteIntention(intention, _) = run.granted() else { panic!("it is written") };
+    assert_eq!((intention.unproven_step, run.step()), (Some(Should), Some(Should)));
+    assert_eq!(run.written(), Action::Send(sets(Should)));
+    // A key that goes makes it harmless; what is written stands.
+    let story = given(wish().to(Should)).sees(line().mode("no_encrypt").key("associated"));
+    let (mut run, _) = Run::intending(story, &sets(Should));
+    run.after(1);
+    run.sees(line().mode("no_encrypt"));
+    assert_eq!(run.written(), Action::Send(sets(Should)));
+}
+
+#[test]
+fn nothing_is_sent_for_a_resource_that_is_deleted_or_wants_something_else_meanwhile() {
+    type Meanwhile = fn(&mut Run);
+    let meanwhile: [(&str, Meanwhile); 6] = [
+        ("deleted", |run| {
+            let circuit = run.story.circuit().clone();
+            run.story.fleet.remove(&circuit, &resource(RESOURCE));
+        }),
+        ("being deleted", |run| run.is_watched_as(Says::being_deleted)),
+        ("made again", |run| run.is_watched_as(|claim| Claim { uid: "another".into(), ..claim })),
+        ("another mode", |run| run.is_watched_as(|claim| claim.wanting(Should))),
+        ("observed", |run| run.is_watched_as(Says::observing)),
+        ("an older one has come", |run| {
+            let circuit = run.story.circuit().clone();
+            run.story.fleet.apply(&circuit, claim("net/old").created(1));
+        }),
+    ];
+    for (given, happens) in meanwhile {
+        let (mut run, _) = Run::intending(soaked(), &sets(Must));
+        happens(&mut run);
+        rested_without_send(run.written(), given);
+        assert_eq!(run.step(), None, "{given}");
+        let mut waiting = Run::of(soaked());
+        assert_eq!(waiting.next(Event::Decide), Action::AwaitPace);
+        happens(&mut waiting);
+        rested_without_send(waiting.granted(), given);
+        assert_eq!(waiting.step(), None, "{given}");
+    }
+}
+
+#[track_caller]
+fn rested_without_send(action: Action, given: &str) {
+    let (_, plan) = rested(action);
+    assert_eq!(plan.step, Step::Rest, "{given}");
+    let reason = plan.verdict.map(|verdict| verdict.reason);
+    assert!(matches!(reason, None | Some(Reason::Conflict)), "{given}: nothing is claimed of it: {reason:?}");
+}
+
+#[test]
+fn a_spec_that_is_watched_anew_with_the_same_wish_hinders_nothing() {
+    let (mut run, _) = Run::intending(soaked(), &sets(Must));
+    run.is_watched_as(|claim| claim);
+    assert_eq!(run.written(), Action::Send(sets(Must)));
+}
+
+#[test]
+fn an_intention_that_could_not_be_written_is_withdrawn() {
+    let story = with_ready_twin(soaked());
+    let before = story.ledger();
+    let (mut run, _) = Run::intending(story, &sets(Must));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+    run.pass.withdraw(&mut run.story.fleet);
+    assert_eq!((run.step(), run.story.ledger()), (None, before.clone()));
+    assert!(run.story.fleet.holder(&twin()).is_none());
+    // The write had come through after all, and the watch brings it: the next pass takes it back.
+    let written = before.before_send(&run.story.wish, &sets(Must), true, TIME.into());
+    run.is_watched_as(|claim| Claim { ledger: written, ..claim });
+    assert_eq!(run.story.holds(), Some(HoldReason::UnprovenStep), "until then it counts");
+    assert_eq!(run.story.ledger(), before);
+    // Withdrawing twice is withdrawing once.
+    let fleet = run.story.fleet.clone();
+    run.pass.withdraw(&mut run.story.fleet);
+    assert_eq!(run.story.fleet, fleet);
+}
+
+#[test]
+fn a_withdrawal_after_the_write_is_taken_back_in_status_by_the_end_of_the_pass() {
+    let (mut run, _) = Run::intending(soaked(), &sets(Must));
+    run.sees(line().key("associated"));
+    let ledger = rests(run.written(), Reason::WaitingForEncryptionUp);
+    assert_eq!((ledger.unproven_step, ledger.last_update.clone(), ledger.must_encrypt_generation), (None, None, None));
+    assert!(run.story.holds().is_some(), "as status says");
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.note_written(&circuit, &resource(RESOURCE), UID, ledger, 2000);
+    assert_eq!(run.story.holds(), None);
+}
+
+#[test]
+fn what_an_earlier_pass_has_not_written_yet_does_not_hide_the_intention() {
+    // Should the pass end after the send without a word, the step has to stand.
+    let mut story = soaked();
+    let circuit = story.circuit().clone();
+    let unwritten = Ledger { met_generation: Some(1), ..story.ledger() };
+    story.fleet.note_unwritten(&circuit, &resource(RESOURCE), UID, unwritten);
+    let run = Run::sending(story, &sets(Must));
+    assert_eq!(run.story.ledger().unproven_step, Some(Must));
+    assert_eq!(run.story.ledger().met_generation, Some(1));
+}
+
+// What came of the send.
+
+#[test]
+fn a_refusal_takes_all_back_and_frees_the_turn() {
+    for kind in [FaultKind::Rejected, FaultKind::AccessDenied, FaultKind::Throttled] {
+        let story = with_ready_twin(soaked().was_met(3));
+        let before = story.ledger();
+        let mut run = Run::sending(story, &sets(Must));
+        run.after(1);
+        let action = run.failed(fault(kind));
+        assert!(!matches!(action, Action::Send(_)), "{action:#?}");
+        assert_eq!((run.story.ledger(), run.step()), (before.clone(), None), "{kind:?}");
+        let circuit = run.story.circuit().clone();
+        run.story.fleet.note_written(&circuit, &resource(RESOURCE), UID, before, 2000);
+        assert_eq!(run.story.fleet.holder(&twin()), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_refusal_leaves_the_step_that_was_under_way_before_it() {
+    let begun = line().mode("no_encrypt").key("associated");
+    let story = given(wish().to(Must)).sees(begun).gets_answer(&sets(Should), &encrypted_line());
+    let story = story.after(1).sees(encrypted_line());
+    assert_eq!(story.ledger().unproven_step, Some(Should));
+    // A rename meanwhile is refused.
+    let story = story.wishes(wish().name("fra-2").to(Must).generation(2));
+    let mut run = Run::sending(story, &renames("fra-2"));
+    run.after(1);
+    run.failed(fault(FaultKind::Rejected));
+    assert_eq!((run.step(), run.story.ledger().unproven_step), (Some(Should), Some(Should)));
+    assert!(run.story.holds().is_some());
+}
+
+#[test]
+fn a_lost_answer_leaves_the_intention_and_the_turn() {
+    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
+    run.after(12);
+    // The look before it is older than it: AWS is looked at before anything is said.
+    let action = run.failed(lost());
+    assert!(matches!(action, Action::Rest(..) | Action::Read), "{action:#?}");
+    let ledger = run.story.ledger();
+    assert_eq!((ledger.unproven_step, ledger.must_encrypt_generation), (Some(Must), Some(1)));
+    assert!(ledger.last_update.is_some_and(|update| update.request_id.is_none()));
+    assert_eq!(run.step(), Some(Must));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+}
+
+#[test]
+fn a_read_during_the_send_does_not_free_the_turn() {
+    // Not even where the resource that made the step is gone by then and another one wants it.
+    let story = with_ready_twin(soaked()).has_other(claim("net/heir").created(900).wanting(Must));
+    let mut run = Run::sending(story, &sets(Must));
+    run.after(1);
+    run.sees(encrypted_line());
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.remove(&circuit, &resource(RESOURCE));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+    run.after(1);
+    run.failed(lost());
+    assert!(run.story.fleet.holder(&twin()).is_some());
+}
+
+#[test]
+fn a_resource_that_is_deleted_while_its_update_is_on_its_way_leaves_no_ghost() {
+    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.remove(&circuit, &resource(RESOURCE));
+    assert_eq!(run.story.holds(), None, "nobody wants it there any more");
+    run.after(1);
+    run.answered(&cut());
+    assert_eq!(run.story.holds(), None);
+    assert!(!run.story.fleet.has_unwritten(&circuit, &resource(RESOURCE)));
+}
+
+#[test]
+fn a_pass_that_ended_without_a_word_holds_nothing_back_for_ever() {
+    // Its process side was dropped between decision and send.
+    let (mut run, _) = Run::intending(with_ready_twin(soaked()), &sets(Must));
+    run.after(1);
+    run.sees(encrypted_line());
+    assert_eq!(run.step(), Some(Must));
+    let Run { story, .. } = run;
+    let mut next = Run::of(story);
+    next.after(1);
+    next.sees(encrypted_line());
+    assert_eq!(next.step(), None, "the next pass does not send what that one had decided on");
+}
+
+#[test]
+fn an_answer_that_shows_something_else_proves_nothing_and_keeps_the_turn() {
+    let mut run = Run::sending(soaked(), &sets(Must));
+    run.after(1);
+    let action = run.answered(&encrypted_line());
+    assert!(!matches!(action, Action::Send(_)), "{action:#?}");
+    assert_eq!((run.story.ledger().unproven_step, run.step()), (Some(Must), Some(Must)));
+}
+
+#[test]
+fn a_younger_pass_hears_of_the_generation_only_where_its_resource_acts() {
+    let story = given(wish().name("fra-2")).sees(line()).after(1);
+    let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected));
+    // A pass of another resource about the circuit leaves alone what the acting one met with.
+    let mut story = story.has_other(claim("net/heir").created(900));
+    let desired = wish().name("fra-9").generation(9);
+    Pass::begin(&mut story.fleet, resource("net/heir"), UID, desired, None, story.now);
+    assert!(story.history().update_failure().is_some());
+    let fleet: &mut Fleet = &mut story.fleet;
+    Pass::begin(fleet, resource(RESOURCE), UID, wish().name("fra-9").generation(2), None, story.now);
+    assert!(story.history().update_failure().is_none());
+}

@@ -1,0 +1,204 @@
+//! One scope: the poller that reads its whole account, and the calls about single circuits. It hands over what it saw and
+//! remembers nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::gate::{Call, Closed, Gate, Urgency};
+use super::{Client, MAX_PAGES, Updated};
+use crate::clock::{Clock, jitter};
+use crate::metrics::Metrics;
+use crate::state::{State, Wakeup};
+use directconnect_core::clock::Moment;
+use directconnect_core::fault::{self, DESCRIBE, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::history::{Change, Observation, Source};
+use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, Scope};
+use directconnect_core::observed::Connection;
+use directconnect_core::settings::Settings;
+
+/// A whole account, and how many pages it took.
+type Listing = (Vec<(ConnectionId, Connection)>, usize);
+
+/// The calls of one scope.
+pub struct Poller {
+    scope: Scope,
+    client: Client,
+    gate: Gate,
+    clock: Clock,
+    settings: Settings,
+    state: Arc<State>,
+    metrics: Metrics,
+}
+
+impl Poller {
+    pub(super) fn new(scope: Scope, client: Client, clock: Clock, state: Arc<State>, metrics: Metrics) -> Self {
+        let settings = state.with_fleet(|fleet| *fleet.settings());
+        Self { scope, client, gate: Gate::new(clock), clock, settings, state, metrics }
+    }
+
+    /// The region that is read.
+    pub fn region(&self) -> &RegionName {
+        &self.scope.region
+    }
+
+    /// Lets everyone out who waits for a call, and nobody in any more.
+    pub(super) fn close(&self) {
+        self.gate.close();
+    }
+
+    /// Reads one circuit by its id and hands over what AWS shows. `Err`: no call of this scope is made any more.
+    pub async fn read(&self, circuit: &CircuitId, urgency: Urgency) -> Result<(), Closed> {
+        let call = self.gate.acquire(urgency).await?;
+        let began = self.clock.now();
+        let outcome = self.client.connection(circuit.id.as_str()).await;
+        call.record(&outcome, jitter());
+        let ended = self.clock.now();
+        let is_news = self.state.with_fleet(|fleet| match outcome {
+            Ok(connection) => {
+                let connection = connection.map(Arc::new);
+                fleet.record_read(circuit, Observation { began, ended, source: Source::ById, connection })
+            }
+            Err(fault) => {
+                let interval = self.settings.poll_interval;
+                fleet.with_history(circuit, |history| history.record_read_failure(fault, ended, interval, jitter()));
+                false
+            }
+        });
+        // To the next listing it is no news.
+        if is_news {
+            self.state.wake(Wakeup::Circuits(vec![circuit.clone()]));
+        }
+        Ok(())
+    }
+
+    /// Waits until an update may be sent, ahead of all that does not have its read yet.
+    pub async fn wait_to_update(&self) -> Result<Call<'_>, Closed> {
+        self.gate.acquire(Urgency::Finish).await
+    }
+
+    /// Calls `UpdateConnection`, and cancels it at `until` (end of the lease).
+    pub async fn update(
+        &self,
+        call: Call<'_>,
+        circuit: &CircuitId,
+        change: &Change,
+        until: Moment,
+    ) -> Result<Updated, Fault> {
+        let update = self.client.update(circuit.id.as_str(), change, until.since(self.clock.now()));
+        let outcome = self.clock.unless_past(until, update).await.unwrap_or_else(|| {
+            let message = "no answer before the lease ended";
+            Err(Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) })
+        });
+        call.record(&outcome, jitter());
+        outcome
+    }
+
+    /// Reads the whole account, again and again, until it is closed.
+    pub(super) async fn run(&self) {
+        self.state.with_fleet(|fleet| fleet.begin_reading(self.region(), self.clock.now()));
+        let mut pages = 1;
+        loop {
+            let (began, factor) = (self.clock.now(), 0.9 + 0.2 * jitter());
+            let retry_at = match self.list().await {
+                Ok(Ok((connections, read))) => {
+                    pages = read;
+                    self.hand_over(began, connections);
+                    None
+                }
+                Ok(Err(fault)) => Some(self.hand_over_failure(&fault)),
+                // Whoever closed it ends this task; one that ends by itself would be taken for one that died.
+                Err(Closed) => std::future::pending().await,
+            };
+            // A soak that begins meanwhile may make the next listing due earlier.
+            loop {
+                let due = retry_at.unwrap_or_else(|| began + self.interval(pages).mul_f64(factor));
+                let now = self.clock.now();
+                if now >= due {
+                    break;
+                }
+                self.clock.sleep_until(due.min(now + self.settings.soak_cadence())).await;
+            }
+        }
+    }
+
+    /// How long until the next listing. Where more circuits are to be read at the cadence of a soak than there are pages,
+    /// or one of them is about no resource, whole listings come at that cadence.
+    fn interval(&self, pages: usize) -> Duration {
+        let (watched, is_unclaimed) = self.state.with_fleet(|fleet| fleet.watched(self.region()));
+        let is_swept = watched > pages || is_unclaimed;
+        self.state.with_reading(self.region(), |reading| reading.is_swept = is_swept);
+        if is_swept { self.settings.soak_cadence() } else { self.settings.poll_interval }
+    }
+
+    /// Every connection of the account. A listing counts only when every page came.
+    async fn list(&self) -> Result<Result<Listing, Fault>, Closed> {
+        let mut connections = Vec::new();
+        let mut token: Option<String> = None;
+        for pages in 1..=MAX_PAGES {
+            let call = self.gate.acquire(Urgency::High).await?;
+            let outcome = self.client.page(token.clone()).await;
+            call.record(&outcome, jitter());
+            let (page, next) = match outcome {
+                Ok(page) => page,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            // One with an id of another shape can be nobody's.
+            connections.extend(page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, read))));
+            match next {
+                None => return Ok(Ok((connections, pages))),
+                next if next == token => break,
+                next => token = next,
+            }
+        }
+        Ok(Err(Fault::new(FaultKind::Unavailable, DESCRIBE, "AWS hands out pages without end")))
+    }
+
+    /// Hands over a whole listing and wakes whom it concerns.
+    fn hand_over(&self, began: Moment, connections: Vec<(ConnectionId, Connection)>) {
+        let (region, count) = (self.region(), connections.len());
+        let account = connections.iter().find_map(|(_, connection)| connection.owner_account.clone());
+        self.metrics.observed(account.as_deref(), region.as_str());
+        let times = (began, self.clock.now());
+        let changed = self.state.with_fleet(|fleet| fleet.record_listing(region, times, connections));
+        let is_first = self.state.with_reading(region, |reading| {
+            let is_first = !reading.has_read || reading.fault.is_some();
+            (reading.fault, reading.failures, reading.has_read) = (None, 0, true);
+            is_first
+        });
+        debug!(%region, connections = count, changed = changed.len(), "polled");
+        if is_first {
+            info!(%region, connections = count, "AWS was read");
+            self.state.wake(Wakeup::Region(region.clone()));
+        } else if !changed.is_empty() {
+            let circuit = |id| CircuitId { region: region.clone(), id };
+            self.state.wake(Wakeup::Circuits(changed.into_iter().map(circuit).collect()));
+        }
+    }
+
+    /// Hands over that a listing failed and says when to try again.
+    fn hand_over_failure(&self, fault: &Fault) -> Moment {
+        let (region, interval, now) = (self.region(), self.settings.poll_interval, self.clock.now());
+        self.state.with_fleet(|fleet| fleet.record_failed_listing(region, now));
+        let (is_news, failures) = self.state.with_reading(region, |reading| {
+            reading.failures = reading.failures.saturating_add(1);
+            let is_news = reading.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
+            reading.fault = Some(fault.clone());
+            (is_news, reading.failures)
+        });
+        if is_news {
+            warn!(
+                %region,
+                reason = fault.reason().as_str(),
+                request_id = fault.request_id.as_deref(),
+                "AWS could not be read: {}. It is tried again by itself",
+                fault.message.trim_end_matches('.')
+            );
+            self.state.wake(Wakeup::Region(region.clone()));
+        }
+        let wait = fault::retry_after(fault.kind, failures, interval, jitter()).min(interval);
+        // Never at once: a refused connection is refused in no time.
+        now + wait.max(interval.min(Duration::from_millis(250)))
+    }
+}

@@ -1,0 +1,383 @@
+//! Which resource is about which circuit: what the watch brings becomes claims of the fleet, and whom it concerns is woken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Resource as _;
+use kube::runtime::watcher::Event;
+use tokio::sync::{mpsc, watch};
+
+use super::status::condition;
+use super::{Reference, Watched, reference};
+use crate::api::DirectConnectConnectionStatus;
+use crate::clock::Clock;
+use crate::metrics::{Metrics, Resource};
+use crate::state::{State, Wakeup};
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::ConditionType;
+use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode, ManagementPolicy};
+use directconnect_core::fleet::Circuit;
+use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
+use directconnect_core::ledger::{EarlierRelease, LastUpdate, Ledger};
+use directconnect_core::turn::{Claim, Shown};
+
+/// What of an object makes a reconcile worth while. Its own status writes are not among it: a controller that writes
+/// status must not wake itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Trigger {
+    uid: String,
+    generation: Option<i64>,
+    paused: bool,
+    requested_at: Option<String>,
+    deleting: bool,
+}
+
+struct Entry {
+    trigger: Trigger,
+    /// The circuit that the spec is about, where it is a valid one.
+    circuit: Option<CircuitId>,
+    manages: bool,
+    /// What the watch said of the status last, and what this process wrote last: anything else is somebody's hand.
+    fingerprint: u64,
+    written: u64,
+    /// Resource version that the watch has brought.
+    version: u64,
+    /// The status that this process has written last, and the version after it, until the watch has brought it.
+    latest: Option<(u64, Arc<DirectConnectConnectionStatus>)>,
+    /// The status of an earlier release shows that the line was proven, and has not changed since in what bears on it.
+    proven_before: Option<ProvenBefore>,
+    labels: Arc<Resource>,
+}
+
+/// A proof that a status of an earlier release shows.
+#[derive(Clone, PartialEq)]
+struct ProvenBefore {
+    /// The last update at that time: after another one it is proven anew.
+    last_update: Option<LastUpdate>,
+}
+
+#[derive(Default)]
+struct Known {
+    entries: HashMap<ResourceId, Entry>,
+    /// How many resources need each region.
+    regions: BTreeMap<RegionName, usize>,
+    /// Entries not yet seen in the relist; what is left at `InitDone` was deleted.
+    unlisted: HashSet<ResourceId>,
+    /// Resources to wake once the store has applied the current event.
+    concerned: BTreeSet<ResourceId>,
+    /// Where references to reconcile go, once someone reconciles.
+    wake: Option<mpsc::UnboundedSender<Reference>>,
+}
+
+/// The resources of the cluster. Fed by the watch, asked by reconciles.
+pub struct Claims {
+    known: Mutex<Known>,
+    regions: watch::Sender<BTreeSet<RegionName>>,
+    state: Arc<State>,
+    default_region: DefaultRegion,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Claims {
+    /// No resources yet. `default_region` is the operator's own.
+    pub fn new(state: Arc<State>, default_region: DefaultRegion, clock: Clock, metrics: Metrics) -> Self {
+        let (known, regions) = (Mutex::default(), watch::Sender::new(BTreeSet::new()));
+        Self { known, regions, state, default_region, clock, metrics }
+    }
+
+    /// The regions that some resource needs, as they change.
+    pub fn regions(&self) -> watch::Receiver<BTreeSet<RegionName>> {
+        self.regions.subscribe()
+    }
+
+    /// The spec of a resource, validated.
+    pub fn desired(&self, object: &Watched) -> Result<Desired, String> {
+        object.desired(&self.default_region)
+    }
+
+    /// From now on, references to reconcile go to the receiver; first, all that are known.
+    pub fn attach(&self) -> mpsc::UnboundedReceiver<Reference> {
+        let (wake, woken) = mpsc::unbounded_channel();
+        let mut known = self.known();
+        known.wake = Some(wake);
+        for resource in known.entries.keys() {
+            known.send(resource);
+        }
+        woken
+    }
+
+    /// The circuit that a resource is about, where its spec is a valid one.
+    pub fn circuit_of(&self, resource: &ResourceId) -> Option<CircuitId> {
+        self.known().entries.get(resource)?.circuit.clone()
+    }
+
+    /// This process is about to write a status: what the watch will bring of it is no news.
+    pub fn will_write(&self, resource: &ResourceId, status: &DirectConnectConnectionStatus) {
+        if let Some(entry) = self.known().entries.get_mut(resource) {
+            entry.written = fingerprint(status);
+        }
+    }
+
+    /// This process has written a status, and the API server answered with this version.
+    pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
+        if let Some(entry) = self.known().entries.get_mut(&object.id())
+            && entry.trigger.uid == object.uid()
+            && entry.version < version
+        {
+            entry.latest = Some((version, status));
+        }
+    }
+
+    /// The status that this process has written last, where that is newer than what the watch has brought.
+    pub fn latest_status(&self, object: &Watched) -> Option<(u64, Arc<DirectConnectConnectionStatus>)> {
+        let known = self.known();
+        let entry = known.entries.get(&object.id()).filter(|entry| entry.trigger.uid == object.uid())?;
+        entry.latest.clone().filter(|(version, _)| *version > object.version())
+    }
+
+    /// Wakes whom something concerns.
+    pub fn wake(&self, wakeup: &Wakeup) {
+        let resources: Vec<ResourceId> = match wakeup {
+            Wakeup::Resources(resources) => resources.clone(),
+            Wakeup::Circuits(circuits) => self.state.with_fleet(|fleet| {
+                let about = circuits.iter().filter_map(|circuit| fleet.circuit(circuit));
+                about.flat_map(|circuit| circuit.claims().iter().map(|claim| claim.resource.clone())).collect()
+            }),
+            Wakeup::Region(region) => {
+                let known = self.known();
+                let within = |entry: &Entry| entry.circuit.as_ref().is_some_and(|circuit| circuit.region == *region);
+                known.entries.iter().filter(|(_, entry)| within(entry)).map(|(resource, _)| resource.clone()).collect()
+            }
+        };
+        let known = self.known();
+        for resource in &resources {
+            known.send(resource);
+        }
+    }
+
+    /// Takes in what the watch says. Returns whom it concerns, to be woken once the store has it too: else they would be
+    /// looked at as they were before, and not again.
+    pub fn note(&self, event: &Event<Watched>) -> Vec<ResourceId> {
+        let mut known = self.known();
+        match event {
+            Event::Apply(object) | Event::InitApply(object) => self.apply(&mut known, object),
+            Event::Delete(object) => self.delete(&mut known, &object.id()),
+            Event::Init => known.unlisted = known.entries.keys().cloned().collect(),
+            Event::InitDone => {
+                for resource in std::mem::take(&mut known.unlisted) {
+                    self.delete(&mut known, &resource);
+                }
+            }
+        }
+        std::mem::take(&mut known.concerned).into_iter().collect()
+    }
+
+    fn apply(&self, known: &mut Known, object: &Watched) {
+        let resource = object.id();
+        known.unlisted.remove(&resource);
+        let desired = self.desired(object).ok();
+        let before = known.entries.remove(&resource);
+        let is_same = before.as_ref().is_some_and(|before| before.trigger.uid == object.uid());
+        let seen = before.as_ref().filter(|_| is_same);
+        let proven_before = desired.as_ref().and_then(|desired| self.proven_before(object, desired, seen));
+        let entry = Entry {
+            trigger: Trigger {
+                uid: object.uid().to_owned(),
+                generation: object.meta().generation,
+                paused: object.is_paused(),
+                requested_at: object.requested_at().map(str::to_owned),
+                deleting: object.is_being_deleted(),
+            },
+            circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
+            manages: desired.as_ref().is_some_and(|desired| desired.policy == ManagementPolicy::Manage),
+            fingerprint: fingerprint(&object.status),
+            written: before.as_ref().filter(|_| is_same).map_or(0, |before| before.written),
+            version: object.version(),
+            latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
+            proven_before,
+            labels: Arc::new(Resource {
+                namespace: resource.namespace.to_string(),
+                name: resource.name.to_string(),
+                connection_id: object.spec.as_ref().map(|spec| spec.connection_id.clone()).unwrap_or_default(),
+            }),
+        };
+        let is_by_hand = before
+            .as_ref()
+            .is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
+        if before.as_ref().is_none_or(|before| before.trigger != entry.trigger) || is_by_hand {
+            known.concerned.insert(resource.clone());
+        }
+        self.move_claim(known, &resource, before.as_ref(), &entry);
+        if let Some(desired) = &desired {
+            let mut claim = self.claim(object, desired, entry.proven_before.is_some());
+            // Only this process writes status while it leads: what somebody else wrote over it is put right, not believed.
+            if is_by_hand && entry.written != 0 {
+                claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
+            }
+            self.state.with_fleet(|fleet| fleet.apply(&desired.circuit, claim));
+            let stands = |before: &Entry| {
+                before.circuit == entry.circuit
+                    && before.manages == entry.manages
+                    && before.trigger.deleting == entry.trigger.deleting
+                    && before.trigger.uid == entry.trigger.uid
+            };
+            if !before.as_ref().is_some_and(stands) {
+                self.concern_claimants(known, &desired.circuit);
+            }
+        }
+        known.entries.insert(resource, entry);
+        self.publish_regions(known);
+    }
+
+    /// A resource that is about another circuit now, or about none, leaves the one before; gauges and regions follow.
+    fn move_claim(&self, known: &mut Known, resource: &ResourceId, before: Option<&Entry>, now: &Entry) {
+        if before.is_none_or(|before| before.labels != now.labels) {
+            if let Some(before) = before {
+                self.metrics.forget(&before.labels);
+            }
+            self.metrics.track(Arc::clone(&now.labels));
+        }
+        let before = before.and_then(|before| before.circuit.as_ref());
+        if before == now.circuit.as_ref() {
+            return;
+        }
+        if let Some(circuit) = before {
+            self.leave(known, resource, circuit);
+        }
+        if let Some(circuit) = &now.circuit {
+            *known.regions.entry(circuit.region.clone()).or_default() += 1;
+        }
+    }
+
+    fn leave(&self, known: &mut Known, resource: &ResourceId, circuit: &CircuitId) {
+        self.state.with_fleet(|fleet| fleet.remove(circuit, resource));
+        self.concern_claimants(known, circuit);
+        if let Some(count) = known.regions.get_mut(&circuit.region) {
+            *count -= 1;
+            if *count == 0 {
+                known.regions.remove(&circuit.region);
+            }
+        }
+    }
+
+    fn delete(&self, known: &mut Known, resource: &ResourceId) {
+        let Some(entry) = known.entries.remove(resource) else { return };
+        self.metrics.forget(&entry.labels);
+        self.state.set_waiting(resource, false);
+        if let Some(circuit) = &entry.circuit {
+            self.leave(known, resource, circuit);
+        }
+        self.publish_regions(known);
+        known.concerned.insert(resource.clone());
+    }
+
+    /// Those that claim a circuit: one of them may have to stand back, or may now act.
+    fn concern_claimants(&self, known: &mut Known, circuit: &CircuitId) {
+        let claimants: Vec<ResourceId> = self.state.with_fleet(|fleet| {
+            let claims = fleet.circuit(circuit).map(Circuit::claims).unwrap_or_default();
+            claims.iter().map(|claim| claim.resource.clone()).collect()
+        });
+        known.concerned.extend(claimants);
+    }
+
+    fn claim(&self, object: &Watched, desired: &Desired, proven_before: bool) -> Claim {
+        let status = &object.status;
+        let is_elsewhere =
+            status.connection.region.as_deref().is_some_and(|region| region != desired.circuit.region.as_str());
+        // A release before this one did not write which circuit its ledger is about.
+        let ledger =
+            if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
+        let ledger = ledger.about(&desired.circuit, desired.generation);
+        let ledger = if proven_before {
+            Ledger { proven: true, circuit: Some((&desired.circuit).into()), ..ledger }
+        } else {
+            ledger
+        };
+        Claim {
+            resource: object.id(),
+            uid: object.uid().to_owned(),
+            created: object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
+            manages: desired.policy == ManagementPolicy::Manage,
+            is_being_deleted: object.is_being_deleted(),
+            wants: desired.mode,
+            updated_at: self.updated_at(&ledger),
+            ledger,
+            version: object.version(),
+            shown: Shown::of(&status.connection),
+        }
+    }
+
+    /// When the last update was that a ledger tells of; one with a time that is still to come may have been just now.
+    fn updated_at(&self, ledger: &Ledger) -> Option<Moment> {
+        let last = ledger.last_update.as_ref()?;
+        Some(self.clock.now() - age_of(&last.time).unwrap_or_default())
+    }
+
+    /// Asked when an object is first seen: whether its status, of a release that wrote no proof, shows one. That stands
+    /// while AWS is shown at `must_encrypt` after the same update.
+    fn proven_before(&self, object: &Watched, desired: &Desired, seen: Option<&Entry>) -> Option<ProvenBefore> {
+        let status = &object.status;
+        let shows_must = Shown::of(&status.connection).mode == Some(EncryptionMode::MustEncrypt);
+        let last = status.ledger.last_update.clone();
+        if let Some(seen) = seen {
+            let stands =
+                |known: &&ProvenBefore| known.last_update == last && shows_must && status.ledger.circuit.is_none();
+            return seen.proven_before.as_ref().filter(stands).cloned();
+        }
+        let encrypted = condition(status, ConditionType::Encrypted).filter(|condition| condition.status == "True");
+        let mode_sent = last.as_ref().filter(|last| last.encryption_mode.is_some());
+        let earlier = EarlierRelease {
+            shows_must,
+            encrypted_for: encrypted.and_then(|condition| age_since(condition.last_transition_time.0)),
+            mode_sent: mode_sent.map(|last| age_of(&last.time).unwrap_or_default()),
+        };
+        let soak = self.state.with_fleet(|fleet| fleet.settings().encryption_soak);
+        let ledger = status.ledger.clone().about(&desired.circuit, desired.generation);
+        let is_proven = ledger.circuit.is_none() && ledger.from_earlier_release(earlier, &desired.circuit, soak).proven;
+        is_proven.then_some(ProvenBefore { last_update: last })
+    }
+
+    fn publish_regions(&self, known: &Known) {
+        self.regions.send_if_modified(|regions| {
+            let changed = !regions.iter().eq(known.regions.keys());
+            if changed {
+                *regions = known.regions.keys().cloned().collect();
+            }
+            changed
+        });
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Between two statements the maps agree as far as anyone relies on it.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn send(&self, resource: &ResourceId) {
+        if let Some(wake) = &self.wake {
+            // Nobody listens any more only when the process ends.
+            let _ = wake.send(reference(resource));
+        }
+    }
+}
+
+/// How long ago a time of status was, by the wall clock; `None` if it is still to come, or is no time.
+pub fn age_of(time: &str) -> Option<Duration> {
+    age_since(time.parse().ok()?)
+}
+
+fn age_since(time: Timestamp) -> Option<Duration> {
+    Timestamp::now().duration_since(time).try_into().ok()
+}
+
+/// What two statuses that say the same have in common.
+fn fingerprint(status: &DirectConnectConnectionStatus) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(status).unwrap_or_default().hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,206 @@
+//! A resource as the watch brings it: with no more of it than is needed, and whole or not.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::api::{
+    DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus, PAUSED, RECONCILE_REQUESTED_AT,
+};
+use directconnect_core::desired::{DefaultRegion, Desired, InvalidSpec, SpecInput};
+use directconnect_core::identity::ResourceId;
+use directconnect_core::text;
+
+/// A resource of the cluster. One that cannot be read does not stop the others, and its old status is read as far as it
+/// goes.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    metadata: ObjectMeta,
+    /// The spec, or what is wrong with it.
+    pub spec: Result<DirectConnectConnectionSpec, String>,
+    /// The status, without what cannot be read of it.
+    pub status: DirectConnectConnectionStatus,
+}
+
+impl Resource for Watched {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        DirectConnectConnection::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        DirectConnectConnection::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        DirectConnectConnection::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        DirectConnectConnection::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl<'de> Deserialize<'de> for Watched {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Raw {
+            metadata: ObjectMeta,
+            #[serde(default)]
+            spec: Value,
+            #[serde(default)]
+            status: Value,
+        }
+        let Raw { metadata, spec, status } = Raw::deserialize(deserializer)?;
+        Ok(Self {
+            metadata: needed(metadata),
+            spec: serde_json::from_value(spec).map_err(|error| error.to_string()),
+            status: readable(status),
+        })
+    }
+}
+
+/// What of the metadata anyone asks for. Labels, managed fields and other people's annotations are most of them.
+fn needed(metadata: ObjectMeta) -> ObjectMeta {
+    let ours = |name: &String| name == PAUSED || name == RECONCILE_REQUESTED_AT;
+    let annotations = metadata.annotations.unwrap_or_default().into_iter().filter(|(name, _)| ours(name));
+    let annotations: std::collections::BTreeMap<_, _> = annotations.collect();
+    ObjectMeta {
+        name: metadata.name,
+        namespace: metadata.namespace,
+        uid: metadata.uid,
+        resource_version: metadata.resource_version,
+        generation: metadata.generation,
+        creation_timestamp: metadata.creation_timestamp,
+        deletion_timestamp: metadata.deletion_timestamp,
+        annotations: Some(annotations).filter(|annotations| !annotations.is_empty()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// A status whole, or else each field of it that can be read.
+fn readable<T: DeserializeOwned + Default>(status: Value) -> T {
+    if let Ok(whole) = serde_json::from_value(status.clone()) {
+        return whole;
+    }
+    let Value::Object(fields) = status else { return T::default() };
+    let mut read = serde_json::Map::new();
+    for (name, field) in fields {
+        let mut with = read.clone();
+        with.insert(name, field);
+        if serde_json::from_value::<T>(Value::Object(with.clone())).is_ok() {
+            read = with;
+        }
+    }
+    serde_json::from_value(Value::Object(read)).unwrap_or_default()
+}
+
+impl Watched {
+    /// Which resource it is.
+    pub fn id(&self) -> ResourceId {
+        ResourceId::new(&self.namespace().unwrap_or_default(), &self.name_any())
+    }
+
+    /// Which object of that name.
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Its resource version, as a number that grows.
+    pub fn version(&self) -> u64 {
+        self.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+    }
+
+    /// Whether it is being deleted, perhaps kept by somebody's finalizer.
+    pub fn is_being_deleted(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether people asked for no change for now: any value but `false` says so.
+    pub fn is_paused(&self) -> bool {
+        self.annotations().get(PAUSED).is_some_and(|value| value != "false")
+    }
+
+    /// The value with which people asked for a read at once. It goes into status, so no more of it than fits there.
+    pub fn requested_at(&self) -> Option<&str> {
+        self.annotations().get(RECONCILE_REQUESTED_AT).map(|value| text::cut_bytes(value, text::MESSAGE_LIMIT))
+    }
+
+    /// The spec, validated; `Err` with what is wrong with it.
+    pub fn desired(&self, default_region: &DefaultRegion) -> Result<Desired, String> {
+        let spec = self
+            .spec
+            .as_ref()
+            .map_err(|error| format!("the resource cannot be read: {error}; correct it and apply it again"))?;
+        let input = SpecInput {
+            connection_id: &spec.connection_id,
+            region: spec.region.as_deref(),
+            name: spec.connection_name.as_deref(),
+            mode: spec.encryption_mode,
+            transition: spec.encryption_transition,
+            policy: spec.management_policy,
+            paused: self.is_paused(),
+            generation: self.metadata.generation.unwrap_or_default(),
+        };
+        Desired::new(&input, default_region).map_err(|invalid: InvalidSpec| invalid.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(spec: &Value, status: &Value) -> Watched {
+        let metadata = json!({ "name": "line", "namespace": "net", "uid": "one", "resourceVersion": "7",
+            "labels": { "team": "net" }, "annotations": { "example.com/note": "x", PAUSED: "yes" } });
+        serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).expect("it is read")
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_not_kept() {
+        let watched = object(&json!({ "connectionId": "dxcon-fg1234ab" }), &json!({}));
+        assert_eq!(watched.metadata.labels, None);
+        assert_eq!(watched.annotations().keys().collect::<Vec<_>>(), [PAUSED]);
+        assert_eq!((watched.version(), watched.uid()), (7, "one"));
+    }
+
+    #[test]
+    fn any_value_but_false_pauses() {
+        for (value, paused) in
+            [("true", true), ("True", true), ("yes", true), ("1", true), ("", true), ("false", false)]
+        {
+            let mut watched = object(&json!({ "connectionId": "dxcon-fg1234ab" }), &json!({}));
+            watched.annotations_mut().insert(PAUSED.to_owned(), value.to_owned());
+            assert_eq!(watched.is_paused(), paused, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_status_that_cannot_be_read_the_rest_is() {
+        let condition = json!({ "type": "Ready", "status": "False", "reason": "InvalidSpec", "message": "no",
+            "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        let status =
+            json!({ "conditions": [condition], "metGeneration": "seven", "unprovenStep": "must_encrypt", "vlan": {} });
+        let watched = object(&json!({ "connectionId": 7 }), &status);
+        assert!(watched.spec.is_err());
+        assert_eq!(watched.status.conditions.len(), 1);
+        assert!(watched.status.ledger.unproven_step.is_some());
+        assert_eq!(watched.status.ledger.met_generation, None);
+    }
+}

@@ -1,0 +1,254 @@
+//! The status of one resource in one pass: what it was, what it becomes, and the news in between.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::Resource as _;
+use tracing::info;
+
+use super::{Context, PassError};
+use crate::api::DirectConnectConnectionStatus;
+use crate::kubernetes::Watched;
+use crate::kubernetes::events::{self, EventSpec};
+use crate::kubernetes::status::{self, WriteError};
+use crate::state::Wakeup;
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::{ConditionType, Verdict, conditions};
+use directconnect_core::decide::{Drift, Plan};
+use directconnect_core::desired::{Desired, EncryptionTransition};
+use directconnect_core::fault::Fault;
+use directconnect_core::history::Observation;
+use directconnect_core::ledger::Ledger;
+
+/// How often a write is tried again when others write the same object all the time.
+const MAX_REFRESHES: usize = 5;
+
+/// Writes the status of one resource.
+pub(super) struct StatusWriter<'a> {
+    context: &'a Context,
+    object: &'a Watched,
+    /// Status before this pass: what its news are told against.
+    before: Arc<DirectConnectConnectionStatus>,
+    /// Status as the API server has it, as far as anyone knows.
+    written: Arc<DirectConnectConnectionStatus>,
+    version: u64,
+    events: Vec<EventSpec>,
+    has_noted_drift: bool,
+}
+
+impl<'a> StatusWriter<'a> {
+    pub(super) fn new(object: &'a Watched, context: &'a Context) -> Self {
+        // What was written here last is news to a watch that lags behind.
+        let written = context.claims.latest_status(object);
+        let (version, before) = written.unwrap_or_else(|| (object.version(), Arc::new(object.status.clone())));
+        Self {
+            context,
+            object,
+            written: Arc::clone(&before),
+            before,
+            version,
+            events: Vec::new(),
+            has_noted_drift: false,
+        }
+    }
+
+    pub(super) fn object(&self) -> &'a Watched {
+        self.object
+    }
+
+    /// The request for a read that status says was served last.
+    pub(super) fn last_served(&self) -> Option<&str> {
+        self.before.last_handled_reconcile_at.as_deref()
+    }
+
+    /// Whether the wish skips the ladder: before this update, `must_encrypt` was neither sent nor seen for it.
+    pub(super) fn skips_ladder(&self, desired: &Desired) -> bool {
+        desired.transition == EncryptionTransition::Immediate && self.before.ledger.must_encrypt_generation.is_none()
+    }
+
+    /// What was as the spec asked and is not any more is news once.
+    pub(super) fn note_drift(&mut self, desired: &Desired, plan: &Plan) {
+        let is_first = !std::mem::replace(&mut self.has_noted_drift, true);
+        let was_met = self.before.ledger.met_generation == Some(desired.generation) && self.before.drift.is_empty();
+        if is_first && was_met && !plan.drift.is_empty() {
+            let each = plan.drift.iter().map(|Drift { field, desired, observed }| {
+                let observed = observed.as_deref().unwrap_or("absent");
+                format!("{field} is {observed:?} in AWS, {desired:?} in the spec")
+            });
+            self.events.push(events::drifted(&each.collect::<Vec<_>>().join("; ")));
+        }
+    }
+
+    /// Writes a ledger, and what a plan says where there is one, whatever status says now. Returns the version after it.
+    pub(super) async fn write_ledger(
+        &mut self,
+        desired: &Desired,
+        ledger: Ledger,
+        plan: Option<&Plan>,
+    ) -> Result<u64, PassError> {
+        let mut next = DirectConnectConnectionStatus { ledger, ..(*self.written).clone() };
+        if let Some((plan, verdict)) = plan.and_then(|plan| Some((plan, plan.verdict.as_ref()?))) {
+            self.show(&mut next, desired, plan, verdict);
+        }
+        self.write(next).await?;
+        Ok(self.version)
+    }
+
+    /// Says how a resource stands, if that is news, and what happened in this pass.
+    pub(super) async fn report(
+        &mut self,
+        desired: &Desired,
+        ledger: Ledger,
+        plan: &Plan,
+        requested_at: Option<Moment>,
+    ) -> Result<(), PassError> {
+        let mut next = DirectConnectConnectionStatus { ledger: ledger.clone(), ..(*self.written).clone() };
+        if let Some(verdict) = &plan.verdict {
+            let began = plan.observation.as_ref().map(|observation| observation.began);
+            if requested_at.is_some_and(|at| began.is_some_and(|began| began >= at))
+                && let Some(served) = self.object.requested_at()
+            {
+                next.last_handled_reconcile_at = Some(served.to_owned());
+            }
+            self.show(&mut next, desired, plan, verdict);
+        }
+        // While nothing is known yet nothing is said, and nothing is written but what would be lost.
+        let may_write = plan.verdict.is_some() || self.has_unwritten(desired);
+        if may_write && next != *self.written {
+            let written = self.write(next).await;
+            if written.is_err() {
+                // Should the status not get through, the next pass still knows.
+                let (object, state) = (self.object, &self.context.state);
+                state.with_fleet(|fleet| {
+                    fleet.note_unwritten(&desired.circuit, &object.id(), object.uid(), ledger.clone());
+                });
+            }
+            written?;
+        }
+        if may_write {
+            let (object, version) = (self.object, self.version);
+            self.context.state.with_fleet(|fleet| {
+                fleet.note_written(&desired.circuit, &object.id(), object.uid(), ledger, version);
+            });
+        }
+        self.finish(Some((desired, plan)));
+        Ok(())
+    }
+
+    fn has_unwritten(&self, desired: &Desired) -> bool {
+        self.context.state.with_fleet(|fleet| fleet.has_unwritten(&desired.circuit, &self.object.id()))
+    }
+
+    /// Says of a spec that cannot be acted on what is wrong with it.
+    pub(super) async fn report_invalid(&mut self, verdict: &Verdict) -> Result<(), PassError> {
+        let mut next = (*self.written).clone();
+        self.judge(&mut next, verdict, None);
+        if next != *self.written {
+            self.write(next).await?;
+        }
+        self.finish(None);
+        Ok(())
+    }
+
+    /// Puts what AWS showed in the read that the plan rests on, and what is thought of it, into a status.
+    fn show(&self, next: &mut DirectConnectConnectionStatus, desired: &Desired, plan: &Plan, verdict: &Verdict) {
+        next.connection_id = Some(desired.circuit.id.to_string());
+        next.drift = status::drift(&plan.drift);
+        if let Some(observation) = &plan.observation {
+            next.connection = observation.connection.as_deref().cloned().unwrap_or_default();
+            next.arn = status::arn(&desired.circuit, &next.connection);
+        }
+        self.judge(next, verdict, plan.observation.as_ref());
+    }
+
+    fn judge(&self, next: &mut DirectConnectConnectionStatus, verdict: &Verdict, observation: Option<&Observation>) {
+        let generation = self.object.meta().generation;
+        let wanted = conditions(verdict, observation);
+        next.observed_generation = generation;
+        next.conditions = status::conditions(wanted, &self.written.conditions, generation, Timestamp::now());
+    }
+
+    async fn write(&mut self, next: DirectConnectConnectionStatus) -> Result<(), PassError> {
+        let resource = self.object.id();
+        self.context.claims.will_write(&resource, &next);
+        for _ in 0..MAX_REFRESHES {
+            match status::write(&self.context.client, &resource, self.version, &next).await {
+                Ok(version) => {
+                    self.written(version, next);
+                    return Ok(());
+                }
+                // Somebody writes labels or annotations all the time: what was decided still holds.
+                Err(WriteError::Outdated) if self.refresh().await => {}
+                Err(WriteError::Outdated) => return Err(PassError::Outdated(resource)),
+                Err(error) => return Err(PassError::StatusNotWritten(resource, error.to_string())),
+            }
+        }
+        Err(PassError::Outdated(resource))
+    }
+
+    /// Whether the object has changed in nothing that was decided on, and in nothing that this process did not write.
+    async fn refresh(&mut self) -> bool {
+        let Some(now) = status::read(&self.context.client, &self.object.id()).await else { return false };
+        let is_same = now.uid() == self.object.uid()
+            && now.meta().generation == self.object.meta().generation
+            && now.is_being_deleted() == self.object.is_being_deleted()
+            && now.is_paused() == self.object.is_paused()
+            && now.requested_at() == self.object.requested_at()
+            && now.status == *self.written
+            && now.version() > self.version;
+        if is_same {
+            self.version = now.version();
+        }
+        is_same
+    }
+
+    fn written(&mut self, version: u64, next: DirectConnectConnectionStatus) {
+        self.context.metrics.status_written();
+        let reason = status::condition(&next, ConditionType::Ready).map(|ready| ready.reason.clone());
+        info!(object = %self.object.id(), id = next.connection_id, reason, "status written");
+        self.version = version;
+        self.written = Arc::new(next);
+        self.context.claims.note_written(self.object, version, Arc::clone(&self.written));
+    }
+
+    /// Tells what happened in the whole pass, and how the resource is now.
+    fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
+        self.context.reset_failures(self.object);
+        let mut events = std::mem::take(&mut self.events);
+        let failed = about.and_then(|(desired, _)| self.failed_update(desired));
+        events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
+        events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
+        self.context.events.publish(self.object, events);
+        self.context.metrics.health(&super::report::labels(self.object), super::report::health(&self.written, about));
+    }
+
+    /// How the last update failed, if none succeeded since.
+    fn failed_update(&self, desired: &Desired) -> Option<Fault> {
+        self.context
+            .state
+            .with_fleet(|fleet| Some(fleet.circuit(&desired.circuit)?.history.update_failure()?.fault.clone()))
+    }
+
+    /// Notes whether the resource waits for a turn; and it is news that the turn is somebody's whom no resource asked.
+    fn waits_for_other(&self, desired: &Desired, plan: &Plan) -> Option<EventSpec> {
+        use directconnect_core::reason::Reason;
+        use directconnect_core::turn::HoldReason;
+        let verdict = plan.verdict.as_ref().filter(|verdict| verdict.reason == Reason::WaitingForTurn);
+        let (resource, state) = (self.object.id(), &self.context.state);
+        state.set_waiting(&resource, verdict.is_some());
+        let (holder, other_proof) = state.with_fleet(|fleet| {
+            (fleet.holder(&desired.circuit), fleet.other_proof(&desired.circuit, &resource).is_some())
+        });
+        // It may have become free before this resource was known to wait.
+        if verdict.is_some() && holder.is_none() && !other_proof {
+            state.wake(Wakeup::Resources(vec![resource]));
+        }
+        let is_other = holder.is_some_and(|holder| holder.hold.reason == HoldReason::RaisedByOther);
+        let ready = |status: &DirectConnectConnectionStatus| {
+            status::condition(status, ConditionType::Ready).map(|ready| ready.message.clone())
+        };
+        verdict
+            .filter(|_| is_other && ready(&self.before) != ready(&self.written))
+            .map(|verdict| events::waits_for_other(&verdict.message))
+    }
+}

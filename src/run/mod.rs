@@ -1,0 +1,255 @@
+//! The whole put together, and watched: if one long task ends, the process says which and ends too.
+
+mod controller;
+mod readiness;
+mod tasks;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::store::Writer;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+use tracing::{error, info, warn};
+
+use self::readiness::{Progress, Readiness};
+use self::tasks::Tasks;
+use crate::aws::{Aws, Pollers};
+use crate::clock::Clock;
+use crate::config::{NAME, Run};
+use crate::kubernetes::Watched;
+use crate::kubernetes::claims::Claims;
+use crate::kubernetes::events::EventPublisher;
+use crate::kubernetes::lease::{Elector, Leadership};
+use crate::kubernetes::watch::{self, Listed};
+use crate::metrics::Metrics;
+use crate::reconcile::{Context, MAX_SENDING, PassError, ReconcileSlots, reconcile};
+use crate::server;
+use crate::state::{Budget, State, Wakeup};
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::fault::FaultKind;
+
+/// How long updates that are under way may take to end after SIGTERM.
+const GRACE: Duration = Duration::from_millis(3500);
+/// How long all else may take: passes that write down what came of an update.
+const SHORT_GRACE: Duration = Duration::from_millis(300);
+/// How long the API server may take to let the lease go.
+const RELEASE: Duration = Duration::from_millis(900);
+/// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
+const API_SILENCE: Duration = Duration::from_secs(30);
+
+/// Runs the controller until it is told to end. The error says why it ended by itself.
+pub fn run(flags: &Run) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime does not start: {error}"))?;
+    let outcome = runtime.block_on(start(flags));
+    // A look-up of a name that hangs would keep a process alive that has lost its lease.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn start(flags: &Run) -> Result<(), String> {
+    let shutdown = shutdown_signal()?;
+    tokio::pin!(shutdown);
+    let clock = Clock::start();
+    let metrics = Metrics::new();
+    let listener = server::listen(flags.http_address).await?;
+    let Cluster { client, watching, own_namespace } = cluster().await?;
+    let aws = Aws::from_environment(metrics.clone()).await;
+    let region = default_region(&aws);
+    let (wakeups, woken) = mpsc::unbounded_channel();
+    let state = Arc::new(State::new(flags.settings(), wakeups));
+    let claims = Arc::new(Claims::new(Arc::clone(&state), region, clock, metrics.clone()));
+    let (listed, readiness, progress) = (Listed::default(), Readiness::default(), Progress::default());
+    let writer = Writer::default();
+    let store = writer.as_reader();
+    let identity = identity();
+    let lease_namespace = flags.lease_namespace.clone().unwrap_or(own_namespace);
+    let elector = Elector::new(client.clone(), &lease_namespace, &flags.lease_name, &identity, clock);
+    let leadership = if flags.leader_elect { elector.leadership() } else { Leadership::without_lease(clock) };
+    let context = Arc::new(Context {
+        pollers: Pollers::new(aws.clone(), clock, Arc::clone(&state), metrics.clone()),
+        events: EventPublisher::new(client.clone(), NAME, &identity),
+        slots: ReconcileSlots::new(flags.concurrency),
+        memory: Mutex::default(),
+        sending: Semaphore::new(MAX_SENDING as usize),
+        claims: Arc::clone(&claims),
+        state,
+        client,
+        metrics: metrics.clone(),
+        leadership,
+        clock,
+    });
+
+    let mut tasks = Tasks::default();
+    if let Ok(address) = listener.local_addr() {
+        info!(address = %address, version = env!("CARGO_PKG_VERSION"), "serving");
+    }
+    let (ready, alive) = (readiness.clone().check(Arc::clone(&context), listed.clone()), progress.clone().check());
+    tasks.watch_over("the HTTP server", async { server::run(listener, metrics, ready, alive).await.to_string() });
+    let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
+    tasks.watch_over("what is known of the cluster", rewound);
+    let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&claims), listed.clone());
+    // Where the lease is free, the list that begins once it is taken is the first.
+    let mut lease = if flags.leader_elect { elector.acquire_at_once().await } else { None };
+    let mut caught_up = listed.relist();
+    tasks.watch_over("the watch on resources", watching);
+    if flags.leader_elect && lease.is_none() {
+        lease = tokio::select! {
+            lease = elector.acquire() => Some(lease),
+            ended = tasks.first_to_end() => return Err(ended),
+            signal = &mut shutdown => {
+                info!(signal, "ended as told");
+                return Ok(());
+            }
+        };
+        caught_up = listed.relist();
+    }
+    let leading_since = clock.now();
+    if let Some(lease) = lease {
+        let elector = elector.clone();
+        tasks.watch_over("leading", async move { elector.keep(lease).await.to_string() });
+    }
+    context.metrics.leads(true);
+    // What the leader before this process wrote last is known before anything is sent.
+    tokio::select! {
+        () = caught_up => {}
+        ended = tasks.first_to_end() => return Err(ended),
+        signal = &mut shutdown => return end(signal, tasks, flags, &elector).await,
+    }
+    context.state.with_fleet(|fleet| fleet.lead(leading_since));
+    readiness.lead();
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let polling = Arc::clone(&context);
+    tasks.watch_over("polling AWS", async move { polling.pollers.run(polling.claims.regions()).await });
+    tasks.watch_over("news from AWS", forward_wakeups(woken, claims));
+    tasks.watch_over("the look for AWS credentials", look_for_credentials(aws, readiness));
+    let controlling = tokio::spawn(controller::run_controller(Arc::clone(&context), store, stopped, progress, work));
+    tokio::pin!(controlling);
+    tokio::select! {
+        ended = tasks.first_to_end() => Err(ended),
+        ended = &mut controlling => Err(format!("the controller ended: {}", ended.err().map_or_else(String::new, |error| error.to_string()))),
+        signal = &mut shutdown => {
+            let _ = stop.send(());
+            context.slots.close();
+            // From here on no update begins. Those on their way end first; reads are not waited for, since whoever leads
+            // next reads for itself.
+            let all_permits = tokio::time::timeout(GRACE, context.sending.acquire_many(MAX_SENDING)).await;
+            let _ = tokio::time::timeout(SHORT_GRACE, controlling).await;
+            if all_permits.is_err() {
+                // While an update may be on its way nobody else may begin one, so the lease ends by itself.
+                warn!("an update did not end in time; what came of it is read at the next start");
+                info!(signal, "ended as told");
+                return Ok(());
+            }
+            end(signal, tasks, flags, &elector).await
+        }
+    }
+}
+
+/// The end of a process that nothing is on its way of: it lets the lease go.
+async fn end(signal: &str, tasks: Tasks, flags: &Run, elector: &Elector) -> Result<(), String> {
+    // A renewal now would only get in the way of the release.
+    drop(tasks);
+    if flags.leader_elect && tokio::time::timeout(RELEASE, elector.release()).await.is_err() {
+        warn!("the lease was not released in time; it ends by itself");
+    }
+    info!(signal, "ended as told");
+    Ok(())
+}
+
+async fn work(object: Arc<Watched>, context: Arc<Context>, budget: Arc<Budget>) -> Result<Action, PassError> {
+    reconcile(&object, &context, &budget).await
+}
+
+/// The region of the operator itself, and what is wrong with it.
+fn default_region(aws: &Aws) -> DefaultRegion {
+    let region = aws.default_region();
+    match &region {
+        DefaultRegion::Set(_) => {}
+        DefaultRegion::Unset => warn!(
+            "the operator has no AWS region of its own: resources without spec.region are not served; set AWS_REGION"
+        ),
+        DefaultRegion::Invalid(problem) => {
+            error!("{problem}. Until then, resources without spec.region are not served");
+        }
+    }
+    region
+}
+
+fn shutdown_signal() -> Result<impl Future<Output = &'static str>, String> {
+    let handler = |kind| signal(kind).map_err(|error| format!("signals cannot be handled: {error}"));
+    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}
+
+struct Cluster {
+    client: Client,
+    /// With connections of its own: a watch that has to begin anew does not try those first that fell silent with it.
+    watching: Client,
+    own_namespace: String,
+}
+
+/// The API server, from the pod or `KUBECONFIG`, and the namespace that is the operator's own.
+async fn cluster() -> Result<Cluster, String> {
+    let mut config = kube::Config::infer().await.map_err(|error| {
+        format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
+    })?;
+    // Without it, an API server that went silent would be waited for without end.
+    config.read_timeout = Some(API_SILENCE);
+    config.reset_reader_on_write = true;
+    // It would sleep as long as a server says. What is tried again here is tried by those who know why.
+    config.default_retry = false;
+    let own_namespace = config.default_namespace.clone();
+    let client = |config| {
+        Client::try_from(config).map_err(|error| {
+            format!("the Kubernetes configuration does not work: {}", crate::kubernetes::words(&error))
+        })
+    };
+    Ok(Cluster { watching: client(config.clone())?, client: client(config)?, own_namespace })
+}
+
+/// Name of this process among its replicas, different after every start.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| NAME.to_owned());
+    format!("{host}_{:08x}", fastrand::u32(..))
+}
+
+/// Looks until there are credentials. Afterwards the SDK renews them, and conditions tell if it cannot.
+async fn look_for_credentials(aws: Aws, readiness: Readiness) -> String {
+    let mut tries: u32 = 0;
+    while let Err(reason) = aws.check_credentials().await {
+        tries = tries.saturating_add(1);
+        if tries.is_power_of_two() {
+            if reason.kind == FaultKind::Unavailable {
+                error!("AWS credentials cannot be fetched: {reason}. It is tried again by itself");
+            } else {
+                error!(
+                    "no AWS credentials: {reason}. Give the operator a role (IRSA, Pod Identity) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. It is tried again by itself"
+                );
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    readiness.has_credentials();
+    std::future::pending().await
+}
+
+/// Hands on what is worth a look, to the resources that it concerns.
+async fn forward_wakeups(mut wakeups: mpsc::UnboundedReceiver<Wakeup>, claims: Arc<Claims>) -> String {
+    while let Some(wakeup) = wakeups.recv().await {
+        claims.wake(&wakeup);
+    }
+    String::new()
+}

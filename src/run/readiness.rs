@@ -1,0 +1,128 @@
+//! Whether the process is ready, and whether it is alive.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::kubernetes::watch::Listed;
+use crate::reconcile::Context;
+use crate::server;
+use crate::state::PASS_CEILING;
+
+/// So long no pass may end while there is work: each has a ceiling well below it.
+const STANDSTILL: Duration = PASS_CEILING.saturating_mul(3);
+
+/// How far this process has come.
+#[derive(Clone, Default)]
+pub(super) struct Readiness(Arc<Steps>);
+
+#[derive(Default)]
+struct Steps {
+    leads: AtomicBool,
+    has_credentials: AtomicBool,
+}
+
+impl Readiness {
+    /// It leads.
+    pub(super) fn lead(&self) {
+        self.0.leads.store(true, Ordering::Release);
+    }
+
+    /// There are credentials.
+    pub(super) fn has_credentials(&self) {
+        self.0.has_credentials.store(true, Ordering::Release);
+    }
+
+    /// Ready: the resources are listed and, once this process leads, AWS has been read where there are resources.
+    pub(super) fn check(self, context: Arc<Context>, listed: Listed) -> server::Readiness {
+        Arc::new(move || {
+            if !listed.is_done() {
+                Err("the resources have not been listed yet; is the CRD installed, and may the operator list it?"
+                    .to_owned())
+            } else if !self.0.leads.load(Ordering::Acquire) {
+                Ok(())
+            } else if !self.0.has_credentials.load(Ordering::Acquire) {
+                Err("there are no AWS credentials".to_owned())
+            } else if !context.claims.regions().borrow().is_empty() && !context.state.has_read_any() {
+                Err("AWS has not been read yet".to_owned())
+            } else {
+                Ok(())
+            }
+        })
+    }
+}
+
+/// How the passes get on.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<Passes>>);
+
+struct Passes {
+    /// Passes that wait for a slot or are under way.
+    begun: usize,
+    /// When the first of those came, or the last pass ended since.
+    last_progress: Instant,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Passes { begun: 0, last_progress: Instant::now() })))
+    }
+}
+
+/// A pass that waits or is under way, for as long as this lives.
+pub(super) struct Begun(Progress);
+
+impl Progress {
+    /// A pass has come.
+    pub(super) fn begin(&self) -> Begun {
+        self.change(|passes| {
+            if passes.begun == 0 {
+                passes.last_progress = Instant::now();
+            }
+            passes.begun += 1;
+        });
+        Begun(self.clone())
+    }
+
+    /// Alive: there is no work, or a pass has ended lately.
+    pub(super) fn check(self) -> server::Liveness {
+        Arc::new(move || self.stands_still(STANDSTILL))
+    }
+
+    fn stands_still(&self, limit: Duration) -> Result<(), String> {
+        let (begun, idle) = self.change(|passes| (passes.begun, passes.last_progress.elapsed()));
+        if begun > 0 && idle > limit {
+            return Err(format!("{begun} passes have begun, and none has ended for {} s", idle.as_secs()));
+        }
+        Ok(())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Passes) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.change(|passes| {
+            passes.begun -= 1;
+            passes.last_progress = Instant::now();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_of_which_nothing_ends_is_a_standstill_and_no_work_is_none() {
+        let progress = Progress::default();
+        assert!(progress.stands_still(Duration::ZERO).is_ok(), "there is no work");
+        let (one, two) = (progress.begin(), progress.begin());
+        assert!(progress.stands_still(Duration::ZERO).is_err());
+        assert!(progress.stands_still(Duration::from_hours(1)).is_ok(), "it has just begun");
+        drop((one, two));
+        assert!(progress.stands_still(Duration::ZERO).is_ok());
+    }
+}
