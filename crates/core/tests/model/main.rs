@@ -1,0 +1,122 @@
+//! Every order in which AWS, people, the API server, other resources, crashes, standbys and take-overs can act between any
+//! two steps of a pass, up to a bound: two lines of an account are never at risk at once, nothing is sent that must not be,
+//! and, once the world is calm, every wish that can be met is met.
+//!
+//! What runs is the operator's own: the fleet, the passes, the ledgers. The shell around them does one I/O at a time, and
+//! before each of them anything else may happen. Time goes in ticks. The bound of a story is on its ticks and on how many
+//! things happen that count ([`moves::Move::counts`]).
+
+mod calm;
+mod moves;
+mod passes;
+mod process;
+mod state;
+mod stories;
+mod without;
+mod witness;
+mod world;
+
+use stateright::{Checker, Model, Path, Property};
+
+use moves::Move;
+use state::State;
+use without::Without;
+use world::Wish;
+
+/// Where it begins, and how far it goes.
+struct Story {
+    name: &'static str,
+    starts: Vec<State>,
+    /// What people may wish.
+    wishes: &'static [Wish],
+    /// What may happen of all that counts.
+    allows: fn(&Move) -> bool,
+    ticks: u8,
+    moves: u8,
+    is_live: bool,
+    without: Without,
+}
+
+impl Model for Story {
+    type State = State;
+    type Action = Move;
+
+    fn init_states(&self) -> Vec<State> {
+        self.starts.clone()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Move>) {
+        if state.world.violation.is_some() {
+            return;
+        }
+        moves::moves(state, self.wishes, actions);
+        actions.retain(|what| match what {
+            Move::Tick | Move::Dawdles if state.ticks >= self.ticks => false,
+            Move::Blackout if state.ticks + 3 > self.ticks => false,
+            what => !what.counts() || (state.moves < self.moves && (self.allows)(what)),
+        });
+    }
+
+    fn next_state(&self, state: &State, action: Move) -> Option<State> {
+        let mut next = state.clone();
+        next.happens(action, self.without);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![Property::<Self>::always("nothing is sent that must not be", |_, state| {
+            state.world.violation.is_none()
+        })];
+        if self.is_live {
+            properties.push(Property::<Self>::always("a calm world meets every wish", |story, state| {
+                story.unmet(state).is_none()
+            }));
+        }
+        properties
+    }
+}
+
+impl Story {
+    fn unmet(&self, state: &State) -> Option<State> {
+        if state.world.violation.is_some() || state.ticks < self.ticks || state.leader.next_up().is_some() {
+            return None;
+        }
+        [false, true].into_iter().find_map(|repairs| state.unmet_once_calm(repairs, self.without))
+    }
+
+    /// What went wrong and how, if anything did.
+    fn run(self) -> Option<(String, Path<State, Move>)> {
+        let (name, began) = (self.name, std::time::Instant::now());
+        let threads = std::env::var("MODEL_THREADS").ok().and_then(|threads| threads.parse().ok()).unwrap_or(1);
+        let checker = self.checker().threads(threads).spawn_bfs().join();
+        println!(
+            "{name}: {} states, depth {}, {:?}",
+            checker.unique_state_count(),
+            checker.max_depth(),
+            began.elapsed()
+        );
+        let (property, path) = checker.discoveries().into_iter().next()?;
+        let last = path.last_state();
+        let what = last.world.violation.unwrap_or(property).to_owned();
+        if last.world.violation.is_none()
+            && let Some(later) = checker.model().unmet(last)
+        {
+            println!("{name}: ends as {}", later.summary());
+        }
+        Some((what, path))
+    }
+}
+
+fn holds(story: Story) {
+    if let Some((what, path)) = story.run() {
+        let last = path.last_state().clone();
+        let all: Vec<String> = path.into_actions().iter().map(|what| format!("{what:?}")).collect();
+        panic!("{what} by {}\n{}", all.join(", "), last.summary());
+    }
+}
+
+fn finds(without: Without, story: impl Fn() -> Story) {
+    let found = story().run();
+    let (what, path) = found.unwrap_or_else(|| panic!("nothing comes of it that {without:?} is taken out"));
+    println!("without {without:?}: {what} by {:?}", path.into_actions());
+}

@@ -1,0 +1,261 @@
+//! The passes of a process: what the shell around the core does, an I/O at a time.
+
+use directconnect_core::clock::Moment;
+use directconnect_core::fault::{Effect, Fault, FaultKind};
+use directconnect_core::fleet::Circuit;
+use directconnect_core::history::{Change, Observation, Source};
+use directconnect_core::identity::CircuitId;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::pass::{Action, Event, Pass};
+use directconnect_core::turn::Shown;
+
+use super::process::{Mishap, Pending, Process, Running};
+use super::state::World;
+use super::without::Without;
+use super::world::{Object, TICK, resource_id};
+
+impl Process {
+    /// The next step of whoever is next.
+    pub fn go(&mut self, world: &mut World, mishap: Option<Mishap>, without: Without) {
+        let Some(who) = self.next_up() else { return };
+        self.current = Some(who);
+        if let Some(at) = self.passes.iter().position(|running| running.who == who) {
+            let running = self.passes.remove(at);
+            self.go_on(running, world, mishap, without);
+        } else {
+            self.begin(who, world, without);
+        }
+        self.heed_freed();
+    }
+
+    fn begin(&mut self, who: usize, world: &mut World, without: Without) {
+        let Some(object) = self.seen[who].clone() else { return };
+        (self.due[who], self.wake[who]) = (false, None);
+        let circuit = world.circuit(object.line);
+        let desired = object.desired(&circuit);
+        // Its own last write may be newer than what the watch has brought.
+        let ledger = self.fleet.ledger(&circuit, &resource_id(who));
+        let updated_at = Object { ledger, ..object.clone() }.updated_at();
+        let age = updated_at.map(|at| world.now.since(at));
+        let pass = Pass::begin(&mut self.fleet, resource_id(who), object.uid(), desired, age, world.now);
+        let running = Running {
+            who,
+            line: object.line,
+            has_lock: self.fleet.acts(&circuit, &resource_id(who)),
+            version: object.version.max(self.written[who]),
+            uid: object.uid(),
+            pass,
+            at: Pending::Read,
+        };
+        self.tell(running, Event::Decide, world, without);
+    }
+
+    /// Tells a pass what came of its last action, and has it do what is next.
+    fn tell(&mut self, mut running: Running, event: Event, world: &mut World, without: Without) {
+        let outside = self.outside(world.lines[running.line].region);
+        let action = running.pass.next(event, &mut self.fleet, &outside, world.now);
+        let shown = |plan: &directconnect_core::decide::Plan| {
+            let read = plan.observation.as_ref();
+            read.map(|read| read.connection.as_deref().map_or_else(Shown::default, Shown::of))
+        };
+        running.at = match action {
+            Action::Read => Pending::Read,
+            // It came to act only now: the next pass takes the lock.
+            Action::AwaitPace if !running.has_lock => {
+                self.due[running.who] = true;
+                return;
+            }
+            Action::AwaitPace => Pending::Pace,
+            Action::WriteIntention(ledger, plan) => Pending::Write(ledger, shown(&plan)),
+            Action::Send(change) => return self.send(running, change, world, without),
+            Action::Rest(ledger, plan) => {
+                let rest = Pending::Rest(ledger, shown(&plan), plan.next_check);
+                if !self.has_something_to_write(&running, &rest) {
+                    return self.rest(&running, rest, world, None);
+                }
+                rest
+            }
+        };
+        self.passes.push(running);
+    }
+
+    /// There is no I/O between the second decision and the send, but the look at the lease.
+    fn send(&mut self, mut running: Running, change: Change, world: &mut World, without: Without) {
+        if !self.has_lease && without != Without::LookAtLease {
+            running.pass.withdraw(&mut self.fleet);
+            return;
+        }
+        if self.has_lease {
+            world.judge(running.who, running.line, &change, &self.seen);
+        } else {
+            world.judge_risk(running.who, running.line, &change, &self.seen);
+        }
+        running.at = Pending::Call(change, world.witness.at_risk());
+        self.passes.push(running);
+    }
+
+    fn go_on(&mut self, mut running: Running, world: &mut World, mishap: Option<Mishap>, without: Without) {
+        let circuit = world.circuit(running.line);
+        match std::mem::replace(&mut running.at, Pending::Read) {
+            Pending::Read => {
+                self.read(&running, &circuit, world, mishap);
+                self.tell(running, Event::Decide, world, without);
+            }
+            Pending::Pace => {
+                let time = world.now.since(Moment::START).as_millis().to_string();
+                self.tell(running, Event::PaceGranted { time }, world, without);
+            }
+            Pending::Write(..) if without == Without::IntentionFirst => {
+                running.at = Pending::Written(running.version);
+                self.passes.push(running);
+            }
+            Pending::Write(ledger, shown) => {
+                let version = Self::write(&running, &ledger, shown, world, mishap);
+                let is_lost = matches!(mishap, Some(Mishap::Lost { .. }));
+                match version.filter(|_| !is_lost) {
+                    Some(version) => {
+                        running.version = version;
+                        running.at = Pending::Written(version);
+                        self.passes.push(running);
+                    }
+                    None => self.give_up(running, world),
+                }
+            }
+            Pending::Written(version) => {
+                self.written[running.who] = self.written[running.who].max(version);
+                self.tell(running, Event::IntentionWritten { version }, world, without);
+            }
+            Pending::Call(change, known) => self.call(running, (change, known), world, mishap, without),
+            Pending::Answer(answer) => {
+                world.call_ended(running.line, true);
+                world.witness.answered(running.line, &answer, &self.seen);
+                self.tell(running, Event::Answered { answer, request_id: None }, world, without);
+            }
+            Pending::Cut => {
+                let fault = Fault::new(FaultKind::Unavailable, "UpdateConnection", "the lease is over");
+                let fault = Fault { effect: Effect::Unknown, ..fault };
+                self.tell(running, Event::Failed { fault, jitter: 1.0 }, world, without);
+            }
+            rest @ Pending::Rest(..) => self.rest(&running, rest, world, mishap),
+        }
+    }
+
+    fn read(&mut self, running: &Running, circuit: &CircuitId, world: &mut World, mishap: Option<Mishap>) {
+        let line = &world.lines[running.line];
+        let now = world.now;
+        if mishap.is_some() || world.is_unreadable[line.region] {
+            let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
+            self.fleet.with_history(circuit, |history| history.record_read_failure(fault, now, TICK, 1.0));
+            return;
+        }
+        let (connection, is_late) = line.shown(now);
+        if self.has_lease {
+            world.witness.hears(running.line, &connection, now, now, is_late, true, &self.seen);
+        } else {
+            world.witness.deposed_hears(running.line, &connection, now);
+        }
+        let connection = Some(std::sync::Arc::new(connection));
+        let observation = Observation { began: now, ended: now, source: Source::ById, connection };
+        if self.fleet.record_read(circuit, observation) {
+            self.wake(|object| object.line == running.line);
+            self.due[running.who] = false;
+        }
+    }
+
+    /// The update gets to AWS.
+    fn call(
+        &mut self,
+        mut running: Running,
+        (change, known): (Change, u8),
+        world: &mut World,
+        mishap: Option<Mishap>,
+        without: Without,
+    ) {
+        let fails = |kind, effect| {
+            let fault = Fault::new(kind, "UpdateConnection", "it failed");
+            Event::Failed { fault: Fault { effect, ..fault }, jitter: 1.0 }
+        };
+        let event = match mishap {
+            Some(Mishap::Refused) => fails(FaultKind::Throttled, Effect::None),
+            Some(Mishap::Lost { took }) => {
+                if took {
+                    world.land(running.line, &change, known, &self.seen);
+                }
+                fails(FaultKind::Unavailable, Effect::Unknown)
+            }
+            None if world.lines[running.line].accepts(&change) => {
+                world.land(running.line, &change, known, &self.seen);
+                running.at = Pending::Answer(Box::new(world.lines[running.line].as_it_is()));
+                self.passes.push(running);
+                return;
+            }
+            Some(Mishap::Rejected) | None => fails(FaultKind::Rejected, Effect::None),
+        };
+        if let Event::Failed { fault, .. } = &event {
+            if fault.effect == Effect::None {
+                world.witness.unsent(running.who, &change);
+            }
+            if fault.kind != FaultKind::Throttled {
+                world.call_ended(running.line, fault.effect == Effect::Unknown);
+            }
+        }
+        self.tell(running, event, world, without);
+    }
+
+    /// Nothing came of the write of an intention: the pass ends, and another follows.
+    fn give_up(&mut self, mut running: Running, world: &World) {
+        running.pass.withdraw(&mut self.fleet);
+        self.wake[running.who] = Some(world.now + TICK);
+    }
+
+    /// Whether status does not say yet what the pass ends with. While nothing is known nothing is said.
+    fn has_something_to_write(&self, running: &Running, rest: &Pending) -> bool {
+        let Pending::Rest(ledger, shown, _) = rest else { return false };
+        let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
+        let claims = self.fleet.circuit(circuit).map(Circuit::claims);
+        let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && claim.uid == running.uid);
+        (shown.is_some() || self.fleet.has_unwritten(circuit, &resource))
+            && claim.is_some_and(|claim| {
+                claim.ledger != *ledger || shown.as_ref().is_some_and(|shown| *shown != claim.shown)
+            })
+    }
+
+    fn rest(&mut self, running: &Running, rest: Pending, world: &mut World, mishap: Option<Mishap>) {
+        let is_due = self.has_something_to_write(running, &rest);
+        let Pending::Rest(ledger, shown, next_check) = rest else { return };
+        self.wake[running.who] = next_check;
+        let (circuit, resource) = (world.circuit(running.line), resource_id(running.who));
+        let says_something = shown.is_some() || self.fleet.has_unwritten(&circuit, &resource);
+        let version = if is_due {
+            let version = Self::write(running, &ledger, shown, world, mishap);
+            version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))
+        } else {
+            Some(running.version)
+        };
+        match version {
+            Some(version) if says_something => {
+                self.written[running.who] = self.written[running.who].max(version);
+                self.fleet.note_written(&circuit, &resource, running.uid, ledger, version);
+            }
+            Some(_) => {}
+            None => {
+                self.fleet.note_unwritten(&circuit, &resource, running.uid, ledger);
+                self.wake[running.who] = Some(world.now + TICK);
+            }
+        }
+    }
+
+    /// Writes a status, guarded by the version that is known. `None` where the API server refused it.
+    fn write(
+        running: &Running,
+        ledger: &Ledger,
+        shown: Option<Shown>,
+        world: &mut World,
+        mishap: Option<Mishap>,
+    ) -> Option<u64> {
+        if matches!(mishap, Some(Mishap::Refused | Mishap::Rejected | Mishap::Lost { took: false })) {
+            return None;
+        }
+        world.write(running.who, running.uid, running.version, ledger, shown)
+    }
+}

@@ -1,0 +1,267 @@
+//! What surrounds the operator: AWS with its lines, and the API server with its objects.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use directconnect_core::clock::Moment;
+use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
+use directconnect_core::history::Change;
+use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
+use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::{Connection, MacSecKey};
+use directconnect_core::settings::Settings;
+use directconnect_core::turn::{Claim, Shown};
+
+pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as Should};
+
+/// As long as a call to AWS may live. Reads that are three ticks old are too old to decide on.
+pub const TICK: Duration = Duration::from_secs(12);
+
+/// A soak of two ticks, and reads that may be late for one.
+pub const TIMES: Settings = Settings {
+    poll_interval: TICK,
+    encryption_soak: Duration::from_secs(24),
+    settle_window: TICK,
+    progress_deadline: Duration::from_secs(36),
+};
+
+static REGIONS: LazyLock<Vec<RegionName>> = LazyLock::new(|| {
+    ["eu-central-1", "eu-west-1"].iter().map(|name| RegionName::parse(name).expect("a region")).collect()
+});
+static IDS: LazyLock<Vec<ConnectionId>> =
+    LazyLock::new(|| (0..3).map(|at| ConnectionId::parse(&format!("dxcon-0000000{at}")).expect("an id")).collect());
+static RESOURCES: LazyLock<Vec<ResourceId>> =
+    LazyLock::new(|| ["a", "b", "c"].iter().map(|name| ResourceId::new("net", name)).collect());
+
+/// When the story begins.
+pub fn began() -> Moment {
+    Moment::after_start(Duration::from_hours(2))
+}
+
+pub fn region(at: usize) -> RegionName {
+    REGIONS[at].clone()
+}
+
+pub fn connection_id(at: usize) -> ConnectionId {
+    IDS[at].clone()
+}
+
+pub fn resource_id(at: usize) -> ResourceId {
+    RESOURCES[at].clone()
+}
+
+/// What a resource asks for.
+#[allow(clippy::struct_excessive_bools, reason = "each can turn by itself")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Wish {
+    /// `None`: the mode is not managed.
+    pub mode: Option<EncryptionMode>,
+    pub is_immediate: bool,
+    pub observes: bool,
+    pub paused: bool,
+    /// Another name than AWS has at first.
+    pub renames: bool,
+}
+
+impl Wish {
+    pub const MUST: Self =
+        Self { mode: Some(Must), is_immediate: false, observes: false, paused: false, renames: false };
+    pub const AT_ONCE: Self = Self { is_immediate: true, ..Self::MUST };
+    pub const SHOULD: Self = Self { mode: Some(Should), ..Self::MUST };
+}
+
+/// A resource, as the API server has it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Which line it is about.
+    pub line: usize,
+    pub uid: u8,
+    pub created: i64,
+    pub wish: Wish,
+    pub generation: i64,
+    /// Deleted, and kept by a finalizer of somebody else.
+    pub is_being_deleted: bool,
+    pub version: u64,
+    pub ledger: Ledger,
+    pub shown: Shown,
+}
+
+impl Object {
+    pub fn new(line: usize, created: i64, wish: Wish) -> Self {
+        Self {
+            line,
+            uid: 1,
+            created,
+            wish,
+            generation: 1,
+            is_being_deleted: false,
+            version: 1,
+            ledger: Ledger::default(),
+            shown: Shown::default(),
+        }
+    }
+
+    pub fn uid(&self) -> &'static str {
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::from(self.uid)]
+    }
+
+    /// Whether it may have anything sent.
+    pub fn is_managed(&self) -> bool {
+        !self.wish.observes && !self.is_being_deleted
+    }
+
+    pub fn wants(&self, mode: EncryptionMode) -> bool {
+        !self.is_being_deleted && self.wish.mode.is_some_and(|wanted| wanted >= mode)
+    }
+
+    /// When its last update was, by a wall clock that never errs.
+    pub fn updated_at(&self) -> Option<Moment> {
+        let sent: u64 = self.ledger.last_update.as_ref()?.time.parse().ok()?;
+        Some(Moment::after_start(Duration::from_millis(sent)))
+    }
+
+    pub fn claim(&self, at: usize, circuit: &CircuitId) -> Claim {
+        Claim {
+            resource: resource_id(at),
+            uid: self.uid().to_owned(),
+            created: self.created,
+            manages: !self.wish.observes,
+            is_being_deleted: self.is_being_deleted,
+            wants: self.wish.mode,
+            ledger: self.ledger.clone().about(circuit, self.generation),
+            version: self.version,
+            updated_at: self.updated_at(),
+            shown: self.shown.clone(),
+        }
+    }
+
+    pub fn desired(&self, circuit: &CircuitId) -> Desired {
+        Desired {
+            circuit: circuit.clone(),
+            name: self.wish.renames.then(|| "new".to_owned()),
+            mode: self.wish.mode,
+            transition: if self.wish.is_immediate {
+                EncryptionTransition::Immediate
+            } else {
+                EncryptionTransition::Guarded
+            },
+            policy: if self.wish.observes { ManagementPolicy::Observe } else { ManagementPolicy::Manage },
+            paused: self.wish.paused,
+            generation: self.generation,
+        }
+    }
+}
+
+/// A connection in AWS.
+#[allow(clippy::struct_excessive_bools, reason = "each can turn by itself, and does")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Line {
+    pub region: usize,
+    /// What AWS shows as its owner.
+    pub account: Option<&'static str>,
+    pub mode: EncryptionMode,
+    pub is_renamed: bool,
+    /// Since when a key has been associated.
+    pub key: Option<Moment>,
+    /// The far end agrees.
+    pub is_up: bool,
+    pub has_light: bool,
+    pub in_lag: bool,
+    /// Reads show a mode that nobody knows.
+    pub is_strange: bool,
+    /// The mode before the last update, and until when reads may show it.
+    pub before: Option<(EncryptionMode, Moment)>,
+    /// The leader knows of that update.
+    pub is_known: bool,
+    /// Reads do show it.
+    pub is_late: bool,
+    /// Listings leave it out.
+    pub is_left_out: bool,
+}
+
+impl Line {
+    /// Clear text, with a key, and the far end agrees.
+    pub fn clear() -> Self {
+        Self {
+            region: 0,
+            account: Some("111122223333"),
+            mode: No,
+            is_renamed: false,
+            key: Some(began() - TICK * 10),
+            is_up: true,
+            has_light: true,
+            in_lag: false,
+            is_strange: false,
+            before: None,
+            is_known: false,
+            is_late: false,
+            is_left_out: false,
+        }
+    }
+
+    /// Encrypted if it can be.
+    pub fn ready() -> Self {
+        Self { mode: Should, ..Self::clear() }
+    }
+
+    /// Encrypted or nothing.
+    pub fn tight() -> Self {
+        Self { mode: Must, ..Self::clear() }
+    }
+
+    pub fn circuit(&self, at: usize) -> CircuitId {
+        CircuitId { region: region(self.region), id: connection_id(at) }
+    }
+
+    /// MACsec carries traffic.
+    pub fn works(&self) -> bool {
+        self.key.is_some() && self.is_up && self.mode != No
+    }
+
+    /// What a read shows now, and whether that may be how it was before the last update.
+    pub fn shown(&self, now: Moment) -> (Connection, bool) {
+        let before = self.before.filter(|(_, until)| now <= *until).map(|(old, _)| old);
+        let mode = before.filter(|_| self.is_late).unwrap_or(self.mode);
+        (self.showing(mode), self.is_known && before == Some(mode))
+    }
+
+    /// What the answer to an update shows.
+    pub fn as_it_is(&self) -> Connection {
+        self.showing(self.mode)
+    }
+
+    fn showing(&self, mode: EncryptionMode) -> Connection {
+        let word = |word: &str| Some(word.to_owned());
+        let is_available = self.has_light && (self.mode != Must || self.works());
+        let key = MacSecKey { state: word("associated"), ..MacSecKey::default() };
+        Connection {
+            connection_name: word(if self.is_renamed { "new" } else { "old" }),
+            connection_state: word(if is_available { "available" } else { "down" }).map(Into::into),
+            encryption_mode: if self.is_strange { word("quantum_encrypt").map(Into::into) } else { Some(mode.into()) },
+            port_encryption_status: word(if self.works() { "Encryption Up" } else { "Encryption Down" })
+                .map(Into::into),
+            mac_sec_capable: Some(true),
+            mac_sec_keys: self.key.map(|_| key).into_iter().collect(),
+            owner_account: self.account.map(str::to_owned),
+            lag_id: self.in_lag.then(|| "dxlag-1".to_owned()),
+            ..Connection::default()
+        }
+    }
+
+    /// An update takes effect. Reads may show the old mode for a settle window.
+    pub fn take(&mut self, change: &Change, now: Moment, settle_window: Duration) {
+        self.is_renamed |= change.name.is_some();
+        if let Some(mode) = change.mode.filter(|mode| *mode != self.mode) {
+            self.before = Some((self.mode, now + settle_window));
+            (self.mode, self.is_known, self.is_late) = (mode, true, false);
+        }
+        self.keep_up();
+    }
+
+    /// AWS lowers the mode when the last key goes.
+    pub fn keep_up(&mut self) {
+        if self.key.is_none() && self.mode == Must {
+            self.mode = Should;
+        }
+    }
+}
