@@ -49,3 +49,8 @@ pub fn assert_updates(world: &World, id: &str, expected: &[Fields<'_>]) {
 pub fn rename_behind_its_back(world: &World, id: &str, name: &str) {
     world.aws.edit(REGION, id, |connection| connection.connection_name = Some(name.to_owned()));
 }
+
+/// How many updates of a connection there were.
+pub fn updates_of(world: &World, id: &str) -> usize {
+    world.updates().iter().filter(|call| call.parameter("connectionId") == Some(id)).count()
+}

@@ -1,6 +1,7 @@
 //! The real binary on a real API server, judged by the call log of the simulated AWS.
 
 mod absent;
+mod ages;
 mod both;
 mod cache;
 mod command_line;
@@ -10,6 +11,7 @@ mod delete;
 mod drift;
 mod events;
 mod fields;
+mod hand_written;
 mod idle;
 mod late_reads;
 mod log;
@@ -22,6 +24,7 @@ mod outage;
 mod own_region;
 mod paging;
 mod pause;
+mod places;
 mod process;
 mod proxy;
 mod reconcile_request;
@@ -29,7 +32,9 @@ mod refused_specs;
 mod regions;
 mod relist;
 mod rename;
+mod restart;
 mod rights;
+mod stored_otherwise;
 mod trust;
 mod unmanaged;
 mod unreachable;

@@ -70,6 +70,31 @@ async fn gauges_follow_the_resource_and_go_with_it() {
     assert!(!text.contains(ID), "nothing of it is left:\n{text}");
 }
 
+/// The pass that is under way ends after the resource, and has the last word.
+#[tokio::test]
+async fn no_gauge_outlives_a_resource_that_is_deleted_under_a_pass() {
+    let world = World::builder().flag("--encryption-soak", "60s").flag("--poll-interval", "1s").build().await;
+    world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
+    world.aws.add(REGION, Connection::new("dxcon-bbbbbbbb", "line"));
+    world.apply(connection("other").id("dxcon-bbbbbbbb")).await;
+    world.apply(connection("line").id(ID).mode("must_encrypt")).await;
+    world.condition("line", "Reconciling", "True", "WaitingForEncryptionUp").await;
+    let slow = direct_connect_simulator::FaultKind::Latency { millis: 700 };
+    world.aws.inject(direct_connect_simulator::Fault::new(slow).on("DescribeConnections").for_connection(ID));
+    wait::until(wait::SOON, "a read by id under way", async || {
+        let reads = |call: &direct_connect_simulator::Call| call.parameter("connectionId") == Some(ID);
+        world.aws.calls().iter().any(|call| reads(call) && call.finished.is_none())
+    })
+    .await;
+    world.delete("line").await;
+    world.gone("line").await;
+    // The read ends, and with it the pass.
+    world.polls(4).await;
+    let text = world.http_get("/metrics").await.body;
+    let left: Vec<&str> = text.lines().filter(|line| line.contains(ID)).collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
 #[tokio::test]
 async fn what_fails_is_counted_by_its_reason() {
     let world = World::new().await;

@@ -108,6 +108,15 @@ pub enum Trouble {
     Late(Duration),
     /// It gets there once the trouble is over.
     Held,
+    /// It gets there at once, and its answer, made then, is handed on once the trouble is over.
+    AnswerHeld,
+    /// It gets there, and is answered so all the same.
+    AnswerReplaced {
+        /// HTTP status.
+        status: u16,
+        /// The body.
+        body: String,
+    },
 }
 
 impl Trouble {
@@ -343,6 +352,19 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             strike();
             let _ = clear.changed().await;
             shared.hand_on(request).await
+        }
+        Some(Trouble::AnswerHeld) => {
+            let (head, body) = shared.hand_on(request).await?.into_parts();
+            // Read to its end, so that nothing of it can be newer than the request.
+            let body = body.collect().await?.to_bytes();
+            strike();
+            let _ = clear.changed().await;
+            Ok(Response::from_parts(head, whole(body)))
+        }
+        Some(Trouble::AnswerReplaced { status, body }) => {
+            shared.hand_on(request).await?;
+            strike();
+            Ok(Response::builder().status(status).body(whole(body.into()))?)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! All that a test of the operator needs, tied together.
 
 use crate::control_plane::ControlPlane;
+use crate::front::{Front, kubeconfig_via};
 use crate::operator::{Operator, OperatorBuilder, Response};
 use crate::resource::{self, GROUP, Manifest, Resource};
 use crate::{shipped_rbac, wait};
@@ -151,6 +152,21 @@ impl World {
         self.operator = None;
     }
 
+    /// Puts a front between Direct Connect and the operator that is started next.
+    pub async fn front_of_aws(&mut self) -> Front {
+        let front = Front::of_http(&self.aws.endpoint()).await;
+        self.settings = self.settings.clone().env("AWS_ENDPOINT_URL_DIRECT_CONNECT", front.url());
+        front
+    }
+
+    /// Puts a front between the API server and the operator that is started next.
+    pub async fn front_of_api_server(&mut self) -> Front {
+        let front = Front::of_api_server(&self.kubeconfig).await;
+        let kubeconfig = kubeconfig_via(&self.kubeconfig, &front.url(), "front");
+        self.settings = self.settings.clone().env("KUBECONFIG", kubeconfig.to_string_lossy());
+        front
+    }
+
     /// Gets a path of the operator's HTTP server.
     pub async fn http_get(&self, path: &str) -> Response {
         self.operator().http_get(path).await
@@ -174,6 +190,13 @@ impl World {
         into_resource(patched.unwrap_or_else(|error| panic!("{name}: {error}")))
     }
 
+    /// Merges a patch into the status of a resource, as an administrator can.
+    pub async fn patch_status(&self, name: &str, status: Value) -> Resource {
+        let patch = Patch::Merge(json!({ "status": status }));
+        let patched = self.api().patch_status(name, &PatchParams::default(), &patch).await;
+        into_resource(patched.unwrap_or_else(|error| panic!("{name}: {error}")))
+    }
+
     /// Sets an annotation of the operator's, by its name after the slash; `None` removes it.
     pub async fn annotate(&self, name: &str, annotation: &str, value: Option<&str>) -> Resource {
         let annotation = format!("{GROUP}/{annotation}");
@@ -184,6 +207,16 @@ impl World {
     pub async fn delete(&self, name: &str) {
         let deleted = self.api().delete(name, &DeleteParams::default()).await;
         deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+
+    /// Waits until a resource that was deleted is no more.
+    #[track_caller]
+    pub fn gone(&self, name: &str) -> impl Future<Output = ()> {
+        wait::until(wait::SOON, format!("{name} to be gone"), async move || match self.api().get_opt(name).await {
+            Ok(None) => Ok(()),
+            Ok(Some(left)) => Err(into_resource(left).to_string()),
+            Err(error) => Err(error.to_string()),
+        })
     }
 
     /// A resource as it is.

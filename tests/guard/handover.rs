@@ -1,0 +1,230 @@
+//! The turn is the connection's: it does not matter which resource stands for it, and it goes with the last one.
+
+use crate::log::{A, B, is_by_id, sent, updates};
+use crate::pair::{
+    MANY, a_second_after, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first,
+    insists, let_the_second_wait, ready_line, wants_must,
+};
+use direct_connect_simulator::{Connection, Fault, FaultKind};
+use serde_json::json;
+use test_support::{Front, Passing, REGION, Trouble, Weather, Wire, World, kubeconfig_via, wait};
+
+const C: &str = "dxcon-cccccccc";
+
+/// Reads by id of the first connection take long: whoever takes over comes to know nothing for a while.
+fn slow_reads_of_the_first(world: &World) {
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 2500 }).on("DescribeConnections").for_connection(A));
+}
+
+#[tokio::test]
+async fn the_turn_stays_when_an_elder_takes_the_connection_over() {
+    // Which of the two is looked at first is chance.
+    futures::future::join_all([(); 4].map(|()| an_elder_takes_the_connection_over())).await;
+}
+
+async fn an_elder_takes_the_connection_over() {
+    let world = alone().build().await;
+    world.aws.add(REGION, Connection::new(A, "line"));
+    let elder = world.apply(wants_must("elder", A).policy("Observe").name("x")).await;
+    a_second_after(&elder).await;
+    world.apply(insists("first", A)).await;
+    world.ready("first").await;
+    let_the_second_wait(&world).await;
+    slow_reads_of_the_first(&world);
+    world.apply(wants_must("elder", A).policy("Manage").name("x")).await;
+    world.condition("first", "Stalled", "True", "Conflict").await;
+    assert_the_second_stays(&world, "the elder wants must_encrypt there as the younger did").await;
+    world.aws.clear_faults();
+    world.aws.associate_key(REGION, A, "01");
+    assert_the_second_goes(&world).await;
+}
+
+#[tokio::test]
+async fn the_turn_stays_when_a_younger_takes_over_from_one_that_is_deleted() {
+    let world = alone().build().await;
+    let elder = cut_the_first(&world).await;
+    a_second_after(&elder).await;
+    world.apply(wants_must("younger", A).name("x")).await;
+    world.condition("younger", "Stalled", "True", "Conflict").await;
+    let_the_second_wait(&world).await;
+    slow_reads_of_the_first(&world);
+    world.delete("first").await;
+    assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
+}
+
+/// The third way: whoever acted only observes from now on, and the younger acts.
+#[tokio::test]
+async fn the_turn_stays_when_the_elder_steps_back() {
+    let mut world = alone().build().await;
+    let elder = cut_the_first(&world).await;
+    a_second_after(&elder).await;
+    world.apply(wants_must("younger", A).name("x")).await;
+    world.condition("younger", "Stalled", "True", "Conflict").await;
+    let_the_second_wait(&world).await;
+    slow_reads_of_the_first(&world);
+    world.apply(wants_must("first", A).mode("should_encrypt").policy("Observe")).await;
+    assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
+    world.start_operator();
+    assert_the_second_stays(&world, "and so it is after a restart").await;
+}
+
+#[tokio::test]
+async fn the_turn_is_free_when_no_resource_of_the_connection_wants_must_encrypt_any_more() {
+    let world = alone().build().await;
+    let elder = cut_the_first(&world).await;
+    a_second_after(&elder).await;
+    world.apply(wants_must("younger", A).mode("should_encrypt")).await;
+    world.condition("younger", "Stalled", "True", "Conflict").await;
+    let_the_second_wait(&world).await;
+    world.delete("first").await;
+    assert_the_second_goes(&world).await;
+}
+
+/// A call about the first connection is under way.
+async fn is_under_way(world: &World, operation: &'static str) {
+    wait::until(wait::SOON, format!("{operation} under way"), async || {
+        world.aws.calls().iter().any(|call| {
+            call.operation == operation && call.parameter("connectionId") == Some(A) && call.finished.is_none()
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resource_that_is_deleted_under_a_read_leaves_no_turn_behind() {
+    let world = alone().flag("--encryption-soak", "4s").flag("--poll-interval", "1s").build().await;
+    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, Connection::new(C, "line"));
+    world.apply(wants_must("other", C).mode("should_encrypt")).await;
+    world.apply(insists("first", A)).await;
+    world.ready("first").await;
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 700 }).on("DescribeConnections").for_connection(A));
+    is_under_way(&world, "DescribeConnections").await;
+    world.delete("first").await;
+    world.gone("first").await;
+    world.polls(3).await;
+    world.aws.add(REGION, Connection::new(B, "line"));
+    world.apply(insists("second", B)).await;
+    assert_the_second_goes(&world).await;
+}
+
+#[tokio::test]
+async fn a_resource_that_is_deleted_while_its_must_encrypt_is_under_way_leaves_no_turn_behind() {
+    // The soak of the second lasts beyond the end of the update.
+    let world = alone().flag("--encryption-soak", "3s").build().await;
+    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_line(B));
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 1500 }).on("UpdateConnection").for_connection(A));
+    world.apply(wants_must("first", A)).await;
+    is_under_way(&world, "UpdateConnection").await;
+    world.apply(wants_must("second", B)).await;
+    world.delete("first").await;
+    world.gone("first").await;
+    assert_the_second_goes(&world).await;
+    // Nobody wants it any more, however it ended.
+    assert_eq!(updates(&world, A).len(), 1);
+}
+
+#[tokio::test]
+async fn a_resource_that_a_finalizer_keeps_from_being_deleted_holds_nobody_up() {
+    let world = held_by_the_first(alone()).await;
+    world.patch("first", json!({ "metadata": { "finalizers": ["example.com/backup"] } })).await;
+    world.delete("first").await;
+    assert_the_second_goes(&world).await;
+    world.patch("first", json!({ "metadata": { "finalizers": null } })).await;
+    world.gone("first").await;
+}
+
+/// Made again under its name: it is another resource, and its connection is still down.
+#[tokio::test]
+async fn a_resource_that_is_made_again_for_its_connection_keeps_the_turn() {
+    let mut world = alone().build().await;
+    cut_the_first(&world).await;
+    let_the_second_wait(&world).await;
+    // Both before the operator looks, as `kubectl replace --force` does it.
+    world.stop_operator();
+    world.delete("first").await;
+    world.gone("first").await;
+    world.apply(wants_must("first", A)).await;
+    world.start_operator();
+    assert_the_second_stays(&world, "the first is at must_encrypt, wanted there, and down").await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    assert_eq!(sent(&world, A), json!([{ "encryptionMode": "must_encrypt" }]));
+}
+
+/// What an operator is behind that loses its watch, and has to list anew.
+struct Gap {
+    wire: Wire,
+    front: Front,
+}
+
+impl Gap {
+    async fn before(world: &mut World) -> Self {
+        let front = Front::of_api_server(&world.kubeconfig).await;
+        let address = front.url().trim_start_matches("http://").parse().expect("an address");
+        let wire = Wire::to(address).await;
+        let through = kubeconfig_via(&world.kubeconfig, &format!("http://{}", wire.address()), "gap");
+        world.settings = world.settings.clone().env("KUBECONFIG", through.to_string_lossy());
+        Self { wire, front }
+    }
+
+    /// The watch is cut, and when it is taken up again the API server has forgotten where it was.
+    fn begin(&self) {
+        self.front.trouble_from(
+            0,
+            1,
+            Trouble::status(410, "Expired", "too old resource version"),
+            |request: &Passing| request.reads_resources() && request.is_watch() && !request.is_streaming_list(),
+        );
+        self.wire.weather(Weather::Reset);
+    }
+
+    async fn end(&self) {
+        self.wire.weather(Weather::Fair);
+        self.front.strikes().await;
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_is_made_again_for_another_connection_in_a_gap_of_the_watch_leaves_no_turn_behind() {
+    let mut world = alone().without_operator().build().await;
+    let gap = Gap::before(&mut world).await;
+    world.start_operator();
+    cut_the_first(&world).await;
+    let_the_second_wait(&world).await;
+    world.aws.add(REGION, Connection::new(C, "line"));
+    gap.begin();
+    world.delete("first").await;
+    world.gone("first").await;
+    world.apply(wants_must("first", C).mode("should_encrypt")).await;
+    gap.end().await;
+    assert_the_second_goes(&world).await;
+}
+
+#[tokio::test]
+async fn a_resource_that_is_deleted_in_a_gap_of_the_watch_leaves_no_turn_behind() {
+    let mut world = alone().without_operator().build().await;
+    let gap = Gap::before(&mut world).await;
+    world.start_operator();
+    cut_the_first(&world).await;
+    let_the_second_wait(&world).await;
+    gap.begin();
+    world.delete("first").await;
+    world.gone("first").await;
+    gap.end().await;
+    assert_the_second_goes(&world).await;
+}
+
+/// A connection that nobody stands for any more is not read by itself either.
+#[tokio::test]
+async fn what_was_deleted_is_not_looked_at_any_more() {
+    let world = held_by_the_first(alone()).await;
+    world.delete("first").await;
+    assert_the_second_goes(&world).await;
+    world.polls(3).await;
+    let reads =
+        || world.aws.calls().iter().filter(|call| is_by_id(call) && call.parameter("connectionId") == Some(A)).count();
+    let before = reads();
+    world.polls(MANY).await;
+    assert_eq!(reads(), before);
+}

@@ -1,0 +1,96 @@
+//! Two lines of an account, of which the second must not go while the first is not proven.
+
+use crate::log::{A, B, sent};
+use direct_connect_simulator::{Call, Connection, ENCRYPTION_DOWN};
+use serde_json::json;
+use test_support::{Manifest, REGION, Resource, World, WorldBuilder, connection, wait};
+
+pub const OTHER_REGION: &str = "eu-west-1";
+
+/// Polls after which a second line that is free to go has gone: many soaks of a second.
+pub const MANY: usize = 25;
+
+/// A line that is ready for `must_encrypt`.
+pub fn ready_line(id: &str) -> Connection {
+    Connection::new(id, "line").with_key("01")
+}
+
+pub fn wants_must(name: &str, id: &str) -> Manifest {
+    connection(name).id(id).mode("must_encrypt")
+}
+
+/// What a person applies who wants `must_encrypt` whatever it does to the line.
+pub fn insists(name: &str, id: &str) -> Manifest {
+    wants_must(name, id).transition("Immediate")
+}
+
+/// A world with a soak of a second, whose operator does not wait for a lease to end when it is started anew.
+pub fn alone() -> WorldBuilder {
+    World::builder().flag("--encryption-soak", "1s").flag("--leader-elect", "false")
+}
+
+/// `first` is sent `must_encrypt` without a key, as its user insists, and so is down and not proven.
+pub async fn cut_the_first(world: &World) -> Resource {
+    world.aws.add(REGION, Connection::new(A, "line"));
+    world.apply(insists("first", A)).await;
+    let first = world.ready("first").await;
+    assert_eq!(world.aws.connection(REGION, A).expect("it is there").state(), "down");
+    first
+}
+
+/// `second` is ready, and waits for `first`.
+pub async fn let_the_second_wait(world: &World) {
+    world.aws.add(REGION, ready_line(B));
+    world.apply(wants_must("second", B)).await;
+    let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    let message = second.condition("Ready").expect("it is there").message;
+    assert!(message.contains(&format!("{}/first", world.namespace)), "it names who has the turn: {message}");
+}
+
+/// `first` is cut and not proven; `second` waits.
+pub async fn held_by_the_first(builder: WorldBuilder) -> World {
+    let world = builder.build().await;
+    cut_the_first(&world).await;
+    let_the_second_wait(&world).await;
+    world
+}
+
+/// The far end of a line does not answer: its session is down whatever its keys.
+pub fn lose_the_far_end(world: &World, id: &str) {
+    world.aws.edit(REGION, id, |line| line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned()));
+}
+
+/// The second is sent nothing for long after it would have gone.
+pub async fn assert_the_second_stays(world: &World, why: &str) {
+    polls_of(world, REGION, MANY).await;
+    assert_eq!(sent(world, B), json!([]), "{why}: {}", world.get("second").await);
+}
+
+/// The second goes as soon as the first is proven.
+pub async fn assert_the_second_goes(world: &World) {
+    world.ready("second").await;
+    assert_eq!(sent(world, B), json!([{ "encryptionMode": "must_encrypt" }]));
+}
+
+/// Waits until a region has been read as a whole this many times more.
+pub async fn polls_of(world: &World, region: &str, count: usize) {
+    let begun = world.aws.calls().len();
+    let is_poll = |call: &Call| {
+        call.operation == "DescribeConnections"
+            && call.region == region
+            && call.finished.is_some()
+            && call.parameter("connectionId").is_none()
+    };
+    wait::until(wait::SOON, format!("{count} polls of {region}"), async || {
+        let ended = world.aws.calls().iter().skip(begun).filter(|call| is_poll(call)).count();
+        if ended >= count { Ok(()) } else { Err(ended.to_string()) }
+    })
+    .await;
+}
+
+/// Waits until what is made from now on is younger than a resource: creation times have whole seconds.
+pub async fn a_second_after(resource: &Resource) {
+    let made = resource.0["metadata"]["creationTimestamp"].as_str().expect("it is there");
+    let made: jiff::Timestamp = made.parse().expect("a time");
+    wait::until(wait::SOON, "the next second", async || jiff::Timestamp::now().as_second() > made.as_second()).await;
+}

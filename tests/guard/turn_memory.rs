@@ -1,0 +1,258 @@
+//! Whose turn it is outlives what is sent next, answers that are lost, restarts and take-overs.
+
+use crate::log::{A, B, sent, updates};
+use crate::pair::{
+    OTHER_REGION, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first, insists,
+    let_the_second_wait, lose_the_far_end, polls_of, ready_line, wants_must,
+};
+use direct_connect_simulator::{Connection, Fault, FaultKind};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+use test_support::{Operator, REGION, Signal, Trouble, World, connection, wait};
+
+/// How long a test waits for what takes a lease to end: far beyond that, even on a busy machine.
+const AFTER_LEASE: Duration = Duration::from_mins(1);
+
+/// A server fails after it did what it was asked for, and the far end is lost with that.
+async fn a_failing_server_did_set_must(status: u16, code: &str, start: &str) {
+    let mut world = alone().without_operator().build().await;
+    let front = world.front_of_aws().await;
+    world.aws.add(REGION, ready_line(A).with_mode(start));
+    let failure =
+        Trouble::AnswerReplaced { status, body: json!({ "__type": code, "message": "It hurts." }).to_string() };
+    front.trouble_from(0, 1, failure, |request| {
+        request.calls("UpdateConnection") && request.body.contains(A) && request.body.contains("must_encrypt")
+    });
+    world.start_operator();
+    world.apply(wants_must("first", A)).await;
+    front.strikes().await;
+    lose_the_far_end(&world, A);
+    world.until("first", "seen at must_encrypt", |line| line.status("encryptionMode") == "must_encrypt").await;
+    world.aws.add(REGION, ready_line(B));
+    world.apply(wants_must("second", B)).await;
+    assert_the_second_stays(&world, &format!("{code} from {start}: the first is down and not proven")).await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+}
+
+#[tokio::test]
+async fn must_encrypt_that_a_failing_server_did_set_all_the_same_keeps_the_turn() {
+    let cases = [
+        (500, "InternalFailure", "no_encrypt"),
+        (503, "ServiceUnavailable", "no_encrypt"),
+        (400, "DirectConnectServerException", "no_encrypt"),
+        (500, "InternalFailure", "should_encrypt"),
+    ];
+    join_all(cases.map(|(status, code, start)| a_failing_server_did_set_must(status, code, start))).await;
+}
+
+#[tokio::test]
+async fn a_rename_by_its_owner_and_a_restart_do_not_let_the_second_go() {
+    let mut world = held_by_the_first(alone()).await;
+    world.apply(insists("first", A).name("new")).await;
+    world.until("first", "renamed", |line| line.status("connectionName") == "new").await;
+    world.ready("first").await;
+    assert_eq!(sent(&world, B), json!([]), "so far it waits");
+    world.start_operator();
+    assert_the_second_stays(&world, "after a rename and a restart").await;
+    world.aws.associate_key(REGION, A, "01");
+    assert_the_second_goes(&world).await;
+}
+
+#[tokio::test]
+async fn the_repair_of_a_name_and_a_restart_do_not_let_the_second_go() {
+    let mut world = alone().build().await;
+    world.aws.add(REGION, Connection::new(A, "line"));
+    world.apply(insists("first", A).name("line")).await;
+    world.ready("first").await;
+    let_the_second_wait(&world).await;
+    world.polls(6).await;
+    world.aws.edit(REGION, A, |line| line.connection_name = Some("theirs".to_owned()));
+    wait::until(wait::SOON, "the repair", async || updates(&world, A).len() == 2).await;
+    let repaired = |line: &test_support::Resource| line.status("lastUpdate")["connectionName"] == "line";
+    world.until("first", "repaired", |line| repaired(line) && line.status("connectionName") == "line").await;
+    world.start_operator();
+    assert_the_second_stays(&world, "after a repair and a restart").await;
+}
+
+#[tokio::test]
+async fn a_lowering_that_was_lost_and_had_no_effect_proves_nothing() {
+    let lost = [FaultKind::ResetBefore, FaultKind::InternalFailure, FaultKind::ServiceUnavailable];
+    join_all(lost.map(a_lost_lowering_proves_nothing)).await;
+}
+
+async fn a_lost_lowering_proves_nothing(lost: FaultKind) {
+    // Within the settle window the lowering is not sent once more.
+    let world = alone().flag("--settle-window", "8s").build().await;
+    cut_the_first(&world).await;
+    world.aws.inject(Fault::new(lost.clone()).on("UpdateConnection").for_connection(A).times(1));
+    world.apply(wants_must("first", A).mode("should_encrypt")).await;
+    wait::until(wait::SOON, "the lowering to be lost", async || {
+        updates(&world, A).last().is_some_and(|call| call.finished.is_some() && !call.is_ok())
+    })
+    .await;
+    world.apply(insists("first", A)).await;
+    world.ready("first").await;
+    let at_must = world.aws.connection(REGION, A).expect("it is there");
+    assert_eq!((at_must.mode(), at_must.state()), ("must_encrypt", "down"), "{lost:?} had no effect");
+    world.aws.add(REGION, ready_line(B));
+    world.apply(wants_must("second", B)).await;
+    // Beyond the settle window too.
+    for _ in 0..3 {
+        assert_the_second_stays(&world, &format!("after {lost:?}")).await;
+    }
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+}
+
+/// What a start finds where the region of the first cannot be read.
+async fn a_restart_finds_the_region_unreadable(what: FaultKind) {
+    let mut world = alone().build().await;
+    cut_the_first(&world).await;
+    world.aws.add(OTHER_REGION, ready_line(B));
+    world.apply(wants_must("second", B).region(OTHER_REGION)).await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    world.stop_operator();
+    world.aws.inject(Fault::new(what.clone()).on("DescribeConnections").in_region(REGION));
+    world.start_operator();
+    polls_of(&world, OTHER_REGION, 40).await;
+    assert_eq!(sent(&world, B), json!([]), "{what:?}: {}", world.get("second").await);
+}
+
+#[tokio::test]
+async fn a_restart_that_cannot_read_the_region_of_the_first_does_not_let_the_second_go() {
+    let unreadable = [FaultKind::ServiceUnavailable, FaultKind::Hang { effect: false }, FaultKind::AccessDenied];
+    join_all(unreadable.map(a_restart_finds_the_region_unreadable)).await;
+}
+
+/// One more process of the operator, told apart by its access key.
+fn replica(world: &World, name: &str) -> (Operator, String) {
+    let key = format!("AKIA{name:0<16}");
+    (world.settings.clone().env("HOSTNAME", name).env("AWS_ACCESS_KEY_ID", &key).start(), key)
+}
+
+/// Waits until a process leads: only then does it call AWS.
+async fn leads(world: &World, key: &str) {
+    wait::until(AFTER_LEASE, format!("{key} to lead"), async || {
+        world.aws.calls().iter().any(|call| call.access_key_id == key)
+    })
+    .await;
+}
+
+/// The standby has seen `first` before `must_encrypt` was sent to it; then it takes over.
+async fn a_standby_takes_over(end: Signal, while_unreadable: bool) {
+    let world = World::builder().flag("--encryption-soak", "1s").without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "line"));
+    world.aws.add(OTHER_REGION, Connection::new(B, "line"));
+    world.apply(wants_must("first", A).mode("should_encrypt")).await;
+    let (leader, leaders_key) = replica(&world, "P0");
+    leads(&world, &leaders_key).await;
+    world.ready("first").await;
+    let (standby, key) = replica(&world, "P1");
+    wait::until(wait::SOON, "the standby to be ready", async || standby.http_get("/readyz").await.status == 200).await;
+    world.apply(insists("first", A)).await;
+    world.ready("first").await;
+    world.apply(insists("second", B).region(OTHER_REGION)).await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    if while_unreadable {
+        world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on("DescribeConnections").in_region(REGION));
+    }
+    leader.signal(end);
+    leader.wait_exit(wait::SOON).await;
+    leads(&world, &key).await;
+    polls_of(&world, OTHER_REGION, 40).await;
+    let case = format!("{end:?}, unreadable: {while_unreadable}");
+    assert_eq!(sent(&world, B), json!([]), "{case}: {}", world.get("second").await);
+}
+
+#[tokio::test]
+async fn a_standby_that_takes_over_knows_whose_turn_it_is() {
+    let cases = [(Signal::TERM, true), (Signal::TERM, false), (Signal::KILL, true), (Signal::KILL, false)];
+    join_all(cases.map(|(end, while_unreadable)| a_standby_takes_over(end, while_unreadable))).await;
+}
+
+/// A line whose proof was seen, which is down now, and a third that becomes ready after a restart.
+#[tokio::test]
+async fn a_line_that_was_proven_is_not_on_its_way_again_after_a_restart() {
+    let mut world = alone().build().await;
+    world.aws.add(REGION, ready_line(A));
+    world.apply(wants_must("first", A)).await;
+    world.ready("first").await;
+    world.until("first", "proven", |line| line.status("proven") == &json!(true)).await;
+    lose_the_far_end(&world, A);
+    world.condition("first", "Encrypted", "False", "EncryptionDown").await;
+    world.aws.add(REGION, ready_line(B));
+    world.start_operator();
+    world.apply(wants_must("second", B)).await;
+    assert_the_second_goes(&world).await;
+    assert_eq!(sent(&world, A), json!([{ "encryptionMode": "must_encrypt" }]));
+}
+
+/// The proof is of the step, not of the moment: what is sent later is proven anew.
+#[tokio::test]
+async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
+    let mut world = alone().build().await;
+    world.aws.add(REGION, ready_line(A));
+    world.apply(wants_must("first", A)).await;
+    world.until("first", "proven", |line| line.status("proven") == &json!(true)).await;
+    world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".to_owned()));
+    let dropped = |line: &test_support::Resource| line.status("proven").is_null();
+    world.until("first", "without its proof", dropped).await;
+    // It goes up once more, and the far end is lost.
+    wait::until(wait::SOON, "must_encrypt anew", async || updates(&world, A).len() == 2).await;
+    lose_the_far_end(&world, A);
+    world.until("first", "down", |line| line.status("portEncryptionStatus") == "Encryption Down").await;
+    world.aws.add(REGION, ready_line(B));
+    world.start_operator();
+    world.apply(wants_must("second", B)).await;
+    assert_the_second_stays(&world, "the second step of the first was never proven").await;
+}
+
+/// A member takes its mode from its LAG and can prove nothing by itself.
+#[tokio::test]
+async fn a_line_that_joined_a_lag_holds_up_nobody_after_a_restart() {
+    let mut world = alone().build().await;
+    world.aws.add(REGION, ready_line(A));
+    world.apply(wants_must("first", A)).await;
+    world.ready("first").await;
+    world.aws.edit(REGION, A, |line| line.lag_id = Some("dxlag-ffffffff".to_owned()));
+    world.until("first", "in the LAG", |line| line.status("lagId") == "dxlag-ffffffff").await;
+    world.start_operator();
+    world.polls(3).await;
+    world.aws.add(REGION, ready_line(B));
+    world.apply(wants_must("second", B)).await;
+    assert_the_second_goes(&world).await;
+}
+
+/// Set to `Observe` to keep the operator off, a line that was just cut is no less down.
+#[tokio::test]
+async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
+    let hands_off = [
+        insists("first", A).policy("Observe"),
+        insists("first", A).annotation("paused", "true"),
+        insists("first", A).annotation("paused", "yes"),
+    ];
+    join_all(hands_off.map(async |manifest| {
+        let mut world = held_by_the_first(alone()).await;
+        world.apply(manifest.clone()).await;
+        world.polls(3).await;
+        assert_the_second_stays(&world, &format!("{}", manifest.json())).await;
+        world.start_operator();
+        assert_the_second_stays(&world, &format!("after a restart: {}", manifest.json())).await;
+        // It is looked at all the same, and so its proof is seen.
+        world.aws.associate_key(REGION, A, "01");
+        assert_the_second_goes(&world).await;
+        let must: Value = json!([{ "encryptionMode": "must_encrypt" }]);
+        assert_eq!(sent(&world, A), must);
+    }))
+    .await;
+}
+
+/// Somebody without `connection_name` in mind takes the mode back in the spec, and the turn is free at once.
+#[tokio::test]
+async fn a_restart_does_not_hold_the_turn_for_a_wish_that_was_withdrawn() {
+    let mut world = held_by_the_first(alone()).await;
+    world.stop_operator();
+    world.apply(connection("first").id(A).name("line")).await;
+    world.start_operator();
+    assert_the_second_goes(&world).await;
+}

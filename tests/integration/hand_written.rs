@@ -1,0 +1,59 @@
+//! What somebody else writes into status does not stay: it is compared with what the operator wrote.
+
+use direct_connect_simulator::Connection;
+use serde_json::{Value, json};
+use test_support::{REGION, Resource, World, connection};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+/// A line without a key, whose wish cannot be met.
+async fn stalled() -> (World, Resource) {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID).mode("must_encrypt")).await;
+    let line = world.condition("line", "Stalled", "True", "NoMacSecKey").await;
+    (world, line)
+}
+
+fn all_is_well(line: &Resource) -> Value {
+    let mut conditions = line.status("conditions").clone();
+    conditions[0]["status"] = json!("True");
+    conditions[0]["reason"] = json!("InSync");
+    json!({ "conditions": conditions })
+}
+
+/// A condition that was wrong for a while has changed when it was mended.
+fn but_for_times(line: &Resource) -> Value {
+    let mut status = line.0["status"].clone();
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        condition["lastTransitionTime"] = Value::Null;
+    }
+    status
+}
+
+#[tokio::test]
+async fn a_status_that_is_written_by_hand_does_not_stay() {
+    let cases: [fn(&Resource) -> Value; 5] = [
+        all_is_well,
+        |_| json!({ "conditions": [] }),
+        |_| json!({ "encryptionMode": "must_encrypt", "portEncryptionStatus": "Encryption Up" }),
+        |_| json!({ "drift": null }),
+        |_| json!({ "observedGeneration": -1 }),
+    ];
+    let (world, right) = stalled().await;
+    for forge in cases {
+        let forged = forge(&right);
+        world.patch_status("line", forged.clone()).await;
+        let mended = |line: &Resource| but_for_times(line) == but_for_times(&right);
+        world.until("line", format!("mended after {forged}"), mended).await;
+    }
+    assert_eq!(world.updates(), []);
+}
+
+/// What the operator has to know after a restart is not for others to say either, while it knows better.
+#[tokio::test]
+async fn a_proof_that_is_written_by_hand_does_not_stay() {
+    let (world, right) = stalled().await;
+    world.patch_status("line", json!({ "proven": true, "mustEncryptGeneration": 1, "metGeneration": 1 })).await;
+    world.until("line", "mended", |line| but_for_times(line) == but_for_times(&right)).await;
+}

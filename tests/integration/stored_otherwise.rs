@@ -1,0 +1,105 @@
+//! AWS takes an update, says so, and has something else than was sent.
+
+use crate::log::updates_of;
+use direct_connect_simulator::Connection;
+use serde_json::json;
+use test_support::{Manifest, REGION, Resource, Trouble, World, connection, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+/// What is wanted, and the connection that AWS answers with and shows whatever it is sent.
+struct Case {
+    wish: Manifest,
+    field: &'static str,
+    stored: Connection,
+}
+
+fn cases() -> [Case; 3] {
+    let line = || Connection::new(ID, "fra-1").with_key("01");
+    [
+        // A form of its own, such as another composition of the same letters.
+        Case { wish: connection("line").id(ID).name("fra\u{2010}1"), field: "connectionName", stored: line() },
+        // Taken, and left as it is.
+        Case { wish: connection("line").id(ID).mode("no_encrypt"), field: "encryptionMode", stored: line() },
+        Case {
+            wish: connection("line").id(ID).mode("should_encrypt"),
+            field: "encryptionMode",
+            stored: line().with_mode("no_encrypt"),
+        },
+    ]
+}
+
+async fn is_given_up(case: Case) {
+    let mut world = World::builder().flag("--settle-window", "500ms").without_operator().build().await;
+    let front = world.front_of_aws().await;
+    world.aws.add(REGION, case.stored.clone());
+    let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
+    let body = serde_json::to_string(&world.aws.connection(REGION, ID)).expect("it is JSON");
+    front.trouble(Trouble::Answer { status: 200, headers, body }, |request| request.calls("UpdateConnection"));
+    world.start_operator();
+    let wish = case.wish.json();
+    world.apply(case.wish).await;
+    let line = world.condition("line", "Stalled", "True", "Contended").await;
+    let message = line.condition("Ready").expect("it is there").message;
+    assert!(message.contains(case.field), "{wish}: {message}");
+    world.polls(15).await;
+    let count = front.seen().iter().filter(|request| request.calls("UpdateConnection")).count();
+    assert_eq!(count, 3, "{wish}: the next try is minutes away");
+    let told = world.events("line").await;
+    let done = |reason: &str| ["Renamed", "EncryptionModeChanged"].contains(&reason);
+    let done: Vec<_> = told.iter().filter(|event| event.reason.as_deref().is_some_and(done)).collect();
+    assert!(done.is_empty(), "{wish}: nothing was done, so it is not told as done: {done:#?}");
+}
+
+#[tokio::test]
+async fn what_aws_takes_and_stores_otherwise_is_left_to_a_person_after_three_times() {
+    futures::future::join_all(cases().map(is_given_up)).await;
+}
+
+/// The answer shows what was sent, and every read something else: the same in the end.
+#[tokio::test]
+async fn what_reads_show_otherwise_though_the_answer_agreed_is_left_to_a_person_too() {
+    let mut world = World::builder().flag("--settle-window", "500ms").without_operator().build().await;
+    let front = world.front_of_aws().await;
+    world.aws.add(REGION, Connection::new(ID, "fra-1"));
+    let mut answer = world.aws.connection(REGION, ID).expect("it is there");
+    answer.connection_name = Some("new".to_owned());
+    let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
+    let body = serde_json::to_string(&answer).expect("it is JSON");
+    front.trouble(Trouble::Answer { status: 200, headers, body }, |request| request.calls("UpdateConnection"));
+    world.start_operator();
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.condition("line", "Stalled", "True", "Contended").await;
+    world.polls(15).await;
+    let count = front.seen().iter().filter(|request| request.calls("UpdateConnection")).count();
+    assert_eq!(count, 3, "the next try is minutes away");
+}
+
+/// A name that AWS would trim is refused before it can be sent.
+#[tokio::test]
+async fn a_name_with_a_blank_at_either_end_is_refused_when_it_is_applied() {
+    let world = World::builder().without_operator().build().await;
+    for name in [" fra-1", "fra-1 ", " ", "\u{a0}fra-1", "fra-1\u{3000}"] {
+        let refused = world.try_apply(connection("line").id(ID).name(name)).await;
+        let error = refused.map(|line| line.to_string()).expect_err(&format!("{name:?} is refused"));
+        assert!(error.to_string().contains("connectionName"), "{name:?}: {error}");
+    }
+    world.try_apply(connection("line").id(ID).name("fra 1")).await.expect("a blank within is a name's own");
+}
+
+/// One that was stored as it was sent is none of this.
+#[tokio::test]
+async fn what_aws_stores_as_sent_is_told_once() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+    let told = async || {
+        let told = world.events("line").await;
+        told.iter().any(|event| event.reason.as_deref() == Some("Renamed"))
+    };
+    wait::until(wait::SOON, "the event", told).await;
+    assert_eq!(updates_of(&world, ID), 1);
+    let line: Resource = world.get("line").await;
+    assert_eq!(line.status("lastUpdate")["connectionName"], json!("new"));
+}
