@@ -4,9 +4,9 @@
 //! resources say, and shows in their status what AWS says.
 //!
 //! ```text
-//!  Kubernetes watch ──> desired ─┐
-//!                                ├─> decide(desired, history, circumstances, now) ──> Plan ──> one AWS call
-//!  Direct Connect poller ─> look ┘                                                     └────> one status patch
+//!  Kubernetes watch ─────> claims ─┐
+//!                                  ├─> Fleet ──> Pass ──> status, one AWS call, status
+//!  Direct Connect poller ─> reads ─┘
 //! ```
 //!
 //! - `directconnect-core`, a crate of its own, decides and keeps the books. It knows nothing of the rest.
@@ -14,6 +14,7 @@
 //! - [`aws`] reads and updates connections. It knows the core, and nothing of Kubernetes.
 //! - [`kubernetes`] watches resources and writes status, events and the Lease. It knows the core and the resource, and
 //!   nothing of AWS.
+//! - [`state`] owns what this process knows, and outlives whoever tells it or asks.
 //! - [`reconcile`] is the one pass that brings them together, and [`run`] what wires and watches it all.
 //! - [`config`], [`telemetry`], [`metrics`], [`server`] and [`clock`] each do the one thing that they are called after.
 

@@ -181,8 +181,7 @@ impl Claims {
         known.unlisted.remove(&resource);
         let desired = self.desired(object).ok();
         let before = known.entries.remove(&resource);
-        let is_same = before.as_ref().is_some_and(|before| before.trigger.uid == object.uid());
-        let seen = before.as_ref().filter(|_| is_same);
+        let seen = before.as_ref().filter(|before| before.trigger.uid == object.uid());
         let proven_before = desired.as_ref().and_then(|desired| self.proven_before(object, desired, seen));
         let entry = Entry {
             trigger: Trigger {
@@ -195,7 +194,7 @@ impl Claims {
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
             manages: desired.as_ref().is_some_and(|desired| desired.policy == ManagementPolicy::Manage),
             fingerprint: fingerprint(&object.status),
-            written: before.as_ref().filter(|_| is_same).map_or(0, |before| before.written),
+            written: seen.map_or(0, |before| before.written),
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
             proven_before,

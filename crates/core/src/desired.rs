@@ -154,9 +154,7 @@ impl Desired {
             generation: spec.generation,
         })
     }
-}
 
-impl Desired {
     /// Whether nothing is ever sent for it.
     pub fn observes_only(&self) -> bool {
         self.policy == ManagementPolicy::Observe

@@ -1,5 +1,7 @@
 //! What each managed field needs.
 
+use std::time::Duration;
+
 use super::guard::{self, Evidence, ModeStep};
 use super::{Case, Drift, messages};
 use crate::clock::Moment;
@@ -8,7 +10,7 @@ use crate::observed::{Connection, ConnectionState, ObservedMode};
 use crate::reason::Reason;
 
 /// How long one that waits for its turn waits to be told, before it asks by itself.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_mins(1);
+const ASK_AGAIN: Duration = Duration::from_mins(1);
 
 /// What one managed field needs.
 pub(super) enum FieldPlan<T> {
@@ -55,14 +57,9 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
             ),
             next_check: None,
         }
-    } else if let Some(ObservedMode::Other(word)) = &connection.encryption_mode {
-        FieldPlan::Blocked {
-            reason: Reason::AwsUnavailable,
-            message: format!(
-                "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
-            ),
-            next_check: None,
-        }
+    } else if matches!(connection.encryption_mode, Some(ObservedMode::Other(_))) {
+        let message = messages::unknown_mode(connection, id);
+        FieldPlan::Blocked { reason: Reason::AwsUnavailable, message, next_check: None }
     } else if let Some(until) = case.history.name_contended(case.now) {
         let message = messages::contended("connectionName", name, &case.desired.circuit);
         FieldPlan::Blocked { reason: Reason::Contended, message, next_check: Some(until) }
@@ -94,7 +91,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
                 Reason::WaitingForEncryptionUp => deadline,
                 Reason::WaitingForTurn => Some(now + ASK_AGAIN),
                 // The first moment at which a read says how it is.
-                Reason::Settling => case.settles_at.map(|at| at + std::time::Duration::from_millis(1)),
+                Reason::Settling => case.settles_at.map(|at| at + Duration::from_millis(1)),
                 _ => None,
             };
             return FieldPlan::Blocked { reason, message, next_check };

@@ -4,9 +4,10 @@
 //! `Encryption Up` has been seen at every read for a whole soak, to one circuit of an account at a time. Ways down the
 //! ladder go at once.
 
+use super::messages;
 use crate::desired::EncryptionMode;
 use crate::identity::{CircuitId, ResourceId};
-use crate::observed::{Connection, ConnectionState, ObservedMode};
+use crate::observed::{Connection, ConnectionState};
 use crate::reason::Reason;
 use crate::turn::{HoldReason, Holder};
 
@@ -63,13 +64,7 @@ pub fn next_mode_step(
         return without_macsec(wanted, connection, circuit);
     }
     let Some(mode) = connection.mode() else {
-        return ModeStep::Blocked(
-            Reason::AwsUnavailable,
-            format!(
-                "AWS shows encryptionMode {:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows",
-                connection.encryption_mode.as_ref().map_or("", ObservedMode::as_str)
-            ),
-        );
+        return ModeStep::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id));
     };
     if mode == wanted {
         return ModeStep::Satisfied;

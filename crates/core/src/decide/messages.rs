@@ -4,8 +4,8 @@ use super::{Case, Drift};
 use crate::desired::{Desired, EncryptionMode};
 use crate::fault::Fault;
 use crate::history::Change;
-use crate::identity::{CircuitId, ResourceId};
-use crate::observed::{Connection, ConnectionState, PortEncryptionStatus};
+use crate::identity::{CircuitId, ConnectionId, ResourceId};
+use crate::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
 use crate::reason::Reason;
 use crate::turn::HoldReason;
 
@@ -32,6 +32,14 @@ pub(super) fn conflict(older: &ResourceId, circuit: &CircuitId) -> String {
     format!(
         "{} in {} is managed by the older resource {older}: delete one of the two, or set spec.managementPolicy of this one to Observe",
         circuit.id, circuit.region
+    )
+}
+
+/// Nothing is compared with a word that may mean anything.
+pub(super) fn unknown_mode(connection: &Connection, id: &ConnectionId) -> String {
+    let word = connection.encryption_mode.as_ref().map_or("", ObservedMode::as_str);
+    format!(
+        "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
     )
 }
 

@@ -67,14 +67,13 @@ impl Fleet {
         if let Some(known) = self.regions.get_mut(region) {
             (known.is_awaited, known.listed) = (false, Some(began));
         }
-        let mut shown: BTreeMap<ConnectionId, Connection> = connections.into_iter().collect();
+        let shown: BTreeMap<ConnectionId, Connection> = connections.into_iter().collect();
         let ids: Vec<ConnectionId> =
             self.of_region(region).map(|(id, _)| id.id.clone()).filter(|id| !shown.contains_key(id)).collect();
         let absent = ids.into_iter().map(|id| (id, None));
-        let listed = std::mem::take(&mut shown).into_iter().map(|(id, connection)| (id, Some(Arc::new(connection))));
-        let all: Vec<_> = listed.chain(absent).collect();
+        let listed = shown.into_iter().map(|(id, connection)| (id, Some(Arc::new(connection))));
         let mut changed = Vec::new();
-        for (id, connection) in all {
+        for (id, connection) in listed.chain(absent) {
             let circuit = CircuitId { region: region.clone(), id };
             let observation = Observation { began, ended, source: Source::Poll, connection };
             if self.record_read(&circuit, observation) {

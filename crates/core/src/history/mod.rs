@@ -132,7 +132,7 @@ impl History {
                 self.show_mode(EncryptionMode::MustEncrypt);
             }
         } else {
-            (self.macsec_up, self.macsec_down, self.waiting_since) = (None, None, None);
+            self.break_chains();
         }
         match &self.observation {
             // Kept once in memory.
@@ -216,6 +216,10 @@ impl History {
         }
     }
 
+    fn break_chains(&mut self) {
+        (self.macsec_up, self.macsec_down, self.waiting_since) = (None, None, None);
+    }
+
     fn show_mode(&mut self, mode: EncryptionMode) {
         self.last_mode = Some(mode);
         self.had_must |= mode == EncryptionMode::MustEncrypt;
@@ -276,7 +280,7 @@ impl History {
         self.last_call_ended = self.last_call_ended.max(Some(now));
         self.last_update_ended = self.last_update_ended.max(Some(now));
         // Every chain begins anew: it counts only reads that began after the last update ended.
-        (self.macsec_up, self.macsec_down, self.waiting_since) = (None, None, None);
+        self.break_chains();
         let before = self.connection();
         let (name_before, mode_before) = match before {
             Some(connection) => (Before::Shown(connection.connection_name.clone()), Before::Shown(connection.mode())),
@@ -319,7 +323,7 @@ impl History {
     /// The connection is not read any more; should it be again, all is seen anew.
     pub fn forget_reads(&mut self) {
         (self.observation, self.is_missing, self.read_by_id, self.last_mode) = (None, false, None, None);
-        (self.macsec_up, self.macsec_down, self.waiting_since) = (None, None, None);
+        self.break_chains();
         self.read_failure = None;
     }
 

@@ -69,7 +69,7 @@ impl<T: Clone + PartialEq> Sent<T> {
         Some(self.ended + settle_window).filter(|&settled_at| now < settled_at && !self.was_shown)
     }
 
-    /// What earlier values a late read may show after the next update.
+    /// Whether no read has shown it: after the next update a late read may show what was there before this one.
     pub(super) fn is_unread(&self) -> bool {
         !self.was_shown
     }
