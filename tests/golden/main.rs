@@ -1,8 +1,8 @@
 //! Every verdict that `Ready` can carry, as the whole resource that people and tools would read, beside what kstatus
 //! makes of it. `GOLDEN=write cargo test --test golden` writes them anew.
 
-#[path = "../../crates/core/tests/core/given.rs"]
-#[allow(dead_code, reason = "the words are those of the tests of the core, which use them all")]
+#[path = "../../crates/core/tests/core/given/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the words are those of the tests of the core, which use them all")]
 mod given;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use strum::VariantArray;
+
 use crate::reason::Reason;
 use crate::text;
 
@@ -11,7 +13,7 @@ pub const UPDATE: &str = "UpdateConnection";
 pub const DESCRIBE: &str = "DescribeConnections";
 
 /// What kind of failure it was. The class decides the reason in status and the retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
 pub enum FaultKind {
     /// AWS knows no such connection.
     NotFound,

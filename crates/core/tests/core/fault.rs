@@ -5,18 +5,11 @@ use std::time::Duration;
 use directconnect_core::fault::{DESCRIBE, Fault, FaultKind, UPDATE, retry_after};
 use directconnect_core::reason::{Phase, Reason};
 
+use strum::VariantArray as _;
+
 use crate::given::{ID, REGION, fault, seconds};
 
 const POLL: Duration = Duration::from_mins(1);
-
-const FAULT_KINDS: [FaultKind; 6] = [
-    FaultKind::NotFound,
-    FaultKind::AccessDenied,
-    FaultKind::CredentialsInvalid,
-    FaultKind::Throttled,
-    FaultKind::Unavailable,
-    FaultKind::Rejected,
-];
 
 #[test]
 fn each_kind_has_its_reason_and_says_what_to_do() {
@@ -60,7 +53,7 @@ fn a_read_that_is_rejected_does_not_blame_the_spec() {
     let message = read.describe(REGION, ID);
     assert!(message.starts_with("AWS rejected directconnect:DescribeConnections in eu-central-1"), "{message}");
     assert!(message.contains(ID) && message.contains("endpoint"), "{message}");
-    for kind in FAULT_KINDS {
+    for &kind in FaultKind::VARIANTS {
         let message = Fault::new(kind, DESCRIBE, "No").describe(REGION, ID);
         assert!(!message.contains("Change the spec"), "{kind:?}: {message}");
     }

@@ -15,11 +15,11 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::any::{any_change, any_connection};
 use crate::given::{
     Asks, ID, Must, No, REGION, SETTINGS, Says, Should, UID, circuit, claim, read_at, region, resource, second, sets,
     wish,
 };
-use crate::properties::{any_change, any_connection};
 
 fn ids() -> [CircuitId; 2] {
     [circuit(REGION, ID), circuit("us-east-1", ID)]

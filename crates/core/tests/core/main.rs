@@ -2,11 +2,14 @@
 //!
 //! The model that takes every step AWS, people, another writer and crashes can take is in `tests/model`.
 
+mod any;
 mod conditions;
+mod contention;
 mod decide;
 mod desired;
 mod fault;
 mod fleet;
+mod fleet_claims;
 mod fleet_properties;
 mod fleet_reads;
 mod given;
@@ -16,6 +19,7 @@ mod ledger;
 mod limiter;
 mod observed;
 mod pass;
+mod pass_outcome;
 mod properties;
 mod soak;
 mod text;

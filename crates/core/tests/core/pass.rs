@@ -2,8 +2,6 @@
 
 use directconnect_core::decide::{Plan, Step};
 use directconnect_core::desired::EncryptionMode;
-use directconnect_core::fault::FaultKind;
-use directconnect_core::fleet::Fleet;
 use directconnect_core::history::Change;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
@@ -12,40 +10,40 @@ use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::given::{
-    ACCOUNT, Asks, Line, Must, No, RESOURCE, Says, Should, Story, UID, claim, encrypted_line, fault, given, line, lost,
-    read_at, renames, resource, seconds, sets, twin, wish,
+    ACCOUNT, Asks, Line, Must, No, RESOURCE, Says, Should, Story, UID, claim, encrypted_line, given, line, read_at,
+    renames, resource, seconds, sets, twin, wish,
 };
 
-const TIME: &str = "2026-03-02T09:00:00Z";
+pub const TIME: &str = "2026-03-02T09:00:00Z";
 
-fn tight() -> Connection {
+pub fn tight() -> Connection {
     encrypted_line().mode("must_encrypt")
 }
 
-fn cut() -> Connection {
+pub fn cut() -> Connection {
     line().key("associated").mode("must_encrypt").state("down")
 }
 
 /// A pass under way in a story.
-struct Run {
-    story: Story,
-    pass: Pass,
-    version: u64,
+pub struct Run {
+    pub story: Story,
+    pub pass: Pass,
+    pub version: u64,
 }
 
 impl Run {
-    fn of(mut story: Story) -> Self {
+    pub fn of(mut story: Story) -> Self {
         let pass = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.wish.clone(), None, story.now);
         Self { story, pass, version: 1000 }
     }
 
-    fn next(&mut self, event: Event) -> Action {
+    pub fn next(&mut self, event: Event) -> Action {
         let Self { story, pass, .. } = self;
         pass.next(event, &mut story.fleet, &story.outside, story.now)
     }
 
     /// The pass of a story in which `change` is due, up to the write of the intention.
-    fn intending(story: Story, change: &Change) -> (Self, Ledger) {
+    pub fn intending(story: Story, change: &Change) -> (Self, Ledger) {
         let mut run = Self::of(story);
         assert_eq!(run.next(Event::Decide), Action::AwaitPace);
         let action = run.granted();
@@ -55,40 +53,40 @@ impl Run {
     }
 
     /// The same, up to the send.
-    fn sending(story: Story, change: &Change) -> Self {
+    pub fn sending(story: Story, change: &Change) -> Self {
         let (mut run, _) = Self::intending(story, change);
         assert_eq!(run.written(), Action::Send(change.clone()));
         run
     }
 
-    fn granted(&mut self) -> Action {
+    pub fn granted(&mut self) -> Action {
         self.next(Event::PaceGranted { time: TIME.into() })
     }
 
-    fn written(&mut self) -> Action {
+    pub fn written(&mut self) -> Action {
         self.version += 1;
         self.next(Event::IntentionWritten { version: self.version })
     }
 
-    fn answered(&mut self, answer: &Connection) -> Action {
+    pub fn answered(&mut self, answer: &Connection) -> Action {
         self.next(Event::Answered { answer: Box::new(answer.clone()), request_id: Some("5b8cf2b7".into()) })
     }
 
-    fn failed(&mut self, fault: directconnect_core::fault::Fault) -> Action {
+    pub fn failed(&mut self, fault: directconnect_core::fault::Fault) -> Action {
         self.next(Event::Failed { fault, jitter: 1.0 })
     }
 
-    fn after(&mut self, passed: u64) {
+    pub fn after(&mut self, passed: u64) {
         self.story.now = self.story.now + seconds(passed);
     }
 
-    fn sees(&mut self, connection: Connection) {
+    pub fn sees(&mut self, connection: Connection) {
         let (now, circuit) = (self.story.now, self.story.circuit().clone());
         self.story.fleet.record_read(&circuit, read_at(now, Some(connection)));
     }
 
     /// The watch brings the resource with another spec.
-    fn is_watched_as(&mut self, change: impl FnOnce(Claim) -> Claim) {
+    pub fn is_watched_as(&mut self, change: impl FnOnce(Claim) -> Claim) {
         self.version += 1;
         let circuit = self.story.circuit().clone();
         let known = self.story.fleet.circuit(&circuit).expect("it is known").claims();
@@ -96,13 +94,13 @@ impl Run {
         self.story.fleet.apply(&circuit, change(Claim { version: self.version, ..claim }));
     }
 
-    fn step(&self) -> Option<EncryptionMode> {
+    pub fn step(&self) -> Option<EncryptionMode> {
         self.story.fleet.step(self.story.circuit())
     }
 }
 
 #[track_caller]
-fn rested(action: Action) -> (Ledger, Plan) {
+pub fn rested(action: Action) -> (Ledger, Plan) {
     match action {
         Action::Rest(ledger, plan) => (ledger, plan),
         action => panic!("{action:#?}"),
@@ -110,19 +108,19 @@ fn rested(action: Action) -> (Ledger, Plan) {
 }
 
 #[track_caller]
-fn rests(action: Action, reason: Reason) -> Ledger {
+pub fn rests(action: Action, reason: Reason) -> Ledger {
     let (ledger, plan) = rested(action);
     assert_eq!(plan.verdict.map(|verdict| verdict.reason), Some(reason));
     ledger
 }
 
 /// One that is about to go to `must_encrypt`.
-fn soaked() -> Story {
+pub fn soaked() -> Story {
     given(wish().to(Must)).soaks(&encrypted_line())
 }
 
 /// A circuit of the account that is as ready.
-fn with_ready_twin(story: Story) -> Story {
+pub fn with_ready_twin(story: Story) -> Story {
     let mut story = story.has_twin(claim("net/twin").wanting(Must));
     let now = story.now;
     story.fleet.record_read(&twin(), read_at(now, Some(encrypted_line())));
@@ -409,115 +407,4 @@ fn what_an_earlier_pass_has_not_written_yet_does_not_hide_the_intention() {
     let run = Run::sending(story, &sets(Must));
     assert_eq!(run.story.ledger().unproven_step, Some(Must));
     assert_eq!(run.story.ledger().met_generation, Some(1));
-}
-
-// What came of the send.
-
-#[test]
-fn a_refusal_takes_all_back_and_frees_the_turn() {
-    for kind in [FaultKind::Rejected, FaultKind::AccessDenied, FaultKind::Throttled] {
-        let story = with_ready_twin(soaked().was_met(3));
-        let before = story.ledger();
-        let mut run = Run::sending(story, &sets(Must));
-        run.after(1);
-        let action = run.failed(fault(kind));
-        assert!(!matches!(action, Action::Send(_)), "{action:#?}");
-        assert_eq!((run.story.ledger(), run.step()), (before.clone(), None), "{kind:?}");
-        let circuit = run.story.circuit().clone();
-        run.story.fleet.note_written(&circuit, &resource(RESOURCE), UID, before, 2000);
-        assert_eq!(run.story.fleet.holder(&twin()), None, "{kind:?}");
-    }
-}
-
-#[test]
-fn a_refusal_leaves_the_step_that_was_under_way_before_it() {
-    let begun = line().mode("no_encrypt").key("associated");
-    let story = given(wish().to(Must)).sees(begun).gets_answer(&sets(Should), &encrypted_line());
-    let story = story.after(1).sees(encrypted_line());
-    assert_eq!(story.ledger().unproven_step, Some(Should));
-    // A rename meanwhile is refused.
-    let story = story.wishes(wish().name("fra-2").to(Must).generation(2));
-    let mut run = Run::sending(story, &renames("fra-2"));
-    run.after(1);
-    run.failed(fault(FaultKind::Rejected));
-    assert_eq!((run.step(), run.story.ledger().unproven_step), (Some(Should), Some(Should)));
-    assert!(run.story.holds().is_some());
-}
-
-#[test]
-fn a_lost_answer_leaves_the_intention_and_the_turn() {
-    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
-    run.after(12);
-    // The look before it is older than it: AWS is looked at before anything is said.
-    let action = run.failed(lost());
-    assert!(matches!(action, Action::Rest(..) | Action::Read), "{action:#?}");
-    let ledger = run.story.ledger();
-    assert_eq!((ledger.unproven_step, ledger.must_encrypt_generation), (Some(Must), Some(1)));
-    assert!(ledger.last_update.is_some_and(|update| update.request_id.is_none()));
-    assert_eq!(run.step(), Some(Must));
-    assert!(run.story.fleet.holder(&twin()).is_some());
-}
-
-#[test]
-fn a_read_during_the_send_does_not_free_the_turn() {
-    // Not even where the resource that made the step is gone by then and another one wants it.
-    let story = with_ready_twin(soaked()).has_other(claim("net/heir").created(900).wanting(Must));
-    let mut run = Run::sending(story, &sets(Must));
-    run.after(1);
-    run.sees(encrypted_line());
-    let circuit = run.story.circuit().clone();
-    run.story.fleet.remove(&circuit, &resource(RESOURCE));
-    assert!(run.story.fleet.holder(&twin()).is_some());
-    run.after(1);
-    run.failed(lost());
-    assert!(run.story.fleet.holder(&twin()).is_some());
-}
-
-#[test]
-fn a_resource_that_is_deleted_while_its_update_is_on_its_way_leaves_no_ghost() {
-    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
-    let circuit = run.story.circuit().clone();
-    run.story.fleet.remove(&circuit, &resource(RESOURCE));
-    assert_eq!(run.story.holds(), None, "nobody wants it there any more");
-    run.after(1);
-    run.answered(&cut());
-    assert_eq!(run.story.holds(), None);
-    assert!(!run.story.fleet.has_unwritten(&circuit, &resource(RESOURCE)));
-}
-
-#[test]
-fn a_pass_that_ended_without_a_word_holds_nothing_back_for_ever() {
-    // Its process side was dropped between decision and send.
-    let (mut run, _) = Run::intending(with_ready_twin(soaked()), &sets(Must));
-    run.after(1);
-    run.sees(encrypted_line());
-    assert_eq!(run.step(), Some(Must));
-    let Run { story, .. } = run;
-    let mut next = Run::of(story);
-    next.after(1);
-    next.sees(encrypted_line());
-    assert_eq!(next.step(), None, "the next pass does not send what that one had decided on");
-}
-
-#[test]
-fn an_answer_that_shows_something_else_proves_nothing_and_keeps_the_turn() {
-    let mut run = Run::sending(soaked(), &sets(Must));
-    run.after(1);
-    let action = run.answered(&encrypted_line());
-    assert!(!matches!(action, Action::Send(_)), "{action:#?}");
-    assert_eq!((run.story.ledger().unproven_step, run.step()), (Some(Must), Some(Must)));
-}
-
-#[test]
-fn a_younger_pass_hears_of_the_generation_only_where_its_resource_acts() {
-    let story = given(wish().name("fra-2")).sees(line()).after(1);
-    let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected));
-    // A pass of another resource about the circuit leaves alone what the acting one met with.
-    let mut story = story.has_other(claim("net/heir").created(900));
-    let desired = wish().name("fra-9").generation(9);
-    Pass::begin(&mut story.fleet, resource("net/heir"), UID, desired, None, story.now);
-    assert!(story.history().update_failure().is_some());
-    let fleet: &mut Fleet = &mut story.fleet;
-    Pass::begin(fleet, resource(RESOURCE), UID, wish().name("fra-9").generation(2), None, story.now);
-    assert!(story.history().update_failure().is_none());
 }

@@ -1,0 +1,121 @@
+//! What a pass makes of what came of its update.
+
+use directconnect_core::fault::FaultKind;
+use directconnect_core::fleet::Fleet;
+use directconnect_core::pass::{Action, Pass};
+
+use crate::given::{
+    Asks, Line, Must, RESOURCE, Says, Should, UID, claim, encrypted_line, fault, given, line, lost, renames, resource,
+    sets, twin, wish,
+};
+
+use crate::pass::*;
+
+#[test]
+fn a_refusal_takes_all_back_and_frees_the_turn() {
+    for kind in [FaultKind::Rejected, FaultKind::AccessDenied, FaultKind::Throttled] {
+        let story = with_ready_twin(soaked().was_met(3));
+        let before = story.ledger();
+        let mut run = Run::sending(story, &sets(Must));
+        run.after(1);
+        let action = run.failed(fault(kind));
+        assert!(!matches!(action, Action::Send(_)), "{action:#?}");
+        assert_eq!((run.story.ledger(), run.step()), (before.clone(), None), "{kind:?}");
+        let circuit = run.story.circuit().clone();
+        run.story.fleet.note_written(&circuit, &resource(RESOURCE), UID, before, 2000);
+        assert_eq!(run.story.fleet.holder(&twin()), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_refusal_leaves_the_step_that_was_under_way_before_it() {
+    let begun = line().mode("no_encrypt").key("associated");
+    let story = given(wish().to(Must)).sees(begun).gets_answer(&sets(Should), &encrypted_line());
+    let story = story.after(1).sees(encrypted_line());
+    assert_eq!(story.ledger().unproven_step, Some(Should));
+    // A rename meanwhile is refused.
+    let story = story.wishes(wish().name("fra-2").to(Must).generation(2));
+    let mut run = Run::sending(story, &renames("fra-2"));
+    run.after(1);
+    run.failed(fault(FaultKind::Rejected));
+    assert_eq!((run.step(), run.story.ledger().unproven_step), (Some(Should), Some(Should)));
+    assert!(run.story.holds().is_some());
+}
+
+#[test]
+fn a_lost_answer_leaves_the_intention_and_the_turn() {
+    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
+    run.after(12);
+    // The look before it is older than it: AWS is looked at before anything is said.
+    let action = run.failed(lost());
+    assert!(matches!(action, Action::Rest(..) | Action::Read), "{action:#?}");
+    let ledger = run.story.ledger();
+    assert_eq!((ledger.unproven_step, ledger.must_encrypt_generation), (Some(Must), Some(1)));
+    assert!(ledger.last_update.is_some_and(|update| update.request_id.is_none()));
+    assert_eq!(run.step(), Some(Must));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+}
+
+#[test]
+fn a_read_during_the_send_does_not_free_the_turn() {
+    // Not even where the resource that made the step is gone by then and another one wants it.
+    let story = with_ready_twin(soaked()).has_other(claim("net/heir").created(900).wanting(Must));
+    let mut run = Run::sending(story, &sets(Must));
+    run.after(1);
+    run.sees(encrypted_line());
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.remove(&circuit, &resource(RESOURCE));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+    run.after(1);
+    run.failed(lost());
+    assert!(run.story.fleet.holder(&twin()).is_some());
+}
+
+#[test]
+fn a_resource_that_is_deleted_while_its_update_is_on_its_way_leaves_no_ghost() {
+    let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.remove(&circuit, &resource(RESOURCE));
+    assert_eq!(run.story.holds(), None, "nobody wants it there any more");
+    run.after(1);
+    run.answered(&cut());
+    assert_eq!(run.story.holds(), None);
+    assert!(!run.story.fleet.has_unwritten(&circuit, &resource(RESOURCE)));
+}
+
+#[test]
+fn a_pass_that_ended_without_a_word_holds_nothing_back_for_ever() {
+    // Its process side was dropped between decision and send.
+    let (mut run, _) = Run::intending(with_ready_twin(soaked()), &sets(Must));
+    run.after(1);
+    run.sees(encrypted_line());
+    assert_eq!(run.step(), Some(Must));
+    let Run { story, .. } = run;
+    let mut next = Run::of(story);
+    next.after(1);
+    next.sees(encrypted_line());
+    assert_eq!(next.step(), None, "the next pass does not send what that one had decided on");
+}
+
+#[test]
+fn an_answer_that_shows_something_else_proves_nothing_and_keeps_the_turn() {
+    let mut run = Run::sending(soaked(), &sets(Must));
+    run.after(1);
+    let action = run.answered(&encrypted_line());
+    assert!(!matches!(action, Action::Send(_)), "{action:#?}");
+    assert_eq!((run.story.ledger().unproven_step, run.step()), (Some(Must), Some(Must)));
+}
+
+#[test]
+fn a_younger_pass_hears_of_the_generation_only_where_its_resource_acts() {
+    let story = given(wish().name("fra-2")).sees(line()).after(1);
+    let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected));
+    // A pass of another resource about the circuit leaves alone what the acting one met with.
+    let mut story = story.has_other(claim("net/heir").created(900));
+    let desired = wish().name("fra-9").generation(9);
+    Pass::begin(&mut story.fleet, resource("net/heir"), UID, desired, None, story.now);
+    assert!(story.history().update_failure().is_some());
+    let fleet: &mut Fleet = &mut story.fleet;
+    Pass::begin(fleet, resource(RESOURCE), UID, wish().name("fra-9").generation(2), None, story.now);
+    assert!(story.history().update_failure().is_none());
+}
