@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Resource as _;
 use kube::runtime::watcher::Event;
+use kube::{Resource as _, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
 use super::status::condition;
@@ -198,11 +198,7 @@ impl Claims {
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
             proven_before,
-            labels: Arc::new(Resource {
-                namespace: resource.namespace.to_string(),
-                name: resource.name.to_string(),
-                connection_id: object.spec.as_ref().map(|spec| spec.connection_id.clone()).unwrap_or_default(),
-            }),
+            labels: Arc::new(labels(object)),
         };
         let is_by_hand = before
             .as_ref()
@@ -362,6 +358,15 @@ impl Known {
             // Nobody listens any more only when the process ends.
             let _ = wake.send(reference(resource));
         }
+    }
+}
+
+/// The resource that gauges are about.
+pub fn labels(object: &Watched) -> Resource {
+    Resource {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+        connection_id: object.spec.as_ref().map(|spec| spec.connection_id.clone()).unwrap_or_default(),
     }
 }
 

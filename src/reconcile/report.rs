@@ -1,14 +1,12 @@
 //! What a pass says beside status: what is wrong with a spec, and the gauges.
 
-use kube::ResourceExt;
 use kube::runtime::controller::Action as Requeue;
 
 use super::PassError;
 use super::status::StatusWriter;
 use crate::api::DirectConnectConnectionStatus;
-use crate::kubernetes::Watched;
 use crate::kubernetes::status::condition_status;
-use crate::metrics::{Health, Resource};
+use crate::metrics::Health;
 use directconnect_core::conditions::{ConditionType, Verdict};
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::Desired;
@@ -19,15 +17,6 @@ use directconnect_core::reason::Reason;
 pub(super) async fn invalid(mut status: StatusWriter<'_>, message: String) -> Result<Requeue, PassError> {
     status.report_invalid(&Verdict::new(Reason::InvalidSpec, message)).await?;
     Ok(Requeue::await_change())
-}
-
-/// The resource that gauges are about.
-pub(super) fn labels(object: &Watched) -> Resource {
-    Resource {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        connection_id: object.spec.as_ref().map(|spec| spec.connection_id.clone()).unwrap_or_default(),
-    }
 }
 
 /// How a resource is, as its status says.

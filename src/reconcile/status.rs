@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use kube::Resource as _;
 use tracing::info;
 
-use super::{Context, PassError};
+use super::{Context, PassError, report};
 use crate::api::DirectConnectConnectionStatus;
 use crate::kubernetes::Watched;
+use crate::kubernetes::claims::labels;
 use crate::kubernetes::events::{self, EventSpec};
 use crate::kubernetes::status::{self, WriteError};
 use crate::state::Wakeup;
@@ -19,6 +20,8 @@ use directconnect_core::desired::{Desired, EncryptionTransition};
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Observation;
 use directconnect_core::ledger::Ledger;
+use directconnect_core::reason::Reason;
+use directconnect_core::turn::HoldReason;
 
 /// How often a write is tried again when others write the same object all the time.
 const MAX_REFRESHES: usize = 5;
@@ -219,7 +222,7 @@ impl<'a> StatusWriter<'a> {
         events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
         self.context.events.publish(self.object, events);
-        self.context.metrics.health(&super::report::labels(self.object), super::report::health(&self.written, about));
+        self.context.metrics.health(&labels(self.object), report::health(&self.written, about));
     }
 
     /// How the last update failed, if none succeeded since.
@@ -231,8 +234,6 @@ impl<'a> StatusWriter<'a> {
 
     /// Notes whether the resource waits for a turn; and it is news that the turn is somebody's whom no resource asked.
     fn waits_for_other(&self, desired: &Desired, plan: &Plan) -> Option<EventSpec> {
-        use directconnect_core::reason::Reason;
-        use directconnect_core::turn::HoldReason;
         let verdict = plan.verdict.as_ref().filter(|verdict| verdict.reason == Reason::WaitingForTurn);
         let (resource, state) = (self.object.id(), &self.context.state);
         state.set_waiting(&resource, verdict.is_some());

@@ -7,13 +7,21 @@ use crate::pair::{
 };
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;
-use test_support::{Front, Passing, REGION, Trouble, Weather, Wire, World, kubeconfig_via, wait};
+use test_support::{Front, Manifest, Passing, REGION, Resource, Trouble, Weather, Wire, World, kubeconfig_via, wait};
 
 const C: &str = "dxcon-cccccccc";
 
 /// Reads by id of the first connection take long: whoever takes over comes to know nothing for a while.
 fn slow_reads_of_the_first(world: &World) {
     world.aws.inject(Fault::new(FaultKind::Latency { millis: 2500 }).on("DescribeConnections").for_connection(A));
+}
+
+/// A younger resource about the first connection stands back, and the second connection waits for its turn.
+async fn a_younger_claims_it_too(world: &World, elder: &Resource, younger: Manifest) {
+    a_second_after(elder).await;
+    world.apply(younger).await;
+    world.condition("younger", "Stalled", "True", "Conflict").await;
+    let_the_second_wait(world).await;
 }
 
 #[tokio::test]
@@ -43,10 +51,7 @@ async fn an_elder_takes_the_connection_over() {
 async fn the_turn_stays_when_a_younger_takes_over_from_one_that_is_deleted() {
     let world = alone().build().await;
     let elder = cut_the_first(&world).await;
-    a_second_after(&elder).await;
-    world.apply(wants_must("younger", A).name("x")).await;
-    world.condition("younger", "Stalled", "True", "Conflict").await;
-    let_the_second_wait(&world).await;
+    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).name("x")).await;
     slow_reads_of_the_first(&world);
     world.delete("first").await;
     assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
@@ -57,10 +62,7 @@ async fn the_turn_stays_when_a_younger_takes_over_from_one_that_is_deleted() {
 async fn the_turn_stays_when_the_elder_steps_back() {
     let mut world = alone().build().await;
     let elder = cut_the_first(&world).await;
-    a_second_after(&elder).await;
-    world.apply(wants_must("younger", A).name("x")).await;
-    world.condition("younger", "Stalled", "True", "Conflict").await;
-    let_the_second_wait(&world).await;
+    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).name("x")).await;
     slow_reads_of_the_first(&world);
     world.apply(wants_must("first", A).mode("should_encrypt").policy("Observe")).await;
     assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
@@ -72,10 +74,7 @@ async fn the_turn_stays_when_the_elder_steps_back() {
 async fn the_turn_is_free_when_no_resource_of_the_connection_wants_must_encrypt_any_more() {
     let world = alone().build().await;
     let elder = cut_the_first(&world).await;
-    a_second_after(&elder).await;
-    world.apply(wants_must("younger", A).mode("should_encrypt")).await;
-    world.condition("younger", "Stalled", "True", "Conflict").await;
-    let_the_second_wait(&world).await;
+    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).mode("should_encrypt")).await;
     world.delete("first").await;
     assert_the_second_goes(&world).await;
 }

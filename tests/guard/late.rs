@@ -3,7 +3,7 @@
 use crate::log::{A, B, is_by_id, sent, updates};
 use crate::pair::{alone, assert_the_second_goes, assert_the_second_stays, lose_the_far_end, ready_line, wants_must};
 use crate::witness::Witness;
-use direct_connect_simulator::{Call, Connection};
+use direct_connect_simulator::Connection;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,18 +44,28 @@ fn freeze_at_the_first_update(world: &World, front: &Front) {
     });
 }
 
-/// Both lines are ready; every read after `must_encrypt` to the first still shows it at `should_encrypt` and up.
-#[tokio::test]
-async fn late_reads_prove_no_must_encrypt() {
-    let mut world = alone().flag("--settle-window", "12s").without_operator().build().await;
+/// Both lines are ready, and the first has been sent `must_encrypt`, which no read shows.
+async fn frozen_at_must(world: &mut World) -> Front {
     let front = world.front_of_aws().await;
     for id in [A, B] {
         world.aws.add(REGION, ready_line(id));
     }
-    freeze_at_the_first_update(&world, &front);
+    freeze_at_the_first_update(world, &front);
     world.start_operator();
     world.apply(wants_must("first", A)).await;
-    wait::until(wait::SOON, "must_encrypt", async || updates(&world, A).iter().any(|call| call.effect)).await;
+    wait::until(wait::SOON, "must_encrypt", async || updates(world, A).iter().any(|call| call.effect)).await;
+    front
+}
+
+fn is_listing(request: &Passing) -> bool {
+    request.calls("DescribeConnections") && !request.body.contains("connectionId")
+}
+
+/// Both lines are ready; every read after `must_encrypt` to the first still shows it at `should_encrypt` and up.
+#[tokio::test]
+async fn late_reads_prove_no_must_encrypt() {
+    let mut world = alone().flag("--settle-window", "12s").without_operator().build().await;
+    let front = frozen_at_must(&mut world).await;
     lose_the_far_end(&world, A);
     world.apply(wants_must("second", B)).await;
     late_reads(&front).await;
@@ -78,14 +88,7 @@ async fn late_reads(front: &Front) {
 async fn a_true_read_after_late_ones_begins_the_soak_and_does_not_end_it() {
     let mut world =
         alone().flag("--encryption-soak", "3s").flag("--settle-window", "15s").without_operator().build().await;
-    let front = world.front_of_aws().await;
-    for id in [A, B] {
-        world.aws.add(REGION, ready_line(id));
-    }
-    freeze_at_the_first_update(&world, &front);
-    world.start_operator();
-    world.apply(wants_must("first", A)).await;
-    wait::until(wait::SOON, "must_encrypt", async || updates(&world, A).iter().any(|call| call.effect)).await;
+    let front = frozen_at_must(&mut world).await;
     world.apply(wants_must("second", B)).await;
     late_reads(&front).await;
     let (cleared, seen) = (std::time::Instant::now(), front.seen().len());
@@ -106,9 +109,7 @@ async fn a_page_that_was_made_before_an_update_and_arrives_after_it_overrules_no
     world.start_operator();
     world.apply(connection("line").id(A)).await;
     world.ready("line").await;
-    front.trouble_from(0, 1, Trouble::AnswerHeld, |request| {
-        request.calls("DescribeConnections") && !request.body.contains("connectionId")
-    });
+    front.trouble_from(0, 1, Trouble::AnswerHeld, is_listing);
     front.strikes().await;
     world.apply(connection("line").id(A).name("new")).await;
     world.ready("line").await;
@@ -135,18 +136,16 @@ async fn a_page_that_arrives_late_does_not_mend_a_soak_that_a_newer_read_broke()
     world.start_operator();
     world.apply(wants_must("line", A)).await;
     world.condition("line", "Reconciling", "True", "WaitingForEncryptionUp").await;
-    front.trouble_from(0, 1, Trouble::AnswerHeld, |request| {
-        request.calls("DescribeConnections") && !request.body.contains("connectionId")
-    });
+    front.trouble_from(0, 1, Trouble::AnswerHeld, is_listing);
     front.strikes().await;
+    let cut = world.aws.calls().len();
     lose_the_far_end(&world, A);
     let down = |line: &Resource| line.status("portEncryptionStatus") == "Encryption Down";
     world.until("line", "seen down by a read by id", down).await;
     front.clear();
     // The poll that follows shows it down as well, and then it is up.
     world.polls(2).await;
-    let seen_down = |call: &Call| call.finished.is_some();
-    assert!(world.aws.calls().iter().filter(|call| is_by_id(call)).any(seen_down));
+    assert!(world.aws.calls()[cut..].iter().any(|call| is_by_id(call) && call.finished.is_some()));
     let up = std::time::Instant::now();
     world.aws.edit(REGION, A, |line| line.port_encryption_status = Some("Encryption Up".to_owned()));
     wait::until(wait::SOON, "must_encrypt", async || !updates(&world, A).is_empty()).await;
