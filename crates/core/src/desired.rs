@@ -7,12 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::{CircuitId, ConnectionId, RegionName};
 
-/// MACsec encryption mode that the connection is to have in AWS. Unset: the mode is not managed.
-///
-/// `must_encrypt` stops all traffic while MACsec is not up, so under `Guarded` it is sent only after MACsec has been seen
-/// working. `no_encrypt` stops all traffic too if the far end insists on MACsec, which AWS cannot show.
+/// A MACsec encryption mode of AWS; the order is that of the ladder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+// In a CRD the description of a type takes the place of that of an optional field, which says more.
+#[schemars(description = "")]
 pub enum EncryptionMode {
     /// Clear text.
     NoEncrypt,
