@@ -13,10 +13,11 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 COPY Cargo.toml Cargo.lock ./
 COPY benches/rig/Cargo.toml benches/rig/
 COPY crates/core/Cargo.toml crates/core/
+COPY crates/kubectl-dxcon/Cargo.toml crates/kubectl-dxcon/
 COPY tests/demo/Cargo.toml tests/demo/
 COPY tests/simulator/Cargo.toml tests/simulator/
 COPY tests/support/Cargo.toml tests/support/
-RUN for member in . benches/rig crates/core tests/demo tests/simulator tests/support; do \
+RUN for member in . benches/rig crates/core crates/kubectl-dxcon tests/demo tests/simulator tests/support; do \
       mkdir -p "$member/src"; printf '//! Stands in.\n' >"$member/src/lib.rs"; printf '//! Stands in.\nfn main() {}\n' >"$member/src/main.rs"; \
     done \
  && cargo build --release --locked --target "$(rustc --print host-tuple)" --package directconnect-operator

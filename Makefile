@@ -16,7 +16,7 @@ help: ## list these targets
 
 .PHONY: demo
 demo: control-plane-build ## watch the operator at work on a real API server and a simulated Direct Connect
-	cargo build --quiet --locked --package directconnect-operator --package demo
+	cargo build --quiet --locked --package directconnect-operator --package kubectl-dxcon --package demo
 	"$(TARGET)/debug/demo"
 
 .PHONY: test
@@ -56,8 +56,10 @@ control-plane: ## run a real API server of your own until Ctrl-C; prints its kub
 	@tests/control-plane/run
 
 .PHONY: size
-size: control-plane-build ## measure the released binary and the memory it takes; fails beyond the limits
+size: control-plane-build ## measure the released binaries and the memory that the operator takes; fails beyond the limits
 	cargo build --release --locked --package directconnect-operator
+	@# By itself, as what it needs of libraries must not get into the operator.
+	cargo build --release --locked --package kubectl-dxcon
 	OPERATOR_BINARY="$(abspath $(TARGET))/release/directconnect-operator" \
 	  cargo run --quiet --locked --package test-support --bin measure-size
 

@@ -16,10 +16,14 @@ const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const SHOWN: usize = 80;
 
 /// The usual places, in the SDK's order, but for a variable that is empty: for the SDK it is a region of no name.
-pub(super) fn provider(http: &SharedHttpClient) -> impl ProvideRegion + 'static {
+pub(super) fn provider(http: &SharedHttpClient, profile: Option<&str>) -> impl ProvideRegion + 'static {
     let config = ProviderConfig::without_region().with_http_client(http.clone());
+    let mut of_profile = ProfileFileRegionProvider::builder().configure(&config);
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile);
+    }
     RegionProviderChain::first_try(Variables)
-        .or_else(ProfileFileRegionProvider::builder().configure(&config).build())
+        .or_else(of_profile.build())
         .or_else(ImdsRegionProvider::builder().configure(&config).build())
 }
 
@@ -52,7 +56,7 @@ pub(super) fn check(region: &str) -> DefaultRegion {
 fn problem(source: &str, region: &str) -> String {
     let shown = text::cut_bytes(region, SHOWN);
     format!(
-        "the operator's own region is set wrong: {source} is {shown:?}, which is no AWS region; it reads such as eu-central-1, without blanks or quotation marks"
+        "{source} is {shown:?}, which is no AWS region; it reads such as eu-central-1, without blanks or quotation marks"
     )
 }
 
@@ -67,7 +71,7 @@ mod tests {
             ["eu-central-1 ", " eu-central-1", "\"eu-central-1\"", "'eu-central-1'", "Frankfurt", "eu-central-1\n"]
         {
             let DefaultRegion::Invalid(problem) = check(region) else { panic!("{region:?} is no region") };
-            for words in ["the operator's own region", "profile", &format!("{region:?}"), "such as eu-central-1"] {
+            for words in ["profile", &format!("{region:?}"), "such as eu-central-1"] {
                 assert!(problem.contains(words), "{words}: {problem}");
             }
         }

@@ -4,6 +4,7 @@
 
 mod convert;
 mod credentials;
+mod date;
 mod default_region;
 mod errors;
 mod gate;
@@ -15,6 +16,9 @@ mod trust;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region as AwsRegion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_directconnect::config::retry::RetryConfig;
@@ -26,8 +30,9 @@ use futures::FutureExt;
 use self::errors::Operation;
 use crate::metrics::Metrics;
 use directconnect_core::desired::DefaultRegion;
-use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
+use directconnect_core::identity::ConnectionId;
 use directconnect_core::observed::Connection;
 use directconnect_core::settings::LONGEST_CALL;
 
@@ -52,6 +57,10 @@ pub fn check_environment() -> Result<(), String> {
     trust::bundle().map(|_| ())
 }
 
+fn defaults() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+}
+
 /// What all regions share: credentials, endpoint and proxy settings, time limits, the one HTTP client.
 #[derive(Clone)]
 pub struct Aws {
@@ -63,8 +72,19 @@ impl Aws {
     /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
     pub async fn from_environment(metrics: Metrics) -> Self {
         let http = http::client(trust::context());
-        let region = default_region::provider(&http);
-        Self::with(aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region), http, metrics).await
+        let region = default_region::provider(&http, None);
+        Self::with(defaults().region(region), http, metrics).await
+    }
+
+    /// Takes credentials from this profile of the AWS configuration, whatever the environment says, and the region from it
+    /// where the environment says none.
+    pub async fn from_profile(profile: &str, metrics: Metrics) -> Self {
+        let http = http::client(trust::context());
+        let region = default_region::provider(&http, Some(profile)).region().await;
+        let config = ProviderConfig::without_region().with_http_client(http.clone()).with_region(region.clone());
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
+        let from = defaults().profile_name(profile).region(region).credentials_provider(credentials);
+        Self::with(from, http, metrics).await
     }
 
     /// Reads what `from` says, and the usual places for the rest.
@@ -122,6 +142,33 @@ impl Aws {
     }
 }
 
+/// The connections of an account as its pages come. They count only when every page came.
+#[derive(Debug, Default)]
+struct Pages {
+    connections: Vec<(ConnectionId, Connection)>,
+    count: usize,
+    token: Option<String>,
+}
+
+impl Pages {
+    /// The token of the next page.
+    fn token(&self) -> Option<String> {
+        self.token.clone()
+    }
+
+    /// Takes in a page and the token of the next. True when it was the last.
+    fn take(&mut self, (page, next): (Vec<Identified>, Option<String>)) -> Result<bool, Fault> {
+        // One with an id of another shape can be nobody's.
+        self.connections.extend(page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, read))));
+        self.count += 1;
+        if next.is_some() && (next == self.token || self.count == MAX_PAGES) {
+            return Err(Fault::new(FaultKind::Unavailable, DESCRIBE, "AWS hands out pages without end"));
+        }
+        self.token = next;
+        Ok(self.token.is_none())
+    }
+}
+
 /// The two calls, in one region.
 #[derive(Clone)]
 pub struct Client {
@@ -147,6 +194,22 @@ impl Client {
         let next = page.next_token.filter(|token| !token.is_empty());
         let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
         Ok((connections.collect(), next))
+    }
+
+    /// Every connection.
+    pub async fn all(&self) -> Result<Vec<(ConnectionId, Connection)>, Fault> {
+        let mut pages = Pages::default();
+        while !pages.take(self.page(pages.token()).await?)? {}
+        Ok(pages.connections)
+    }
+
+    /// What time it is at AWS, as the answer to a read says, be it a refusal; `None`: there was no answer.
+    pub async fn date(&self) -> Option<jiff::Timestamp> {
+        let date = date::KeepDate::default();
+        let call = self.sdk.describe_connections().max_results(1).customize().interceptor(date.clone()).send();
+        // Whatever it answers: that is asked by the other reads.
+        let _ = self.timed(Operation::Page, call).await;
+        date.get()
     }
 
     /// One connection by its id; `None`: AWS knows none.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::gate::{Call, Closed, Gate, Urgency};
-use super::{Client, MAX_PAGES, Updated};
+use super::{Client, Pages, Updated};
 use crate::clock::{Clock, jitter};
 use crate::metrics::Metrics;
 use crate::state::{State, Wakeup};
 use directconnect_core::clock::Moment;
-use directconnect_core::fault::{self, DESCRIBE, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::fault::{self, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, Observation, Source};
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, Scope};
 use directconnect_core::observed::Connection;
@@ -132,27 +132,19 @@ impl Poller {
         if is_swept { self.settings.soak_cadence() } else { self.settings.poll_interval }
     }
 
-    /// Every connection of the account. A listing counts only when every page came.
+    /// Every connection of the account.
     async fn list(&self) -> Result<Result<Listing, Fault>, Closed> {
-        let mut connections = Vec::new();
-        let mut token: Option<String> = None;
-        for pages in 1..=MAX_PAGES {
+        let mut pages = Pages::default();
+        loop {
             let call = self.gate.acquire(Urgency::High).await?;
-            let outcome = self.client.page(token.clone()).await;
+            let outcome = self.client.page(pages.token()).await;
             call.record(&outcome, jitter());
-            let (page, next) = match outcome {
-                Ok(page) => page,
+            match outcome.and_then(|page| pages.take(page)) {
+                Ok(false) => {}
+                Ok(true) => return Ok(Ok((pages.connections, pages.count))),
                 Err(fault) => return Ok(Err(fault)),
-            };
-            // One with an id of another shape can be nobody's.
-            connections.extend(page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, read))));
-            match next {
-                None => return Ok(Ok((connections, pages))),
-                next if next == token => break,
-                next => token = next,
             }
         }
-        Ok(Err(Fault::new(FaultKind::Unavailable, DESCRIBE, "AWS hands out pages without end")))
     }
 
     /// Hands over a whole listing and wakes whom it concerns.

@@ -177,7 +177,9 @@ fn default_region(aws: &Aws) -> DefaultRegion {
             "the operator has no AWS region of its own: resources without spec.region are not served; set AWS_REGION"
         ),
         DefaultRegion::Invalid(problem) => {
-            error!("{problem}. Until then, resources without spec.region are not served");
+            error!(
+                "the operator's own region is set wrong: {problem}. Until then, resources without spec.region are not served"
+            );
         }
     }
     region

@@ -78,7 +78,7 @@ pub enum DefaultRegion {
     Unset,
     /// `AWS_REGION`, a profile or the instance says it.
     Set(RegionName),
-    /// One of those says something that is no region: which, and what, as a sentence without its end.
+    /// One of those says something that is no region: which, and what, as words that go on with a colon.
     Invalid(String),
 }
 
@@ -120,7 +120,9 @@ pub enum InvalidSpec {
     )]
     NoRegion,
     /// The operator's own region is no region.
-    #[error("{0}: correct it on the operator, or create the resource anew with spec.region (it cannot be added later)")]
+    #[error(
+        "the operator's own region is set wrong: {0}: correct it on the operator, or create the resource anew with spec.region (it cannot be added later)"
+    )]
     DefaultRegion(String),
     /// `spec.connectionName` is empty, too long, has control characters or a blank at an end.
     #[error(

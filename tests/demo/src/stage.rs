@@ -9,7 +9,8 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use test_support::{REGION, Resource, repository, wait};
+use test_support::{REGION, Resource, operator_binary, repository, wait};
+use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, interval, sleep, timeout_at};
 
@@ -20,6 +21,9 @@ use crate::transcript::Excerpt;
 
 /// How long a chapter stands before the next begins.
 const PAUSE: Duration = Duration::from_millis(1500);
+
+/// Access key of the person who imports and plans, who is not the operator.
+const PERSON: &str = "AKIAPERSONEXAMPLE000";
 
 /// What happened on one of the two sides of the operator.
 enum News {
@@ -142,6 +146,29 @@ impl Stage {
         Ok(answer)
     }
 
+    /// Runs `kubectl dxcon` as a person would, shows what it prints, and holds its exit code against what is expected.
+    pub async fn dxcon(&mut self, arguments: &[&str], code: i32) -> Result<(), Wrong> {
+        let output = Command::new(operator_binary().with_file_name("kubectl-dxcon"))
+            .args(arguments)
+            .current_dir(repository(""))
+            .env_clear()
+            .env("COLUMNS", "110")
+            .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", self.scene.aws.endpoint())
+            .env("AWS_ACCESS_KEY_ID", PERSON)
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_REGION", REGION)
+            .output()
+            .await
+            .map_err(|error| Wrong(format!("kubectl-dxcon does not start: {error}")))?;
+        self.print.command(&format!("kubectl dxcon {}", arguments.join(" ")), &String::from_utf8_lossy(&output.stdout));
+        if output.status.code() == Some(code) {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(Wrong(format!("expected kubectl dxcon to end with {code}, and it was {}: {words}", output.status)))
+    }
+
     async fn kubectl(&self, arguments: &[&str]) -> Result<String, Wrong> {
         let output = self.scene.control_plane.kubectl(arguments, "").await;
         if output.status.success() { Ok(output.stdout) } else { Err(Wrong(format!("kubectl: {}", output.stderr))) }
@@ -221,7 +248,7 @@ impl Stage {
         let calls = self.scene.aws.calls();
         let (mut whole, mut single, mut sent) = (0, 0, 0);
         let mut fresh: HashSet<&str> = HashSet::new();
-        for call in calls.iter().filter(|call| call.finished.is_some()) {
+        for call in calls.iter().filter(|call| call.finished.is_some() && call.access_key_id != PERSON) {
             let id = call.parameter("connectionId");
             match (call.operation.as_str(), id) {
                 _ if !call.is_ok() => return Err(Wrong(format!("expected no call to fail, and there was {call}"))),

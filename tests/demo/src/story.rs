@@ -14,6 +14,8 @@ const UPDATES: usize = 6;
 /// Tells it all.
 pub async fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     stage.pause().await;
+    before_it_is_merged(stage).await?;
+    stage.pause().await;
     name_and_mode(stage).await?;
     stage.pause().await;
     to_must_encrypt(stage).await?;
@@ -24,13 +26,23 @@ pub async fn tell(stage: &mut Stage) -> Result<(), Wrong> {
     stage.pause().await;
     seen(stage).await?;
     stage.pause().await;
-    stage.chapter("6. The log of AWS");
+    stage.chapter("7. The log of AWS");
     stage.calm(3).await?;
     stage.show_log(UPDATES)
 }
 
+async fn before_it_is_merged(stage: &mut Stage) -> Result<(), Wrong> {
+    stage.chapter("1. What an account has, and what a commit would do to it");
+    stage.dxcon(&["import"], 0).await?;
+    stage.keep("import");
+    stage.chapter("   Two manifests ask for must_encrypt on a pair of lines that carry clear text");
+    stage.dxcon(&["plan", "--filename", "tests/demo/resources/pair.yaml"], 2).await?;
+    stage.keep("plan");
+    Ok(())
+}
+
 async fn name_and_mode(stage: &mut Stage) -> Result<(), Wrong> {
-    stage.chapter("1. A name and a mode, from spec to AWS to status");
+    stage.chapter("2. A name and a mode, from spec to AWS to status");
     stage.apply("frankfurt-b").await?;
     stage.status("frankfurt-b", Reconciling("Updating"), "connectionName").await?;
     stage.update(&json!({"connectionId": FRANKFURT_B, "connectionName": "frankfurt-b"})).await?;
@@ -46,7 +58,7 @@ async fn name_and_mode(stage: &mut Stage) -> Result<(), Wrong> {
 
 async fn to_must_encrypt(stage: &mut Stage) -> Result<(), Wrong> {
     const NAME: &str = "frankfurt-a";
-    stage.chapter("2. A live line goes from no_encrypt to must_encrypt");
+    stage.chapter("3. A live line goes from no_encrypt to must_encrypt");
     stage.apply(NAME).await?;
     stage.status(NAME, Reconciling("Updating"), "encryptionMode to should_encrypt").await?;
     stage.update(&json!({"connectionId": FRANKFURT_A, "encryptionMode": "should_encrypt"})).await?;
@@ -71,7 +83,7 @@ async fn to_must_encrypt(stage: &mut Stage) -> Result<(), Wrong> {
 
 async fn one_at_a_time(stage: &mut Stage) -> Result<(), Wrong> {
     const NAME: &str = "frankfurt-b";
-    stage.chapter("3. Its redundant partner follows, but not at the same time");
+    stage.chapter("4. Its redundant partner follows, but not at the same time");
     stage.patch(NAME, &json!({"encryptionMode": "must_encrypt"})).await?;
     stage.status(NAME, Reconciling("WaitingForTurn"), "default/frankfurt-a").await?;
     stage.say("frankfurt-a has to show Encryption Up for a whole soak as must_encrypt.");
@@ -83,7 +95,7 @@ async fn one_at_a_time(stage: &mut Stage) -> Result<(), Wrong> {
 }
 
 async fn refused(stage: &mut Stage) -> Result<(), Wrong> {
-    stage.chapter("4. What is not sent: a mode to a member of a LAG, or to a hosted connection");
+    stage.chapter("5. What is not sent: a mode to a member of a LAG, or to a hosted connection");
     stage.apply("munich-1").await?;
     stage.status("munich-1", Reconciling("Updating"), "connectionName").await?;
     stage.update(&json!({"connectionId": MUNICH, "connectionName": "munich-1"})).await?;
@@ -96,7 +108,7 @@ async fn refused(stage: &mut Stage) -> Result<(), Wrong> {
 }
 
 async fn seen(stage: &mut Stage) -> Result<(), Wrong> {
-    stage.chapter("5. Everything that AWS says is in status");
+    stage.chapter("6. Everything that AWS says is in status");
     let yaml = stage.show(&["get", "dxcon", "frankfurt-a", "--output", "yaml"]).await?;
     stage.keep_text("status", &yaml);
     Ok(())

@@ -37,7 +37,7 @@ fn a_spec_is_taken_in_field_by_field() {
 
 #[test]
 fn a_region_of_its_own_goes_before_that_of_the_operator() {
-    let wrong = || DefaultRegion::Invalid("the operator's own region is set wrong: AWS_REGION is \"mars\"".into());
+    let wrong = || DefaultRegion::Invalid("AWS_REGION is \"mars\"".into());
     let of =
         |region, default| Desired::new(&SpecInput { region, ..SPEC }, &default).map(|desired| desired.circuit.region);
     assert_eq!(of(Some("us-east-1"), own()), Ok(region("us-east-1")));

@@ -1,0 +1,308 @@
+//! `pause`, `resume` and `reconcile`: the annotations by which people steer the operator.
+//!
+//! They are written as the field manager [`MANAGER`]. Flux takes over what managers named `kubectl` have written, and takes
+//! it back at its next sync; fields of other managers, which no manifest has, it leaves alone, and so does Argo CD.
+
+use std::process::ExitCode;
+
+use directconnect_operator::api::{PAUSED, RECONCILE_REQUESTED_AT};
+use directconnect_operator::kubernetes::{Watched, words};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Resource as _};
+use serde_json::{Value, json};
+
+use crate::Outcome;
+use crate::arguments::Annotate;
+use crate::cluster::Cluster;
+use crate::problem::Problem;
+use crate::terminal;
+
+/// Field manager of what is written here. Its name must not begin with `kubectl`.
+pub const MANAGER: &str = "dxcon";
+
+/// Managers that write what a manifest says without server-side apply, so that their entries do not read `Apply`.
+const CLIENT_SIDE: [&str; 4] =
+    ["argocd-application-controller", "argocd-controller", "helm", "kubectl-client-side-apply"];
+
+/// Which annotations are to change, and how that reads.
+enum Verb<'a> {
+    Pause(Option<&'a str>),
+    Resume(Option<&'a str>),
+    Reconcile(Option<&'a str>),
+}
+
+/// What is to be done about one resource.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// It is so already.
+    Unchanged(&'static str),
+    /// These annotations are merged, and then this is said.
+    Write(Value, &'static str),
+    /// It would not last, for this reason.
+    Refused(String),
+}
+
+/// Nothing is sent to AWS for these resources until they are resumed. `--reason` becomes the value of the annotation.
+pub async fn pause(flags: &Annotate) -> Outcome {
+    if let Some(reason) = flags.reason.as_deref() {
+        check_pause_reason(reason)?;
+    }
+    for_each(flags, &Verb::Pause(flags.reason.as_deref())).await
+}
+
+/// Takes the pause away. `--reason` is written beside the time at which this was asked for.
+pub async fn resume(flags: &Annotate) -> Outcome {
+    for_each(flags, &Verb::Resume(flags.reason.as_deref())).await
+}
+
+/// Has AWS read afresh, and what is due done at once. `--reason` is written beside the time at which this was asked for.
+pub async fn reconcile(flags: &Annotate) -> Outcome {
+    for_each(flags, &Verb::Reconcile(flags.reason.as_deref())).await
+}
+
+/// The operator takes `false` for "not paused".
+fn check_pause_reason(reason: &str) -> Result<(), Problem> {
+    match reason.trim() {
+        "" => Err(Problem::new("--reason is empty: say why, or leave it out")),
+        "false" => Err(Problem::new("--reason false would not pause: with that value the annotation says not paused")),
+        _ => Ok(()),
+    }
+}
+
+async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
+    let cluster = Cluster::connect(&flags.cluster).await?;
+    let mut failed = false;
+    for name in &flags.names {
+        match one(&cluster, name, verb).await {
+            Ok(Told { result, notes }) => {
+                let name = format!("{}.{}/{name}", Watched::kind(&()).to_lowercase(), Watched::group(&()));
+                terminal::print(&format!("{name} {result}\n"))?;
+                for note in notes {
+                    anstream::eprintln!("{}: {note}", terminal::styled(terminal::WAITING, "note"));
+                }
+            }
+            Err(Failure::Of(problem)) => {
+                failed = true;
+                anstream::eprintln!("kubectl-dxcon: {problem}");
+            }
+            // The next name would meet with the same.
+            Err(Failure::OfCluster(problem)) => return Err(problem),
+        }
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What was done about a resource.
+struct Told {
+    result: &'static str,
+    notes: Vec<String>,
+}
+
+/// Why something was not done: about this name, or about the cluster.
+enum Failure {
+    Of(Problem),
+    OfCluster(Problem),
+}
+
+async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Told, Failure> {
+    let api: Api<Watched> = cluster.resources(false);
+    let failed = |error: &kube::Error| failure(cluster, name, error);
+    let metadata = api.get_metadata(name).await.map_err(|error| failed(&error))?.metadata;
+    let notes = notes(&metadata, verb);
+    match step(&metadata, name, verb, Timestamp::now()) {
+        Step::Unchanged(result) => Ok(Told { result, notes: Vec::new() }),
+        Step::Refused(why) => Err(Failure::Of(Problem::new(why))),
+        Step::Write(annotations, result) => {
+            let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
+            let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            let written = api.patch_metadata(name, &parameters, &patch).await.map_err(|error| failed(&error))?;
+            if matches!(verb, Verb::Resume(_)) && is_paused(&written.metadata) {
+                let words = format!("{name} stays paused: something has put the annotation {PAUSED} back at once");
+                return Err(Failure::Of(Problem::new(words)));
+            }
+            Ok(Told { result, notes })
+        }
+    }
+}
+
+fn failure(cluster: &Cluster, name: &str, error: &kube::Error) -> Failure {
+    let namespace = &cluster.namespace;
+    match error {
+        kube::Error::Api(answer) if answer.code == 404 && answer.message.contains(name) => Failure::Of(Problem::new(
+            format!("{name} was not found in namespace {namespace}; `kubectl dxcon status -A` lists what there is"),
+        )),
+        kube::Error::Api(answer) if answer.code == 404 => Failure::OfCluster(crate::cluster::unlisted(error)),
+        kube::Error::Api(answer) if answer.code == 403 => {
+            Failure::Of(Problem::new(format!("{}; ask for the right to get and patch it", words(error))))
+        }
+        kube::Error::Api(_) => Failure::Of(Problem::new(format!("{name}: {}", words(error)))),
+        _ => Failure::OfCluster(Problem::new(format!("the API server cannot be asked: {}", words(error)))),
+    }
+}
+
+fn paused_by(metadata: &ObjectMeta) -> Option<&str> {
+    metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED)).map(String::as_str)
+}
+
+/// As the operator takes it: any value but `false` pauses.
+fn is_paused(metadata: &ObjectMeta) -> bool {
+    paused_by(metadata).is_some_and(|value| value != "false")
+}
+
+fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> Step {
+    let (value, is_paused) = (paused_by(metadata), is_paused(metadata));
+    let requested = |reason: Option<&str>| match reason {
+        Some(reason) => format!("{now} {reason}"),
+        None => now.to_string(),
+    };
+    match verb {
+        Verb::Pause(reason) if is_paused && reason.is_none_or(|reason| value == Some(reason)) => {
+            Step::Unchanged("is paused already, unchanged")
+        }
+        Verb::Pause(reason) => Step::Write(json!({ PAUSED: reason.unwrap_or("true") }), "paused"),
+        Verb::Resume(_) if !is_paused => Step::Unchanged("is not paused, unchanged"),
+        Verb::Resume(reason) => match manifest_owners(metadata, PAUSED).as_slice() {
+            [] if reason.is_some() => {
+                Step::Write(json!({ PAUSED: null, RECONCILE_REQUESTED_AT: requested(*reason) }), "resumed")
+            }
+            [] => Step::Write(json!({ PAUSED: null }), "resumed"),
+            owners => Step::Refused(format!(
+                "{name} stays paused: {} has the annotation {PAUSED} from a manifest and would put it back; take it out there",
+                owners.join(" and ")
+            )),
+        },
+        Verb::Reconcile(reason) => {
+            Step::Write(json!({ RECONCILE_REQUESTED_AT: requested(*reason) }), "reconcile requested")
+        }
+    }
+}
+
+/// Who has an annotation from a manifest, and would write it again.
+fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
+    let key = format!("f:{annotation}");
+    let owns = |entry: &&ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.and_then(|fields| fields.pointer("/f:metadata/f:annotations")).is_some_and(|own| own.get(&key).is_some())
+    };
+    let is_from_manifest = |entry: &&ManagedFieldsEntry| {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        entry.operation.as_deref() == Some("Apply") || CLIENT_SIDE.contains(&manager)
+    };
+    let entries = metadata.managed_fields.iter().flatten().filter(owns).filter(is_from_manifest);
+    entries.filter_map(|entry| entry.manager.clone()).collect()
+}
+
+/// What people should know who do this by hand where something else does it from git.
+fn notes(metadata: &ObjectMeta, verb: &Verb<'_>) -> Vec<String> {
+    let Verb::Pause(_) = verb else { return Vec::new() };
+    let owners = manifest_owners(metadata, PAUSED);
+    if !owners.is_empty() {
+        return vec![format!(
+            "{} has the annotation from a manifest too, and will set it back at its next sync; pause it there",
+            owners.join(" and ")
+        )];
+    }
+    let hint = |tool: &str| {
+        format!("{tool} applies it from git and leaves this annotation alone; a pause that is to last belongs in git")
+    };
+    gitops_tool(metadata).map(hint).into_iter().collect()
+}
+
+/// Which tool applies the resource from git, where one does.
+fn gitops_tool(metadata: &ObjectMeta) -> Option<&'static str> {
+    let has_label = |prefix: &str| metadata.labels.iter().flatten().any(|(label, _)| label.starts_with(prefix));
+    let has_manager = |name: &str| {
+        metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref()).any(|it| it == name)
+    };
+    let is_tracked = metadata.annotations.iter().flatten().any(|(name, _)| name == "argocd.argoproj.io/tracking-id");
+    if has_label("kustomize.toolkit.fluxcd.io/")
+        || has_label("helm.toolkit.fluxcd.io/")
+        || has_manager("kustomize-controller")
+    {
+        Some("Flux")
+    } else if is_tracked || has_manager("argocd-controller") || has_manager("argocd-application-controller") {
+        Some("Argo CD")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-01-02T03:04:05Z";
+
+    fn metadata(annotations: &Value, managers: &[(&str, &str, &str)]) -> ObjectMeta {
+        let entry = |(manager, operation, annotation): &(&str, &str, &str)| {
+            json!({ "manager": manager, "operation": operation, "fieldsType": "FieldsV1",
+                "fieldsV1": { "f:metadata": { "f:annotations": { format!("f:{annotation}"): {} } } } })
+        };
+        let managed: Vec<Value> = managers.iter().map(entry).collect();
+        serde_json::from_value(json!({ "name": "line", "annotations": annotations, "managedFields": managed }))
+            .expect("it is metadata")
+    }
+
+    #[test]
+    fn each_verb_writes_its_annotation_and_nothing_that_is_there_already() {
+        let free = json!({});
+        let paused = json!({ PAUSED: "true" });
+        let off = json!({ PAUSED: "false" });
+        let write = |annotations: Value, told| Step::Write(annotations, told);
+        let cases = [
+            (&free, Verb::Pause(None), write(json!({ PAUSED: "true" }), "paused")),
+            (&off, Verb::Pause(None), write(json!({ PAUSED: "true" }), "paused")),
+            (&free, Verb::Pause(Some("fibre works")), write(json!({ PAUSED: "fibre works" }), "paused")),
+            (&paused, Verb::Pause(Some("fibre works")), write(json!({ PAUSED: "fibre works" }), "paused")),
+            (&paused, Verb::Pause(None), Step::Unchanged("is paused already, unchanged")),
+            (&paused, Verb::Resume(None), write(json!({ PAUSED: null }), "resumed")),
+            (
+                &paused,
+                Verb::Resume(Some("done")),
+                write(json!({ PAUSED: null, RECONCILE_REQUESTED_AT: format!("{NOW} done") }), "resumed"),
+            ),
+            (&free, Verb::Resume(None), Step::Unchanged("is not paused, unchanged")),
+            (&off, Verb::Resume(None), Step::Unchanged("is not paused, unchanged")),
+            (&paused, Verb::Reconcile(None), write(json!({ RECONCILE_REQUESTED_AT: NOW }), "reconcile requested")),
+            (
+                &free,
+                Verb::Reconcile(Some("new key")),
+                write(json!({ RECONCILE_REQUESTED_AT: format!("{NOW} new key") }), "reconcile requested"),
+            ),
+        ];
+        for (annotations, verb, expected) in cases {
+            let metadata = metadata(annotations, &[]);
+            assert_eq!(step(&metadata, "line", &verb, NOW.parse().expect("it is a time")), expected);
+        }
+    }
+
+    #[test]
+    fn a_pause_from_a_manifest_is_told_with_who_applies_it_and_one_by_hand_is_not() {
+        type Manager<'a> = (&'a str, &'a str, &'a str);
+        let cases: [(&[Manager<'_>], &[&str]); 6] = [
+            (&[("kustomize-controller", "Apply", PAUSED)], &["kustomize-controller"]),
+            (&[("argocd-controller", "Update", PAUSED)], &["argocd-controller"]),
+            (&[("kubectl-client-side-apply", "Update", PAUSED)], &["kubectl-client-side-apply"]),
+            (&[("kubectl-annotate", "Update", PAUSED)], &[]),
+            (&[(MANAGER, "Update", PAUSED)], &[]),
+            (&[("kustomize-controller", "Apply", "example.com/other")], &[]),
+        ];
+        for (managers, expected) in cases {
+            assert_eq!(manifest_owners(&metadata(&json!({}), managers), PAUSED), expected, "{managers:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_would_not_pause_is_refused() {
+        for (reason, is_taken) in [("fibre works", true), ("False", true), ("false", false), (" ", false)] {
+            assert_eq!(check_pause_reason(reason).is_ok(), is_taken, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_manager_is_none_that_flux_takes_over() {
+        assert!(!MANAGER.starts_with("kubectl") && MANAGER != "before-first-apply");
+    }
+}

@@ -1,0 +1,247 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use directconnect_core::identity::RegionName;
+
+/// Adopt Direct Connect connections, and see what a commit will do to them
+///
+/// AWS is only ever read. Changes are made by the operator, from what is applied to the cluster.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-dxcon", bin_name = "kubectl dxcon", version, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write a manifest for every connection of an AWS account
+    Import(Import),
+    /// Say what the operator will do for these manifests, to the end of the ladder
+    Plan(Plan),
+    /// Show how the connections of the cluster stand, and what each waits for
+    Status(Status),
+    /// Check what the operator needs: CRD, rights, Lease, AWS
+    Check(Check),
+    /// Have nothing sent to AWS for these resources
+    #[command(after_help = "The reason becomes the value of the annotation that pauses.
+
+Examples:
+  kubectl dxcon pause frankfurt-primary frankfurt-secondary
+  kubectl dxcon pause frankfurt-primary --reason 'fibre works until noon'")]
+    Pause(Annotate),
+    /// Let what was paused go on
+    #[command(after_help = "The reason is kept beside the time, in the annotation that asks to reconcile.
+
+Examples:
+  kubectl dxcon resume frankfurt-primary
+  kubectl dxcon resume frankfurt-primary --reason 'works are over'")]
+    Resume(Annotate),
+    /// Have AWS read afresh for these resources, and what is due be done at once
+    #[command(after_help = "The reason is kept beside the time, in the annotation that asks to reconcile.
+
+Examples:
+  kubectl dxcon reconcile frankfurt-primary
+  kubectl dxcon reconcile frankfurt-primary --reason 'new key'")]
+    Reconcile(Annotate),
+    /// Print a completion script
+    #[command(after_help = "Examples:
+  source <(kubectl dxcon completion bash)
+  kubectl dxcon completion fish > ~/.config/fish/completions/kubectl-dxcon.fish")]
+    Completion {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = "Examples:
+  kubectl dxcon man | man -l -")]
+    Man,
+}
+
+/// Where AWS is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct AwsFlags {
+    /// Profile of the AWS configuration [default: that of `AWS_PROFILE`]
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// Where the cluster is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ClusterFlags {
+    /// Context of the kubeconfig [default: the current one]
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
+    /// Namespace [default: that of the context]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+/// How it is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs; docs/kubectl-dxcon.md says what is in it.
+    Json,
+    /// The same, as YAML.
+    Yaml,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  kubectl dxcon import -o circuits
+  kubectl dxcon import --all-regions --manage name,mode -o circuits
+  kubectl dxcon import --region eu-central-1,eu-west-1 --missing | kubectl apply -f -")]
+pub struct Import {
+    /// Regions to read, as a list split at commas [default: that of the AWS configuration]
+    #[arg(long, value_name = "REGION", value_delimiter = ',', value_parser = region, conflicts_with = "all_regions")]
+    pub region: Vec<RegionName>,
+    /// Read every region of the partition
+    #[arg(long)]
+    pub all_regions: bool,
+    /// What the operator is to manage: name, mode or both; without it, it only observes
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub manage: Vec<Managed>,
+    /// Only connections that no resource of the cluster is about
+    #[arg(long)]
+    pub missing: bool,
+    /// A new or empty folder that gets one file a connection and a kustomization.yaml [default: standard output]
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub aws: AwsFlags,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub cluster: ClusterFlags,
+}
+
+/// What of a connection is managed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Managed {
+    /// `spec.connectionName`.
+    Name,
+    /// `spec.encryptionMode`.
+    Mode,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs; docs/kubectl-dxcon.md says what is in it.
+    Json,
+    /// The same, as YAML.
+    Yaml,
+    /// For a comment on a pull request.
+    Markdown,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 nothing to do, 2 something would be sent or needs a person, 1 an error.
+
+Examples:
+  kubectl dxcon plan -f circuits
+  kubectl dxcon plan -f circuits --cluster
+  kustomize build . | kubectl dxcon plan
+  helm template circuits | kubectl dxcon plan -f - -o markdown")]
+pub struct Plan {
+    /// File or folder with manifests, may be given several times; `-` is standard input
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub filename: Vec<PathBuf>,
+    /// Take what the cluster has too: other resources, and what is written down of earlier steps
+    #[arg(long)]
+    pub cluster: bool,
+    /// Region of manifests that name none [default: that of the AWS configuration]
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<RegionName>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: PlanFormat,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub aws: AwsFlags,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub at: ClusterFlags,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0, or 1 when any of them needs a person.
+
+Examples:
+  kubectl dxcon status
+  kubectl dxcon status -A --watch
+  kubectl dxcon status frankfurt-primary")]
+pub struct Status {
+    /// Show all of this one
+    pub name: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
+    pub all_namespaces: bool,
+    /// Go on, and print what changes, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub cluster: ClusterFlags,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "--namespace is that of the operator; without it, its Deployment is looked for.
+
+Exit codes: 0, or 1 when there is a problem.
+
+Examples:
+  kubectl dxcon check --pre
+  kubectl dxcon check -n directconnect-operator")]
+pub struct Check {
+    /// Only what has to be there before the operator is installed
+    #[arg(long)]
+    pub pre: bool,
+    /// Region to read [default: those that resources name, and that of the AWS configuration]
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<RegionName>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub aws: AwsFlags,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub cluster: ClusterFlags,
+}
+
+/// Flags of `pause`, `resume` and `reconcile`.
+#[derive(Debug, Args)]
+pub struct Annotate {
+    /// Names of the resources
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Why, for those who read the resource
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "they are documented where they are")]
+    pub cluster: ClusterFlags,
+}
+
+fn region(typed: &str) -> Result<RegionName, String> {
+    RegionName::parse(typed).ok_or_else(|| "it is no AWS region; it reads such as eu-central-1".to_owned())
+}

@@ -1,0 +1,96 @@
+//! `check`: whether the operator has what it needs, and with `--pre` whether it can be installed.
+//!
+//! Nothing stops at the first problem: each check that can be made is made, and each problem says what to do next.
+
+mod account;
+mod api_server;
+mod crd;
+mod finding;
+mod installation;
+mod lease;
+mod rights;
+
+use std::process::ExitCode;
+
+use directconnect_operator::kubernetes::Watched;
+use serde::Serialize;
+
+use self::finding::{Finding, Outcome};
+use self::installation::Installation;
+use crate::arguments::{Check, Format};
+use crate::cluster::Cluster;
+use crate::problem::Problem;
+use crate::status::API_VERSION;
+use crate::terminal;
+
+/// What `-o json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    api_version: &'static str,
+    kind: &'static str,
+    ok: bool,
+    checks: Vec<Finding>,
+}
+
+/// Prints what was found; fails when there is a problem.
+pub async fn run(flags: &Check) -> crate::Outcome {
+    let (checks, resources) = of_cluster(flags).await;
+    let checks = [checks, account::check(flags, &resources).await].concat();
+    let ok = checks.iter().all(|finding| finding.outcome != Outcome::Problem);
+    let report = Report { api_version: API_VERSION, kind: "CheckReport", ok, checks };
+    let text = match flags.output {
+        Format::Text => finding::text(&report.checks),
+        Format::Json => terminal::json(&report)?,
+        Format::Yaml => terminal::yaml(&report)?,
+    };
+    terminal::print(&text)?;
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the cluster is asked, and the resources that it has.
+async fn of_cluster(flags: &Check) -> (Vec<Finding>, Vec<Watched>) {
+    let cluster = match reach(flags).await {
+        Ok(cluster) => cluster,
+        Err(problem) => {
+            let next =
+                "name another with --context or KUBECONFIG, or bring it up; what else is to be asked of it is left out";
+            return (vec![Finding::problem("API server", problem.to_string(), next)], Vec::new());
+        }
+    };
+    let mut checks = vec![api_server::check(&cluster).await];
+    let installation = Installation::find(&cluster, flags.cluster.namespace.as_deref()).await;
+    if flags.pre {
+        checks.push(rights::to_install(&cluster, &installation).await);
+        return (checks, Vec::new());
+    }
+    let crd = crd::check(&cluster).await;
+    let is_installed = crd.outcome != Outcome::Problem || crd::is_served(&cluster).await;
+    checks.push(crd);
+    let resources = if is_installed { resources(&cluster).await } else { Vec::new() };
+    checks.push(rights::of_caller(&cluster).await);
+    checks.push(installation.finding());
+    checks.push(rights::of_operator(&cluster, &installation).await);
+    checks.push(lease::check(&cluster, &installation).await);
+    (checks, resources)
+}
+
+/// A cluster that answers.
+async fn reach(flags: &Check) -> Result<Cluster, Problem> {
+    let cluster = Cluster::connect(&flags.cluster).await?;
+    match cluster.client.apiserver_version().await {
+        // Whoever is refused has reached it.
+        Ok(_) | Err(kube::Error::Api(_)) => Ok(cluster),
+        Err(error) => {
+            Err(Problem::new(format!("it cannot be reached: {}", directconnect_operator::kubernetes::words(&error))))
+        }
+    }
+}
+
+/// All resources that the caller may see.
+async fn resources(cluster: &Cluster) -> Vec<Watched> {
+    match cluster.list(true).await {
+        Ok(all) => all,
+        Err(_) => cluster.list(false).await.unwrap_or_default(),
+    }
+}

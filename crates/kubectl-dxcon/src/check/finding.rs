@@ -1,0 +1,100 @@
+//! What a check has found.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::terminal::{BAD, GOOD, WAITING, styled};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// As it has to be.
+    Ok,
+    /// Not checked, or worth a look; no problem by itself.
+    Note,
+    /// Not as it has to be.
+    Problem,
+}
+
+/// What a check has found, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was checked.
+    pub check: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was found.
+    pub message: String,
+    /// What to do next, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl Finding {
+    /// It is as it has to be.
+    pub fn ok(check: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { check: check.into(), outcome: Outcome::Ok, message: message.into(), next: None }
+    }
+
+    /// It was not checked, or is worth a look.
+    pub fn note(check: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { check: check.into(), outcome: Outcome::Note, message: message.into(), next: None }
+    }
+
+    /// It is not as it has to be, and this is to be done.
+    pub fn problem(check: impl Into<String>, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { check: check.into(), outcome: Outcome::Problem, message: message.into(), next: Some(next.into()) }
+    }
+}
+
+/// A line for each, the next step under it, and how many problems there are.
+pub fn text(findings: &[Finding]) -> String {
+    let width = findings.iter().map(|finding| finding.check.chars().count()).max().unwrap_or_default();
+    let mut out = String::new();
+    for Finding { check, outcome, message, next } in findings {
+        let (word, style) = match outcome {
+            Outcome::Ok => ("ok", GOOD),
+            Outcome::Note => ("note", WAITING),
+            Outcome::Problem => ("problem", BAD),
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{}   {check:width$}   {message}", styled(style, format!("{word:<7}")));
+        if let Some(next) = next {
+            let _ = writeln!(out, "{:7}   {:width$}   next: {next}", "", "");
+        }
+    }
+    let problems = findings.iter().filter(|finding| finding.outcome == Outcome::Problem).count();
+    let summary = match problems {
+        0 => styled(GOOD, "No problem was found."),
+        1 => styled(BAD, "1 problem was found."),
+        more => styled(BAD, format!("{more} problems were found.")),
+    };
+    let _ = writeln!(out, "\n{summary}");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_finding_is_a_line_and_a_problem_has_its_next_step_under_it() {
+        let findings =
+            [Finding::ok("API server", "v1.33.2"), Finding::problem("CRD", "is not installed", "install it")];
+        let plain = anstream::adapter::strip_str(&text(&findings)).to_string();
+        let lines: Vec<&str> = plain.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "ok        API server   v1.33.2",
+                "problem   CRD          is not installed",
+                "                       next: install it",
+                "",
+                "1 problem was found."
+            ]
+        );
+    }
+}

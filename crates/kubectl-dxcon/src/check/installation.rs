@@ -1,0 +1,150 @@
+//! Where the operator is installed, and with which settings.
+
+use directconnect_operator::kubernetes::words;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Container;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+
+use super::finding::Finding;
+use crate::cluster::Cluster;
+
+const CHECK: &str = "Deployment";
+
+/// Name that the shipped manifests give to everything.
+const SHIPPED: &str = "directconnect-operator";
+
+/// Where the operator is, as its Deployment says it, or the shipped manifests where none can be found.
+pub struct Installation {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its service account.
+    pub account: String,
+    /// Name of its Lease.
+    pub lease: String,
+    /// Namespace of its Lease.
+    pub lease_namespace: String,
+    /// The namespaces that it serves; empty for all.
+    pub watched: Vec<String>,
+    finding: Finding,
+}
+
+impl Installation {
+    /// Looks in this namespace, or else in all.
+    pub async fn find(cluster: &Cluster, namespace: Option<&str>) -> Self {
+        let deployments: Api<Deployment> = match namespace {
+            Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+            None => Api::all(cluster.client.clone()),
+        };
+        let labelled = ListParams::default().labels(&format!("app.kubernetes.io/name={SHIPPED}"));
+        let place = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
+        let namespace = namespace.unwrap_or(SHIPPED);
+        match deployments.list(&labelled).await.map(|listed| listed.items) {
+            Ok(found) => match found.as_slice() {
+                [one] => Self::of(one),
+                [] => Self::shipped(
+                    namespace,
+                    Finding::note(CHECK, format!("none with the label of the operator is in {place}")),
+                ),
+                many => Self::shipped(
+                    namespace,
+                    Finding {
+                        next: Some("name the namespace of one with -n".to_owned()),
+                        ..Finding::note(CHECK, format!("there are {} of the operator in {place}", many.len()))
+                    },
+                ),
+            },
+            Err(error) => Self::shipped(namespace, Finding::note(CHECK, format!("cannot be read: {}", words(&error)))),
+        }
+    }
+
+    /// What was found.
+    pub fn finding(&self) -> Finding {
+        self.finding.clone()
+    }
+
+    fn shipped(namespace: &str, finding: Finding) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            account: SHIPPED.to_owned(),
+            lease: SHIPPED.to_owned(),
+            lease_namespace: namespace.to_owned(),
+            watched: Vec::new(),
+            finding,
+        }
+    }
+
+    fn of(deployment: &Deployment) -> Self {
+        let namespace = deployment.namespace().unwrap_or_default();
+        let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
+        let setting = |flag| containers.iter().flat_map(|container| setting(container, flag)).collect::<Vec<_>>();
+        let only = |flag, default: &str| setting(flag).pop().unwrap_or_else(|| default.to_owned());
+        let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or_default();
+        let name = format!("{}/{}", namespace, deployment.name_any());
+        let finding = if ready > 0 {
+            Finding::ok(CHECK, format!("{name} has {ready} ready"))
+        } else {
+            let next = format!("kubectl -n {namespace} describe deployment {} says why", deployment.name_any());
+            Finding::problem(CHECK, format!("{name} has no Pod that is ready"), next)
+        };
+        Self {
+            account: spec.and_then(|spec| spec.service_account_name.clone()).unwrap_or_else(|| "default".to_owned()),
+            lease: only("--lease-name", SHIPPED),
+            lease_namespace: only("--lease-namespace", &namespace),
+            watched: setting("--watch-namespace"),
+            namespace,
+            finding,
+        }
+    }
+}
+
+/// What a container sets a flag to: by its arguments, or else by the variable of the same name.
+fn setting(container: &Container, flag: &str) -> Vec<String> {
+    let arguments = container.args.as_deref().unwrap_or_default();
+    let joined = arguments.iter().filter_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
+    let apart = arguments.windows(2).filter_map(|pair| match pair {
+        [name, value] if name == flag => Some(value.as_str()),
+        _ => None,
+    });
+    let mut values: Vec<&str> = joined.chain(apart).collect();
+    if values.is_empty() {
+        let variable = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+        let variables = container.env.as_deref().unwrap_or_default();
+        values.extend(variables.iter().filter(|it| it.name == variable).filter_map(|it| it.value.as_deref()));
+    }
+    values.into_iter().flat_map(|value| value.split(',')).filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+impl Installation {
+    /// One in this namespace that serves these namespaces.
+    pub fn for_tests(namespace: &str, watched: &[&str]) -> Self {
+        let watched = watched.iter().map(|&it| it.to_owned()).collect();
+        Self { watched, ..Self::shipped(namespace, Finding::ok(CHECK, "")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finding::Outcome;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_deployment_says_where_the_operator_is_and_what_it_serves() {
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": { "name": "dx", "namespace": "net-system" },
+            "spec": { "selector": {}, "template": { "spec": { "serviceAccountName": "dx", "containers": [{ "name": "operator",
+                "args": ["run", "--lease-name=dx-lease", "--watch-namespace", "one,two", "--watch-namespace=three"],
+                "env": [{ "name": "LEASE_NAMESPACE", "value": "leases" }] }] } } },
+            "status": { "readyReplicas": 1 },
+        }))
+        .expect("it is a Deployment");
+        let found = Installation::of(&deployment);
+        assert_eq!((found.namespace.as_str(), found.account.as_str()), ("net-system", "dx"));
+        assert_eq!((found.lease.as_str(), found.lease_namespace.as_str()), ("dx-lease", "leases"));
+        assert_eq!(found.watched, ["three", "one", "two"]);
+        assert_eq!(found.finding().outcome, Outcome::Ok);
+    }
+}

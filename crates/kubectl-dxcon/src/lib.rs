@@ -1,0 +1,80 @@
+//! # kubectl-dxcon
+//!
+//! The command line beside the operator: takes over what an AWS account has, and says before a commit is merged what the
+//! operator will do for it. It never changes AWS.
+//!
+//! - [`arguments`] is what can be typed, and [`run`] what is done for it.
+//! - [`plan`] has the operator's own core decide about manifests, with time passing by itself.
+//! - [`import`] writes a manifest for every connection.
+//! - [`status`], [`check`] and [`annotate`] are about the cluster: how the resources stand, whether the operator has what it
+//!   needs, and the annotations that pause it.
+//! - [`aws`] and [`cluster`] read; [`manifests`] finds and checks what is to be applied; [`terminal`] prints.
+
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
+pub mod annotate;
+pub mod arguments;
+pub mod aws;
+pub mod check;
+pub mod cluster;
+pub mod import;
+pub mod manifests;
+pub mod plan;
+pub mod problem;
+pub mod status;
+pub mod terminal;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use self::arguments::{Arguments, Verb};
+use self::problem::Problem;
+
+/// What a verb ends with.
+pub type Outcome = Result<ExitCode, Problem>;
+
+/// Does what was typed.
+pub async fn run(arguments: Arguments) -> Outcome {
+    match arguments.verb {
+        Verb::Import(flags) => import::run(&flags).await,
+        Verb::Plan(flags) => plan::run(&flags).await,
+        Verb::Status(flags) => status::run(&flags).await,
+        Verb::Check(flags) => check::run(&flags).await,
+        Verb::Pause(flags) => annotate::pause(&flags).await,
+        Verb::Resume(flags) => annotate::resume(&flags).await,
+        Verb::Reconcile(flags) => annotate::reconcile(&flags).await,
+        Verb::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "kubectl-dxcon", &mut script);
+            terminal::print(&String::from_utf8_lossy(&script))
+        }
+        Verb::Man => terminal::print(&manual_page()?),
+    }
+}
+
+/// The manual page: of the program, and then a section for each verb.
+fn manual_page() -> Result<String, Problem> {
+    let mut program = Arguments::command();
+    program.build();
+    let mut page = Vec::new();
+    let manual = clap_mangen::Man::new(program.clone());
+    manual.render_title(&mut page)?;
+    manual.render_name_section(&mut page)?;
+    manual.render_synopsis_section(&mut page)?;
+    manual.render_description_section(&mut page)?;
+    manual.render_options_section(&mut page)?;
+    let mut page = String::from_utf8_lossy(&page).into_owned();
+    for verb in program.get_subcommands() {
+        let manual = clap_mangen::Man::new(verb.clone());
+        let mut section = Vec::new();
+        manual.render_synopsis_section(&mut section)?;
+        manual.render_description_section(&mut section)?;
+        manual.render_options_section(&mut section)?;
+        manual.render_extra_section(&mut section)?;
+        // What would be sections of a page of its own are parts of this one's.
+        let section = String::from_utf8_lossy(&section).replace(".SH ", ".SS ");
+        page.extend([".SH ", &verb.get_name().to_uppercase(), "\n", &section]);
+    }
+    Ok(page)
+}

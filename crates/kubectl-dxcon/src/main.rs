@@ -1,0 +1,44 @@
+//! Arguments to verb, and how it ended to an exit code.
+
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use kubectl_dxcon::arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => return failed(&one_line(&error)),
+        Err(help) => help.exit(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(kubectl_dxcon::run(arguments));
+            // A look-up of a name that hangs would keep the process alive.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => return failed(&format!("the runtime does not start: {error}")),
+    };
+    outcome.unwrap_or_else(|problem| failed(&problem.to_string()))
+}
+
+fn failed(words: &str) -> ExitCode {
+    anstream::eprintln!("kubectl-dxcon: {words}");
+    ExitCode::FAILURE
+}
+
+/// What was typed wrong, what may stand there, and where to read on.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let more: Vec<&str> =
+        lines.take_while(|line| !line.starts_with("Usage: ") && !line.starts_with("For more")).collect();
+    let words = [&[first], more.as_slice()].concat().join(" ");
+    format!("{words}; see kubectl dxcon --help")
+}

@@ -1,0 +1,178 @@
+//! Manifests: found in files, folders and standard input, and told apart from all else that stands there.
+
+mod rules;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use directconnect_operator::api::{DirectConnectConnection, GROUP};
+use kube::Resource as _;
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+pub use self::rules::Rules;
+
+/// Where a manifest stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as it was named; `-` is standard input.
+    pub file: String,
+    /// The line on which its document begins, from 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let file = if self.file == "-" { "standard input" } else { &self.file };
+        write!(f, "{file}:{}", self.line)
+    }
+}
+
+/// A manifest of a `DirectConnectConnection`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Where it stands.
+    pub place: Place,
+    /// What it says.
+    pub object: Value,
+}
+
+/// Every manifest of a connection in these files and folders; `-` is standard input. Other kinds are passed over.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
+    let mut manifests = Vec::new();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.map_err(|error| format!("standard input cannot be read: {error}"))?;
+            manifests.extend(documents("-", &text)?);
+        } else {
+            for file in files(path)? {
+                let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
+                manifests.extend(documents(&file.display().to_string(), &text)?);
+            }
+        }
+    }
+    Ok(manifests)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new(format!("{} cannot be read: {error}", path.display()))
+}
+
+/// The file itself, or what of YAML and JSON is in the folder and those below it, in order of their names.
+fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries: Vec<PathBuf> =
+        entries.map_err(|error| unreadable(path, &error))?.into_iter().map(|entry| entry.path()).collect();
+    entries.sort();
+    let mut found = Vec::new();
+    for entry in entries {
+        let is_hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let extension = entry.extension().and_then(|extension| extension.to_str());
+        if entry.is_dir() && !is_hidden {
+            found.extend(files(&entry)?);
+        } else if matches!(extension, Some("yaml" | "yml" | "json")) && !is_hidden {
+            found.push(entry);
+        }
+    }
+    Ok(found)
+}
+
+/// The manifests of connections in one text of one or many documents.
+fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
+    let mut manifests = Vec::new();
+    for (first, document) in split(text) {
+        let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
+            let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(1) - 1);
+            let place = Place { file: file.to_owned(), line: first + line };
+            Problem::new(format!("{place}: the document cannot be read: {}", one_line(&error.to_string())))
+        })?;
+        let line = first + document.lines().take_while(|line| is_blank(line)).count();
+        collect(&Place { file: file.to_owned(), line }, object, &mut manifests);
+    }
+    Ok(manifests)
+}
+
+/// Takes a connection, and those of a list.
+fn collect(place: &Place, object: Value, manifests: &mut Vec<Manifest>) {
+    let says = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    let is_ours = says("apiVersion").split('/').next() == Some(GROUP);
+    if is_ours && says("kind") == DirectConnectConnection::kind(&()) {
+        manifests.push(Manifest { place: place.clone(), object });
+    } else if says("kind").ends_with("List")
+        && let Value::Object(mut list) = object
+        && let Some(Value::Array(items)) = list.remove("items")
+    {
+        for item in items {
+            collect(place, item, manifests);
+        }
+    }
+}
+
+/// The documents of a text, each with the line on which it begins. A line that begins with `---` ends one wherever it
+/// stands (YAML 1.2, section 9.1.2).
+fn split(text: &str) -> Vec<(usize, String)> {
+    let mut documents = vec![(1, String::new())];
+    for (number, line) in text.lines().enumerate() {
+        let marker = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+        if let Some(rest) = marker {
+            // What stands behind the marker belongs to the document.
+            documents.push((number + 1, rest.to_owned() + "\n"));
+        } else if let Some((_, document)) = documents.last_mut() {
+            document.push_str(line);
+            document.push('\n');
+        }
+    }
+    documents.retain(|(_, document)| !document.lines().all(is_blank));
+    documents
+}
+
+/// Whether a line says nothing: empty, a comment, or the end of a document.
+fn is_blank(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#') || line == "..."
+}
+
+/// The first line of what a parser says, which is all but a picture of the place.
+fn one_line(words: &str) -> String {
+    let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    first.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str =
+        "apiVersion: directconnect-operator.dev/v1alpha1\nkind: DirectConnectConnection\nmetadata: {name: a}\n";
+
+    #[test]
+    fn each_document_is_told_with_the_line_on_which_it_begins() {
+        let text =
+            format!("# Source: chart/a.yaml\n{LINE}---\n---\n# only words\n---\nkind: Service\n--- # b\n\n{LINE}...\n");
+        let found = documents("all.yaml", &text).expect("it can be read");
+        let lines: Vec<usize> = found.iter().map(|manifest| manifest.place.line).collect();
+        assert_eq!(lines, [2, 12], "{found:#?}");
+    }
+
+    #[test]
+    fn lists_are_opened_and_other_groups_passed_over() {
+        let list = "kind: List\napiVersion: v1\nitems:\n- {apiVersion: directconnect-operator.dev/v1alpha1, kind: DirectConnectConnection}\n- {apiVersion: v1, kind: Secret}\n---\napiVersion: example.com/v1\nkind: DirectConnectConnection\n";
+        assert_eq!(documents("-", list).expect("it can be read").len(), 1);
+    }
+
+    #[test]
+    fn a_broken_document_is_told_with_file_and_line() {
+        let problem =
+            documents("broken.yaml", &format!("{LINE}---\na: b\nc: [\n")).expect_err("it is broken").to_string();
+        assert!(problem.starts_with("broken.yaml:"), "{problem}");
+        let line: usize = problem.split(':').nth(1).and_then(|line| line.parse().ok()).expect("there is a line");
+        assert!((6..=8).contains(&line), "{problem}");
+        assert!(!problem.contains('\n'), "{problem}");
+    }
+}

@@ -1,0 +1,88 @@
+//! What the cluster would have once the manifests are applied.
+
+use std::collections::BTreeMap;
+
+use directconnect_core::identity::ResourceId;
+use directconnect_operator::kubernetes::Watched;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::report::Refused;
+use crate::manifests::{Manifest, Place, Rules};
+use crate::problem::Problem;
+
+/// The resources then, which of them are planned, and which manifests the API server would refuse.
+pub struct Merged {
+    /// Every resource, those of the cluster first.
+    pub objects: Vec<Watched>,
+    /// The planned ones, in the order of their manifests.
+    pub planned: Vec<(ResourceId, Place)>,
+    /// Manifests that the API server would refuse.
+    pub refused: Vec<Refused>,
+}
+
+/// Lays manifests over what the cluster has. Those without a namespace are for `namespace`.
+pub fn merge(manifests: Vec<Manifest>, live: Vec<Value>, namespace: &str) -> Result<Merged, Problem> {
+    let rules = Rules::of_crd()?;
+    let mut objects: BTreeMap<ResourceId, Value> =
+        live.into_iter().map(|object| (id(&object, namespace), object)).collect();
+    let mut places: BTreeMap<ResourceId, Place> = BTreeMap::new();
+    let (mut planned, mut refused) = (Vec::new(), Vec::new());
+    for Manifest { place, object } in manifests {
+        let id = id(&object, namespace);
+        let old = objects.get(&id);
+        let mut why = rules.refusals(&object, old);
+        if let Some(other) = places.get(&id) {
+            why.push(format!("{id} is in {other} too: a resource has one manifest"));
+        }
+        if why.is_empty() {
+            let applied = applied(&object, old, &id)?;
+            objects.insert(id.clone(), applied);
+            planned.push((id.clone(), place.clone()));
+            places.insert(id, place);
+        } else {
+            refused.push(Refused { place, resource: id, why });
+        }
+    }
+    let objects = objects.into_values().map(|object| watched(&object)).collect::<Result<_, _>>()?;
+    Ok(Merged { objects, planned, refused })
+}
+
+fn id(object: &Value, namespace: &str) -> ResourceId {
+    let says = |field: &str| object.pointer(field).and_then(Value::as_str).filter(|value| !value.is_empty());
+    ResourceId::new(says("/metadata/namespace").unwrap_or(namespace), says("/metadata/name").unwrap_or_default())
+}
+
+fn watched(object: &Value) -> Result<Watched, Problem> {
+    serde_json::from_value(object.clone()).map_err(|error| Problem::new(error.to_string()))
+}
+
+/// The object that the API server would have: the spec of the manifest, and all else that it has already.
+fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Value, Problem> {
+    let annotations = |object: &Value| {
+        let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+        annotations.cloned().unwrap_or_default()
+    };
+    let Some(old) = old else {
+        return Ok(json!({
+            "metadata": {
+                "name": &*id.name, "namespace": &*id.namespace, "uid": format!("planned {id}"), "generation": 1,
+                "creationTimestamp": Timestamp::now().to_string(), "annotations": annotations(manifest),
+            },
+            "spec": manifest.get("spec"),
+        }));
+    };
+    let is_changed = watched(manifest)?.spec != watched(old)?.spec;
+    let mut object = old.clone();
+    let mut together = annotations(old);
+    together.extend(annotations(manifest));
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(1);
+        metadata.insert("generation".to_owned(), (generation + i64::from(is_changed)).into());
+        metadata.insert("annotations".to_owned(), together.into());
+    }
+    if let Some(object) = object.as_object_mut() {
+        object.insert("spec".to_owned(), manifest.get("spec").cloned().unwrap_or_default());
+    }
+    Ok(object)
+}

@@ -1,0 +1,99 @@
+//! `plan`: what the operator will do for these manifests, to the end of the ladder.
+//!
+//! AWS is read as it is now. From there the operator's own code decides, while time passes by itself and whatever can be
+//! waited for comes: MACsec where there is a key, a turn once the connection before has proven itself.
+
+mod forecast;
+mod merge;
+mod report;
+mod simulation;
+mod text;
+mod track;
+mod world;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::identity::RegionName;
+use directconnect_core::settings::Settings;
+use serde_json::Value;
+
+use self::merge::Merged;
+use self::report::Report;
+use crate::arguments::{Plan, PlanFormat};
+use crate::aws::{Account, unread};
+use crate::cluster::Cluster;
+use crate::problem::Problem;
+use crate::{Outcome, manifests, terminal};
+
+pub use self::forecast::{Change, End, Forecast, Outcome as Ending, Step, Who};
+pub use self::simulation::Simulation;
+pub use self::world::World;
+
+/// The operator's defaults. Others change when something is sent, and neither what nor in which order.
+pub const SETTINGS: Settings = Settings {
+    poll_interval: Duration::from_mins(1),
+    encryption_soak: Duration::from_mins(1),
+    settle_window: Duration::from_mins(1),
+    progress_deadline: Duration::from_mins(10),
+};
+
+/// Exit code where something would be sent, or somebody is needed.
+const CHANGES: u8 = 2;
+
+/// The regions of these objects.
+fn regions<'a>(objects: impl Iterator<Item = &'a Value>, default_region: &DefaultRegion) -> BTreeSet<RegionName> {
+    let region = |object: &Value| match object.pointer("/spec/region").and_then(Value::as_str) {
+        Some(region) => RegionName::parse(region),
+        None if let DefaultRegion::Set(region) = default_region => Some(region.clone()),
+        None => None,
+    };
+    objects.filter_map(region).collect()
+}
+
+/// Says what would be done.
+pub async fn run(flags: &Plan) -> Outcome {
+    let manifests = manifests::read(&flags.filename)?;
+    if manifests.is_empty() {
+        let files: Vec<String> = flags.filename.iter().map(|file| file.display().to_string()).collect();
+        return Err(Problem::new(format!(
+            "there is no DirectConnectConnection in {}: name files or folders with -f",
+            files.join(", ")
+        )));
+    }
+    let (namespace, live) = if flags.cluster {
+        let cluster = Cluster::connect(&flags.at).await?;
+        let live = cluster.list_whole().await?;
+        (cluster.namespace, live)
+    } else {
+        (flags.at.namespace.clone().unwrap_or_else(|| "default".to_owned()), Vec::new())
+    };
+    let account = Account::open(&flags.aws).await?;
+    let default_region = flags.region.clone().map_or_else(|| account.default_region(), DefaultRegion::Set);
+    let regions = regions(manifests.iter().map(|manifest| &manifest.object).chain(&live), &default_region);
+    // Side by side: AWS takes its time to answer, and the rules take theirs.
+    let merging = tokio::task::spawn_blocking(move || merge::merge(manifests, live, &namespace));
+    let read = account.read(regions).await;
+    let Merged { objects, planned, refused } =
+        merging.await.map_err(|error| Problem::new(format!("the manifests could not be checked: {error}")))??;
+    let unread: Vec<String> =
+        read.iter().filter_map(|(region, listing)| Some(unread(region, listing.as_ref().err()?))).collect();
+    let forecasts = Simulation::new(World::new(read), &objects, &default_region, SETTINGS).run();
+    let report = Report::new(forecasts, &planned, refused, unread);
+    let text = match flags.output {
+        PlanFormat::Text => text::text(&report),
+        PlanFormat::Markdown => text::markdown(&report),
+        PlanFormat::Json => terminal::json(&report)?,
+        PlanFormat::Yaml => terminal::yaml(&report)?,
+    };
+    terminal::print(&text)?;
+    Ok(if report.has_errors() {
+        ExitCode::FAILURE
+    } else if report.has_changes() {
+        ExitCode::from(CHANGES)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -1,0 +1,145 @@
+//! The plan as a whole: what JSON, YAML and people are given.
+
+use std::collections::BTreeMap;
+
+use directconnect_core::identity::ResourceId;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+
+use super::forecast::{Forecast, Outcome, Step};
+use crate::manifests::Place;
+
+/// Version of what programs read. A field may come; none goes or changes its meaning.
+pub const API_VERSION: &str = "dxcon.directconnect-operator.dev/v1";
+
+/// The plan for all manifests.
+pub struct Report {
+    /// What is foreseen, in the order of the manifests.
+    pub connections: Vec<(Place, Forecast)>,
+    /// Manifests that the API server would refuse.
+    pub refused: Vec<Refused>,
+    /// Regions that could not be read, and why.
+    pub unread: Vec<String>,
+}
+
+/// A manifest that the API server would refuse.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Where it stands.
+    pub place: Place,
+    /// The resource.
+    pub resource: ResourceId,
+    /// Why, in the words of the CRD.
+    pub why: Vec<String>,
+}
+
+impl Report {
+    /// Of all that is foreseen, what is about the planned resources.
+    pub fn new(
+        forecasts: Vec<Forecast>,
+        planned: &[(ResourceId, Place)],
+        refused: Vec<Refused>,
+        unread: Vec<String>,
+    ) -> Self {
+        let mut of: BTreeMap<ResourceId, Forecast> =
+            forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
+        let connections = planned.iter().filter_map(|(id, place)| Some((place.clone(), of.remove(id)?))).collect();
+        Self { connections, refused, unread }
+    }
+
+    /// Whether something could not be planned.
+    pub fn has_errors(&self) -> bool {
+        !self.refused.is_empty() || !self.unread.is_empty()
+    }
+
+    /// Whether something would be sent, or somebody is needed.
+    pub fn has_changes(&self) -> bool {
+        self.connections.iter().any(|(_, forecast)| forecast.sends() || forecast.end.outcome != Outcome::Met)
+    }
+
+    /// Every way in which the plan can cut a line: the resource, and how.
+    pub fn can_cut(&self) -> impl Iterator<Item = (&Forecast, String)> {
+        self.connections.iter().flat_map(|(_, forecast)| {
+            forecast.steps.iter().filter_map(move |step| match step {
+                Step::Update { encryption_mode: Some(mode), can_cut: Some(how), .. } => {
+                    Some((forecast, format!("{}: {how}", mode.to)))
+                }
+                _ => None,
+            })
+        })
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let connections: Vec<_> =
+            self.connections.iter().map(|(place, forecast)| Entry::new(place, forecast)).collect();
+        let refused: Vec<_> = self.refused.iter().map(RefusedEntry::new).collect();
+        let mut report = serializer.serialize_struct("Plan", 5)?;
+        report.serialize_field("apiVersion", API_VERSION)?;
+        report.serialize_field("kind", "Plan")?;
+        report.serialize_field("connections", &connections)?;
+        report.serialize_field("refused", &refused)?;
+        report.serialize_field("unread", &self.unread)?;
+        report.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    file: &'a str,
+    line: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    steps: &'a [Step],
+    outcome: Outcome,
+    reason: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needs: Option<super::Who>,
+}
+
+impl<'a> Entry<'a> {
+    fn new(place: &'a Place, forecast: &'a Forecast) -> Self {
+        let circuit = forecast.circuit.as_ref();
+        Self {
+            namespace: &forecast.resource.namespace,
+            name: &forecast.resource.name,
+            file: &place.file,
+            line: place.line,
+            connection_id: circuit.map(|circuit| circuit.id.as_str()),
+            region: circuit.map(|circuit| circuit.region.as_str()),
+            steps: &forecast.steps,
+            outcome: forecast.end.outcome,
+            reason: forecast.end.reason.as_str(),
+            message: &forecast.end.message,
+            needs: forecast.needs,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RefusedEntry<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    file: &'a str,
+    line: usize,
+    why: &'a [String],
+}
+
+impl<'a> RefusedEntry<'a> {
+    fn new(refused: &'a Refused) -> Self {
+        Self {
+            namespace: &refused.resource.namespace,
+            name: &refused.resource.name,
+            file: &refused.place.file,
+            line: refused.place.line,
+            why: &refused.why,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The operator's own decisions, with time that passes by itself.
+//!
+//! What decides is the operator's code: its claims, its fleet, its passes. This file does for them what `src/reconcile`
+//! does for real, with a [`World`] in place of AWS and of the API server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Verdict;
+use directconnect_core::decide;
+use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode};
+use directconnect_core::fault::{Fault, FaultKind, UPDATE};
+use directconnect_core::history::{self, Observation, Source};
+use directconnect_core::identity::{CircuitId, ResourceId};
+use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::Connection;
+use directconnect_core::pass::{Action, Event, Outside, Pass};
+use directconnect_core::reason::Reason;
+use directconnect_core::settings::Settings;
+use directconnect_operator::clock::Clock;
+use directconnect_operator::kubernetes::Watched;
+use directconnect_operator::kubernetes::claims::Claims;
+use directconnect_operator::metrics::Metrics;
+use directconnect_operator::state::{State, Wakeup};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use super::forecast::{Change, Forecast, Step, can_cut};
+use super::track::Track;
+use super::world::World;
+
+/// Nothing goes on for ever: longer than the ladder of any account takes.
+const LONGEST: Duration = Duration::from_hours(24 * 30);
+/// What happens one after the other happens this far apart.
+const TICK: Duration = Duration::from_millis(1);
+/// More actions than any pass needs.
+const MAX_ACTIONS: usize = 24;
+
+/// The operator at work on a world, until nothing more happens.
+pub struct Simulation {
+    world: World,
+    state: Arc<State>,
+    woken: mpsc::UnboundedReceiver<Wakeup>,
+    started: Timestamp,
+    now: Moment,
+    last_news: Moment,
+    /// When the next listing comes, after the world has changed.
+    poll: Option<Moment>,
+    updates: usize,
+    version: u64,
+    resources: Vec<Simulated>,
+}
+
+struct Simulated {
+    id: ResourceId,
+    uid: String,
+    desired: Result<Desired, String>,
+    due: Option<Moment>,
+    track: Track,
+}
+
+impl Simulation {
+    /// With these resources, of the cluster and planned.
+    pub fn new(world: World, objects: &[Watched], default_region: &DefaultRegion, settings: Settings) -> Self {
+        let (wakeups, woken) = mpsc::unbounded_channel();
+        let (state, clock) = (Arc::new(State::new(settings, wakeups)), Clock::start());
+        let claims = Claims::new(Arc::clone(&state), default_region.clone(), clock, Metrics::new());
+        let now = clock.now();
+        for object in objects {
+            claims.note(&kube::runtime::watcher::Event::Apply(object.clone()));
+        }
+        let resources = objects.iter().filter(|object| !object.is_being_deleted()).map(|object| Simulated {
+            id: object.id(),
+            uid: object.uid().to_owned(),
+            desired: object.desired(default_region),
+            due: Some(now),
+            track: Track::new(),
+        });
+        let version = objects.iter().map(Watched::version).max().unwrap_or_default();
+        let (resources, started) = (resources.collect(), Timestamp::now());
+        Self { world, state, woken, started, now, last_news: now, poll: None, updates: 0, version, resources }
+    }
+
+    /// What happens, resource by resource.
+    pub fn run(mut self) -> Vec<Forecast> {
+        let (begin, settings) = (self.now, self.state.with_fleet(|fleet| *fleet.settings()));
+        let longest_wait = settings.progress_deadline.max(settings.encryption_soak).max(settings.settle_window);
+        let patience = (longest_wait + settings.poll_interval) * 2;
+        let regions: Vec<_> = self.world.regions().cloned().collect();
+        self.state.with_fleet(|fleet| {
+            fleet.lead(begin);
+            for region in &regions {
+                fleet.begin_reading(region, begin);
+            }
+        });
+        self.poll = Some(begin);
+        while self.now.since(self.last_news) <= patience && self.now.since(begin) < LONGEST {
+            if self.poll.is_some_and(|poll| poll <= self.now) {
+                self.poll = None;
+                self.list();
+            }
+            self.serve_all_that_are_due();
+            let due = self.resources.iter().filter_map(|resource| resource.due);
+            let Some(next) = due.chain(self.poll).min() else { break };
+            self.now = next.max(self.now + TICK);
+        }
+        let (world, resources) = (self.world, self.resources);
+        let forecast = |Simulated { id, desired, track, .. }: Simulated| {
+            let circuit = desired.ok().map(|desired| desired.circuit);
+            let shown = circuit.as_ref().and_then(|circuit| world.connection(circuit).ok().flatten());
+            track.forecast(id, circuit.clone(), shown)
+        };
+        resources.into_iter().map(forecast).collect()
+    }
+
+    /// What every region has. A listing that shows nothing new changes nothing, so there is one only after the world has
+    /// changed.
+    fn list(&mut self) {
+        let regions: Vec<_> = self.world.regions().cloned().collect();
+        for region in regions {
+            let Ok(connections) = self.world.listing(&region) else {
+                self.state.with_fleet(|fleet| fleet.record_failed_listing(&region, self.now));
+                continue;
+            };
+            let times = (self.now, self.now);
+            let changed = self.state.with_fleet(|fleet| fleet.record_listing(&region, times, connections));
+            for id in changed {
+                self.wake(&CircuitId { region: region.clone(), id });
+            }
+        }
+    }
+
+    fn wake(&mut self, circuit: &CircuitId) {
+        let about =
+            |resource: &&mut Simulated| resource.desired.as_ref().is_ok_and(|desired| desired.circuit == *circuit);
+        self.resources.iter_mut().filter(about).for_each(|resource| resource.due = Some(self.now));
+    }
+
+    /// Passes over those that are due. Whoever a pass wakes is due a moment later, as in the operator.
+    fn serve_all_that_are_due(&mut self) {
+        for at in 0..self.resources.len() {
+            if self.resources.get(at).is_some_and(|resource| resource.due.is_some_and(|due| due <= self.now)) {
+                self.serve(at);
+            }
+        }
+        let soon = self.now + TICK;
+        while let Ok(wakeup) = self.woken.try_recv() {
+            let Wakeup::Resources(freed) = wakeup else { continue };
+            let is_freed = |resource: &&mut Simulated| freed.contains(&resource.id);
+            self.resources.iter_mut().filter(is_freed).for_each(|resource| resource.due = Some(soon));
+        }
+    }
+
+    /// One pass, as `src/reconcile` makes it.
+    fn serve(&mut self, at: usize) {
+        let (now, elapsed) = (self.now, self.elapsed());
+        let Some(resource) = self.resources.get_mut(at) else { return };
+        resource.due = None;
+        let (id, uid) = (resource.id.clone(), resource.uid.clone());
+        let desired = match &resource.desired {
+            Ok(desired) => desired.clone(),
+            Err(invalid) => {
+                resource.track.says(&Verdict::new(Reason::InvalidSpec, invalid.as_str()), None, now);
+                return;
+            }
+        };
+        let circuit = desired.circuit.clone();
+        let fault = self.world.connection(&circuit).err().cloned();
+        let outside = Outside { poll_fault: fault, ..Outside::default() };
+        let mut pass = self.state.with_fleet(|fleet| {
+            let last = fleet.ledger(&circuit, &id).last_update;
+            let sent = last.and_then(|last| last.time.parse::<Timestamp>().ok());
+            let age = sent.and_then(|sent| (self.started + elapsed).duration_since(sent).try_into().ok());
+            Pass::begin(fleet, id.clone(), &uid, desired, age, now)
+        });
+        let mut event = Event::Decide;
+        for _ in 0..MAX_ACTIONS {
+            let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &outside, now));
+            event = match action {
+                Action::Read => {
+                    self.read(&circuit);
+                    Event::Decide
+                }
+                Action::AwaitPace => Event::PaceGranted { time: (self.started + elapsed).to_string() },
+                Action::WriteIntention(..) => {
+                    self.version += 1;
+                    Event::IntentionWritten { version: self.version }
+                }
+                Action::Send(change) => self.send(at, &circuit, &change),
+                Action::Rest(ledger, plan) => return self.rest(at, &circuit, ledger, &plan),
+            };
+        }
+    }
+
+    fn elapsed(&self) -> SignedDuration {
+        SignedDuration::try_from(self.now.since(Moment::START)).unwrap_or_default()
+    }
+
+    fn read(&mut self, circuit: &CircuitId) {
+        let now = self.now;
+        let read = self.world.connection(circuit).map(|found| found.cloned().map(Arc::new)).map_err(Clone::clone);
+        let is_news = self.state.with_fleet(|fleet| match read {
+            Ok(connection) => {
+                let observation = Observation { began: now, ended: now, source: Source::ById, connection };
+                fleet.record_read(circuit, observation)
+            }
+            Err(fault) => {
+                let interval = fleet.settings().poll_interval;
+                fleet.with_history(circuit, |history| history.record_read_failure(fault, now, interval, 1.0));
+                false
+            }
+        });
+        if is_news {
+            self.wake(circuit);
+        }
+    }
+
+    fn send(&mut self, at: usize, circuit: &CircuitId, change: &history::Change) -> Event {
+        let before = self.world.connection(circuit).ok().flatten().cloned().unwrap_or_default();
+        let Some(answer) = self.world.update(circuit, change) else {
+            let words = "the plan has no such connection";
+            return Event::Failed { fault: Fault::new(FaultKind::NotFound, UPDATE, words), jitter: 1.0 };
+        };
+        let (order, now) = (self.updates, self.now);
+        self.updates += 1;
+        self.last_news = now;
+        if let Some(resource) = self.resources.get_mut(at) {
+            resource.track.sends(update(order, change, &before), now);
+        }
+        // Who else is about the circuit hears of it.
+        self.wake(circuit);
+        if change.mode == Some(EncryptionMode::MustEncrypt) {
+            self.world.bring_macsec_up(circuit);
+        }
+        Event::Answered { answer: Box::new(answer), request_id: None }
+    }
+
+    fn rest(&mut self, at: usize, circuit: &CircuitId, ledger: Ledger, plan: &decide::Plan) {
+        let (now, version) = (self.now, self.version + 1);
+        let Some(resource) = self.resources.get_mut(at) else { return };
+        resource.due = plan.next_check.map(|due| due.max(now + TICK));
+        if self.state.with_fleet(|fleet| {
+            fleet.ledger(circuit, &resource.id) != ledger || fleet.has_unwritten(circuit, &resource.id)
+        }) {
+            self.version = version;
+            self.state.with_fleet(|fleet| fleet.note_written(circuit, &resource.id, &resource.uid, ledger, version));
+        }
+        let Some(verdict) = &plan.verdict else { return };
+        let shown = plan.observation.as_ref().and_then(|read| read.connection.as_deref());
+        if resource.track.says(verdict, shown, now) {
+            self.last_news = now;
+        }
+        let waits_for_turn = resource.track.waits_for_turn();
+        self.state.set_waiting(&resource.id, waits_for_turn);
+        if waits_for_turn {
+            // It is woken when one becomes free; the operator asks once a minute besides.
+            resource.due = None;
+        }
+        if verdict.reason == Reason::WaitingForEncryptionUp && self.world.bring_macsec_up(circuit) {
+            self.world_has_changed();
+        }
+    }
+
+    fn world_has_changed(&mut self) {
+        let interval = self.state.with_fleet(|fleet| fleet.settings().poll_interval);
+        self.poll = self.poll.or(Some(self.now + interval));
+    }
+}
+
+fn update(order: usize, change: &history::Change, before: &Connection) -> Step {
+    let name = change.name.clone().map(|to| Change { from: before.connection_name.clone(), to });
+    let mode = |mode: EncryptionMode| Change { from: before.mode().map(|mode| mode.to_string()), to: mode.to_string() };
+    Step::Update {
+        order,
+        connection_name: name,
+        encryption_mode: change.mode.map(mode),
+        can_cut: change.mode.and_then(|mode| can_cut(mode, before)),
+    }
+}

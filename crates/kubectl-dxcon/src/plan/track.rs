@@ -1,0 +1,77 @@
+//! What one resource does while time passes, as the steps of its forecast.
+
+use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Verdict;
+use directconnect_core::identity::{CircuitId, ResourceId};
+use directconnect_core::observed::Connection;
+use directconnect_core::reason::{Phase, Reason};
+
+use super::forecast::{End, Forecast, Outcome, Step, Who};
+
+/// The steps so far, and what is said now.
+#[derive(Debug)]
+pub struct Track {
+    steps: Vec<Step>,
+    wait: Option<Wait>,
+    end: End,
+}
+
+#[derive(Debug)]
+struct Wait {
+    since: Moment,
+    on: Who,
+    reason: Reason,
+    message: String,
+}
+
+impl Track {
+    /// Nothing has been said yet.
+    pub fn new() -> Self {
+        let end =
+            End { outcome: Outcome::Waiting, reason: Reason::ObservationStale, message: "AWS was not read".to_owned() };
+        Self { steps: Vec::new(), wait: None, end }
+    }
+
+    /// Something is sent.
+    pub fn sends(&mut self, step: Step, now: Moment) {
+        self.end_wait(now);
+        self.steps.push(step);
+    }
+
+    /// `Ready` says this from now on; `shown` is what AWS shows. True if that is news.
+    pub fn says(&mut self, verdict: &Verdict, shown: Option<&Connection>, now: Moment) -> bool {
+        let said =
+            End { outcome: Outcome::of(verdict.reason), reason: verdict.reason, message: verdict.message.clone() };
+        if self.end == said {
+            return false;
+        }
+        let on = Who::ends(verdict.reason, shown);
+        let goes_on = self.wait.as_ref().is_some_and(|wait| wait.reason == verdict.reason && wait.on == on);
+        if !goes_on {
+            self.end_wait(now);
+            let waits = verdict.reason.phase() == Phase::Reconciling && verdict.reason != Reason::Updating;
+            let wait = Wait { since: now, on, reason: verdict.reason, message: verdict.message.clone() };
+            self.wait = Some(wait).filter(|_| waits);
+        }
+        self.end = said;
+        true
+    }
+
+    /// Whether it waits for another connection.
+    pub fn waits_for_turn(&self) -> bool {
+        self.end.reason == Reason::WaitingForTurn
+    }
+
+    fn end_wait(&mut self, now: Moment) {
+        let Some(Wait { since, on, reason, message }) = self.wait.take() else { return };
+        let seconds = (on == Who::Time).then(|| now.since(since).as_secs());
+        self.steps.push(Step::Wait { on, reason: reason.as_str(), message, seconds });
+    }
+
+    /// The forecast. A wait that did not end is how it ends.
+    pub fn forecast(self, resource: ResourceId, circuit: Option<CircuitId>, shown: Option<&Connection>) -> Forecast {
+        let on = Who::ends(self.end.reason, shown);
+        let needs = matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held).then_some(on);
+        Forecast { resource, circuit, steps: self.steps, end: self.end, needs }
+    }
+}

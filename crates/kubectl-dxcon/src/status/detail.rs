@@ -1,0 +1,127 @@
+//! All that there is to say of one resource.
+
+use std::fmt::Write as _;
+
+use directconnect_operator::api::{DirectConnectConnectionSpec, DirectConnectConnectionStatus};
+use directconnect_operator::kubernetes::Watched;
+use k8s_openapi::jiff::Timestamp;
+use serde::Serialize;
+
+use super::line;
+use super::standing::Standing;
+use crate::problem::Problem;
+use crate::terminal::{self, STRONG, styled};
+
+/// A standing with all that it rests on.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Detailed {
+    #[serde(flatten)]
+    standing: Standing,
+    /// Absent where it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec: Option<DirectConnectConnectionSpec>,
+    status: DirectConnectConnectionStatus,
+    /// The call of the AWS CLI that finds who called `UpdateConnection` for this connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_trail: Option<String>,
+}
+
+impl Detailed {
+    /// With what the resource holds.
+    pub fn new(standing: Standing, object: &Watched) -> Self {
+        let cloud_trail = standing.connection_id.as_deref().map(|id| cloud_trail(id, standing.region.as_deref()));
+        Self { standing, spec: object.spec.as_ref().ok().cloned(), status: object.status.clone(), cloud_trail }
+    }
+}
+
+/// CloudTrail looks events up by one attribute, and does not list connections among the resources of an event; the id is
+/// in the parameters of the call. `UpdateConnection` is the name of calls of other services too, so the id sorts these out.
+fn cloud_trail(id: &str, region: Option<&str>) -> String {
+    let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
+    format!(
+        "aws cloudtrail lookup-events{region} --lookup-attributes AttributeKey=EventName,AttributeValue=UpdateConnection --query \"Events[?contains(CloudTrailEvent, '{id}')].{{time: EventTime, who: Username, event: CloudTrailEvent}}\" --output json"
+    )
+}
+
+/// All of it, for people.
+pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
+    let Detailed { standing, spec, status, cloud_trail } = detailed;
+    let mut out = String::new();
+    head(&mut out, standing, status);
+    if let Some(spec) = spec {
+        section(&mut out, "Spec", &terminal::yaml(spec)?);
+    }
+    if !status.drift.is_empty() {
+        let rows = status.drift.iter().map(|drift| {
+            vec![drift.field.clone(), drift.desired.clone(), drift.observed.clone().unwrap_or_else(|| "-".to_owned())]
+        });
+        section(&mut out, "Differs", &terminal::table(&["FIELD", "SPEC", "AWS"], rows));
+    }
+    let conditions = status.conditions.iter().map(|condition| {
+        let since = line::ago(&condition.last_transition_time.0.to_string(), now);
+        vec![
+            condition.type_.clone(),
+            condition.status.clone(),
+            condition.reason.clone(),
+            since,
+            condition.message.clone(),
+        ]
+    });
+    section(&mut out, "Conditions", &terminal::table(&["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], conditions));
+    let mut connection = status.connection.clone();
+    let keys = std::mem::take(&mut connection.mac_sec_keys);
+    section(&mut out, "AWS shows", &terminal::yaml(&connection)?);
+    let or_none = |words: Option<String>| words.unwrap_or_else(|| "-".to_owned());
+    let rows = keys
+        .into_iter()
+        .map(|key| vec![or_none(key.ckn), or_none(key.state), or_none(key.start_on), or_none(key.secret_arn)]);
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        section(&mut out, "MACsec keys", &terminal::table(&["CKN", "STATE", "START ON", "SECRET"], rows));
+    }
+    let mut ledger = status.ledger.clone();
+    let last = ledger.last_update.take();
+    section(&mut out, "Ledger", &terminal::yaml(&ledger)?);
+    if let Some(last) = last {
+        let age = line::ago(&last.time, now);
+        section(&mut out, &format!("Last update, {age}"), &terminal::yaml(&last)?);
+    }
+    if let Some(command) = cloud_trail {
+        section(&mut out, "Who called UpdateConnection, says CloudTrail", &format!("{command}\n"));
+    }
+    Ok(out)
+}
+
+fn head(out: &mut String, standing: &Standing, status: &DirectConnectConnectionStatus) {
+    let (words, style) = line::verdict(standing);
+    let id = standing.connection_id.as_deref().unwrap_or("-");
+    let region = standing.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+    let mut lines = vec![
+        ("Name", standing.name.clone()),
+        ("Namespace", standing.namespace.clone()),
+        ("Connection", format!("{id}{region}")),
+    ];
+    lines.extend(status.arn.clone().map(|arn| ("ARN", arn)));
+    lines.push(("Verdict", styled(style, words)));
+    lines.push(("", standing.verdict.message.clone()));
+    lines.push(("Step", line::step(standing)));
+    lines.push(("Waits for", line::waits_for(standing)));
+    lines.extend(standing.verdict.paused.clone().map(|value| ("Paused", value)));
+    let name = |name: &str| if name.is_empty() { String::new() } else { styled(STRONG, name) };
+    let rows = lines.into_iter().map(|(named, words)| vec![name(named), words]);
+    // There are no names of columns, so the first line is empty.
+    out.push_str(terminal::table(&["", ""], rows).trim_start_matches([' ', '\n']));
+}
+
+/// A heading and what is under it, unless that is nothing.
+fn section(out: &mut String, heading: &str, body: &str) {
+    let lines: Vec<&str> = body.lines().filter(|line| *line != "{}").collect();
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", styled(STRONG, heading));
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+}

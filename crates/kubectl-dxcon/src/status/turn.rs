@@ -1,0 +1,76 @@
+//! Whose turn it is, as the operator's core says it of what the statuses show.
+
+use std::collections::BTreeMap;
+
+use directconnect_core::desired::{DefaultRegion, Desired, ManagementPolicy};
+use directconnect_core::identity::{CircuitId, RegionName};
+use directconnect_core::turn::{Account, CircuitView, Claim, Holder, Read, Shown};
+use directconnect_operator::kubernetes::Watched;
+use kube::Resource as _;
+
+/// The circuits that hold the turn of their account.
+pub struct Turns {
+    holders: Vec<(Account, Holder)>,
+}
+
+impl Turns {
+    /// Of all resources that can be seen.
+    pub fn of(objects: &[Watched]) -> Self {
+        let mut circuits: BTreeMap<CircuitId, Vec<Claim>> = BTreeMap::new();
+        for (object, desired) in objects.iter().filter_map(|object| Some((object, desired(object)?))) {
+            circuits.entry(desired.circuit.clone()).or_default().push(claim(object, &desired));
+        }
+        let holders = circuits.into_iter().filter_map(|(circuit, mut claims)| {
+            claims.sort_by(|one, other| (one.created, &one.resource).cmp(&(other.created, &other.resource)));
+            // Nothing but the statuses is known here: no read, and nothing of what the operator has in flight.
+            let read = Read::Never { is_awaited: false };
+            let view = CircuitView { claims: &claims, read, step: None, was_raised: false };
+            let hold = view.hold()?;
+            Some((view.account(), Holder { circuit, hold }))
+        });
+        Self { holders: holders.collect() }
+    }
+
+    /// Whether this resource makes its circuit hold the turn.
+    pub fn has(&self, object: &Watched) -> bool {
+        let id = object.id();
+        self.holders.iter().any(|(_, holder)| holder.hold.resource.as_ref() == Some(&id))
+    }
+
+    /// Those that a resource can be waiting for.
+    pub fn before<'a>(&'a self, object: &Watched) -> impl Iterator<Item = &'a Holder> {
+        let circuit = desired(object).map(|desired| desired.circuit);
+        let account = Shown::of(&object.status.connection).account.map_or(Account::Unknown, Account::Known);
+        let others = self.holders.iter().filter(move |(of, _)| of.shares_turn_with(&account));
+        others.map(|(_, holder)| holder).filter(move |holder| Some(&holder.circuit) != circuit.as_ref())
+    }
+}
+
+/// The region of the connection: that of the spec, else the one in which the operator read it.
+pub fn region(object: &Watched) -> Option<RegionName> {
+    let spec = object.spec.as_ref().ok().and_then(|spec| spec.region.as_deref());
+    let circuit = object.status.ledger.circuit.as_ref().map(|circuit| circuit.region.as_str());
+    let read = object.status.connection.region.as_deref();
+    [spec, circuit, read].into_iter().flatten().find_map(RegionName::parse)
+}
+
+fn desired(object: &Watched) -> Option<Desired> {
+    let default = region(object).map_or(DefaultRegion::Unset, DefaultRegion::Set);
+    object.desired(&default).ok()
+}
+
+fn claim(object: &Watched, desired: &Desired) -> Claim {
+    let created = object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second());
+    Claim {
+        resource: object.id(),
+        uid: object.uid().to_owned(),
+        created: created.unwrap_or_default(),
+        manages: desired.policy == ManagementPolicy::Manage,
+        is_being_deleted: object.is_being_deleted(),
+        wants: desired.mode,
+        ledger: object.status.ledger.clone().about(&desired.circuit, desired.generation),
+        version: object.version(),
+        updated_at: None,
+        shown: Shown::of(&object.status.connection),
+    }
+}

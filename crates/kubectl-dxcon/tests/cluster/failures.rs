@@ -1,0 +1,61 @@
+//! What cannot be done is one clear line, and exit code 1.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::{assert_one_line, dxcon, in_sync, run};
+
+/// The verbs that need a cluster, each with what else has to be typed.
+const VERBS: [&[&str]; 4] = [&["status"], &["pause", "line"], &["resume", "line"], &["reconcile", "line"]];
+
+#[tokio::test]
+async fn a_flag_that_is_not_there_is_named() {
+    for verb in VERBS {
+        let printed = run(dxcon([verb, &["--wrong"]].concat())).await;
+        assert_one_line(&printed, &["--wrong", "see kubectl dxcon --help"]);
+    }
+    assert_one_line(&run(dxcon(["pause"])).await, &["NAME"]);
+    assert_one_line(&run(dxcon(["status", "-o", "xml"])).await, &["xml", "json"]);
+    assert_one_line(&run(dxcon(["check", "--region", "moon"])).await, &["moon", "eu-central-1"]);
+    assert_one_line(&run(dxcon(["status", "-A", "-n", "net"])).await, &["--all-namespaces", "--namespace"]);
+}
+
+#[tokio::test]
+async fn no_cluster_is_told_with_where_it_was_looked_for() {
+    for verb in VERBS {
+        assert_one_line(&run(dxcon(verb.iter().copied())).await, &["no Kubernetes cluster", "KUBECONFIG"]);
+    }
+}
+
+#[tokio::test]
+async fn a_context_that_is_not_there_is_named() {
+    let world = in_sync().await;
+    for verb in VERBS {
+        let typed = dxcon([verb, &["--context", "elsewhere"]].concat());
+        let printed = run(typed.cluster(world.control_plane.kubeconfig())).await;
+        assert_one_line(&printed, &["--context \"elsewhere\"", "get-contexts"]);
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_that_does_not_answer_is_told_once() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig: PathBuf = folder.path().join("kubeconfig");
+    let text = "{clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], users: [{name: u, user: {token: t}}], \
+        contexts: [{name: x, context: {cluster: c, user: u}}], current-context: x}";
+    fs::write(&kubeconfig, text).expect("the folder is writable");
+    for verb in [&["status"] as &[&str], &["pause", "one", "two"], &["resume", "one", "two"]] {
+        let printed = run(dxcon(verb.iter().copied()).cluster(&kubeconfig)).await;
+        assert_one_line(&printed, &["onnection refused"]);
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_there_is_named() {
+    let world = in_sync().await;
+    let typed = dxcon(["check", "-n", &world.namespace, "--profile", "nobody"]);
+    let typed = typed.cluster(world.control_plane.kubeconfig()).env("AWS_REGION", "eu-central-1");
+    let printed = run(typed).await;
+    assert_eq!(printed.code, Some(1));
+    assert!(printed.out.contains("no AWS credentials") && printed.out.contains("nobody"), "{}", printed.out);
+}

@@ -1,0 +1,111 @@
+//! Every verdict that can be foreseen, each as the operator gives it.
+
+use std::collections::BTreeSet;
+
+use direct_connect_simulator::Connection;
+use test_support::{Manifest, World, connection, repository};
+
+use crate::said::{Case, holds};
+
+/// Cases of `tests/golden` that no plan can foresee, and why.
+const UNFORESEEN: [(&str, &str); 14] = [
+    ("access_denied", "a region that was read and is refused later"),
+    ("access_denied_unread", "typed in `wrong`: AWS refuses the plan itself"),
+    ("aws_unavailable", "AWS fails later"),
+    ("contended", "somebody else writes"),
+    ("credentials_invalid", "the plan has no credentials then either"),
+    ("encryption_not_up", "a plan takes MACsec to come up where there is a key"),
+    ("invalid_spec", "the API server refuses it"),
+    ("request_rejected", "only AWS knows before"),
+    ("settling", "passes by itself"),
+    ("stale_reconciling", "AWS fails later"),
+    ("stale_stalled", "AWS fails later"),
+    ("throttled", "passes by itself"),
+    ("updating", "passes by itself"),
+    ("waiting_for_soak", "passes by itself"),
+];
+
+fn id(case: usize) -> String {
+    format!("dxcon-case{case:04}")
+}
+
+/// Each is of an account of its own, so that none waits for another's turn.
+fn cases() -> Vec<Case> {
+    type Line = fn(Connection) -> Connection;
+    type Wish = fn(Manifest) -> Manifest;
+    let table: [(&'static str, Option<Line>, Wish); 17] = [
+        ("in_sync", Some(|line| line), |wish| wish.name("line").mode("should_encrypt")),
+        ("rename", Some(|line| line), |wish| wish.name("new")),
+        ("to_clear_text", Some(|line| line.with_key("01")), |wish| wish.mode("no_encrypt")),
+        ("whole_ladder", Some(|line| line.with_mode("no_encrypt").with_key("01")), |wish| {
+            wish.name("new").mode("must_encrypt")
+        }),
+        ("in_sync_encryption_down", Some(|line| line.with_mode("must_encrypt").in_state("down")), |wish| {
+            wish.mode("must_encrypt")
+        }),
+        ("immediate", Some(|line| line.with_key("01")), |wish| wish.mode("must_encrypt").transition("Immediate")),
+        ("no_macsec_key", Some(|line| line.with_mode("no_encrypt")), |wish| wish.name("new").mode("must_encrypt")),
+        ("macsec_not_supported", Some(|line| line.hosted(101)), |wish| wish.name("new").mode("must_encrypt")),
+        ("lag_member", Some(|line| line.in_lag("dxlag-ffabcdef")), |wish| wish.mode("must_encrypt")),
+        ("connection_gone", Some(|line| line.in_state("deleted")), |wish| wish.name("new")),
+        ("not_found", None, |wish| wish.name("new")),
+        ("waiting_for_available", Some(|line| line.in_state("pending").with_mode("no_encrypt")), |wish| {
+            wish.name("new").mode("should_encrypt")
+        }),
+        ("unknown_mode", Some(|line| line.with_mode("may_encrypt")), |wish| wish.name("new").mode("must_encrypt")),
+        ("observed", Some(|line| line), |wish| wish.name("line").policy("Observe")),
+        ("drifted", Some(|line| line), |wish| wish.name("new").mode("must_encrypt").policy("Observe")),
+        ("paused", Some(|line| line), |wish| wish.name("new").annotation("paused", "true")),
+        ("in_sync_paused", Some(|line| line), |wish| wish.name("line").annotation("paused", "true")),
+    ];
+    let numbered = table.into_iter().enumerate();
+    numbered
+        .map(|(case, (name, line, wish))| {
+            let (id, account) = (id(case), format!("{:012}", case + 1));
+            let connection_of = |line: Line| line(Connection::new(&id, "line").owned_by(&account));
+            let manifest = wish(connection(&format!("case-{case:02}")).id(&id));
+            Case { name, connection: line.map(connection_of), manifests: vec![manifest] }
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_planned_for_a_line_is_what_the_operator_says_and_sends() {
+    let world = World::builder().without_operator().build().await;
+    holds(world, &cases()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_manifests_of_one_connection_are_told_as_the_operator_tells_them() {
+    let world = World::builder().without_operator().build().await;
+    let id = id(0);
+    let manifests = ["elder", "younger"].map(|name| connection(name).id(&id).name(name)).to_vec();
+    let case = Case { name: "conflict", connection: Some(Connection::new(&id, "line")), manifests };
+    holds(world, &[case]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
+    let world = World::builder().without_operator().build().await;
+    let line = |case: usize, line: fn(Connection) -> Connection, wish: fn(Manifest) -> Manifest| Case {
+        name: "waiting_for_turn",
+        connection: Some(line(Connection::new(&id(case), "line"))),
+        manifests: vec![wish(connection(&format!("case-{case}")).id(&id(case)).mode("must_encrypt"))],
+    };
+    let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |wish| wish);
+    let ready = line(1, |line| line.with_key("01"), |wish| wish);
+    holds(world, &[down, ready]).await;
+}
+
+#[test]
+fn every_golden_case_is_planned_or_it_is_said_why_not() {
+    let files = std::fs::read_dir(repository("tests/golden/status")).expect("they are there");
+    let stem =
+        |file: std::fs::DirEntry| file.path().file_stem().expect("a file has a name").to_string_lossy().into_owned();
+    let golden: BTreeSet<String> = files.map(|file| stem(file.expect("it is listed"))).collect();
+    let elsewhere = ["conflict", "waiting_for_turn", "waiting_for_encryption_up"];
+    let planned = cases().into_iter().map(|case| case.name).chain(elsewhere);
+    let told: BTreeSet<String> = planned.chain(UNFORESEEN.map(|(name, _)| name)).map(str::to_owned).collect();
+    let missing: Vec<_> = golden.difference(&told).collect();
+    assert!(missing.is_empty(), "neither planned nor said why not: {missing:?}");
+}

@@ -1,0 +1,97 @@
+//! What was planned beside what was done.
+
+use std::collections::BTreeMap;
+
+use direct_connect_simulator::Connection;
+use serde_json::{Value, json};
+use test_support::{Manifest, REGION, Resource, World, wait};
+
+use crate::typed::{Printed, dxcon};
+
+/// A line in AWS and the manifests about it.
+pub struct Case {
+    /// What stands for it.
+    pub name: &'static str,
+    /// What AWS has, where it has anything.
+    pub connection: Option<Connection>,
+    /// What is applied, in this order.
+    pub manifests: Vec<Manifest>,
+}
+
+/// The manifests of these cases, as one text of many documents.
+pub fn text<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> String {
+    let documents: Vec<String> = manifests.into_iter().map(|manifest| manifest.json().to_string()).collect();
+    format!("---\n{}\n", documents.join("\n---\n"))
+}
+
+/// `plan -o json` for these manifests against the AWS of a world.
+pub fn planned(world: &World, manifests: &str, arguments: &[&str]) -> (Printed, Value) {
+    let all = [&["plan", "-o", "json", "-n", &world.namespace], arguments].concat();
+    let printed = dxcon(all).aws(&world.aws.endpoint()).cluster(&world.kubeconfig).with_input(manifests);
+    let plan = serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:#?}"));
+    (printed, plan)
+}
+
+/// Name of a resource to what is said of it in the end, and what is sent for its connection by it.
+pub fn by_name(plan: &Value) -> BTreeMap<String, Value> {
+    let entries = plan["connections"].as_array().into_iter().flatten();
+    entries.map(|entry| (entry["name"].as_str().unwrap_or_default().to_owned(), entry.clone())).collect()
+}
+
+/// The updates of a plan for one connection, as parameters of `UpdateConnection`.
+pub fn updates(plan: &Value, id: &str) -> Vec<Value> {
+    let entries = plan["connections"].as_array().into_iter().flatten();
+    let steps =
+        entries.filter(|entry| entry["connectionId"] == id).filter_map(|entry| entry["steps"].as_array()).flatten();
+    let mut sent: Vec<(u64, Value)> = steps
+        .filter(|step| step["step"] == "update")
+        .map(|step| {
+            let mut parameters = json!({ "connectionId": id });
+            for field in ["connectionName", "encryptionMode"] {
+                if let Some(to) = step[field]["to"].as_str() {
+                    parameters[field] = to.into();
+                }
+            }
+            (step["order"].as_u64().unwrap_or_default(), parameters)
+        })
+        .collect();
+    sent.sort_by_key(|(order, _)| *order);
+    sent.into_iter().map(|(_, parameters)| parameters).collect()
+}
+
+/// Plans for the cases, applies them, lets the operator work, and holds what it says and sends to what was planned.
+pub async fn holds(mut world: World, cases: &[Case]) {
+    for connection in cases.iter().filter_map(|case| case.connection.clone()) {
+        world.aws.add(REGION, connection);
+    }
+    let manifests = text(cases.iter().flat_map(|case| &case.manifests));
+    let (printed, plan) = planned(&world, &manifests, &[]);
+    assert_eq!(plan["refused"], json!([]), "{printed:#?}");
+    world.aws.clear_calls();
+    for manifest in cases.iter().flat_map(|case| &case.manifests) {
+        world.apply(manifest.clone()).await;
+    }
+    world.start_operator();
+    for (name, entry) in by_name(&plan) {
+        let said = |resource: &Resource| {
+            let ready = resource.condition("Ready").map(|ready| (ready.reason, ready.message));
+            let (reason, message) = ready.unwrap_or_default();
+            let is_so = resource.is_observed() && entry["reason"] == reason && entry["message"] == message;
+            if is_so { Ok(()) } else { Err(format!("{name}: {reason}: {message}; planned was {entry:#}")) }
+        };
+        wait::until(wait::SOON, format!("{name} to say what was planned"), async || said(&world.get(&name).await))
+            .await;
+    }
+    world.polls(3).await;
+    let ids = cases.iter().filter_map(|case| Some(case.manifests.first()?.json()["spec"]["connectionId"].clone()));
+    for id in ids {
+        let id = id.as_str().expect("an id is text");
+        let done: Vec<Value> = world
+            .updates()
+            .into_iter()
+            .filter(|call| call.parameter("connectionId") == Some(id))
+            .map(|call| call.parameters)
+            .collect();
+        assert_eq!(done, updates(&plan, id), "what was sent to {id} is not what was planned: {plan:#}");
+    }
+}

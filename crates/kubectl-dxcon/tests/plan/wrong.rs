@@ -1,0 +1,77 @@
+//! What is typed wrong, missing or broken: one clear line, and exit 1.
+
+use std::path::Path;
+
+use direct_connect_simulator::{Connection, Simulator};
+use test_support::{REGION, connection};
+
+use crate::said::text;
+use crate::typed::{Printed, dxcon};
+
+const A: &str = "dxcon-aaaaaaaa";
+
+#[track_caller]
+fn assert_told(printed: &Printed, words: &[&str]) {
+    assert_eq!(printed.code, Some(1), "{printed:#?}");
+    assert_eq!((printed.err.lines().count(), printed.out.as_str()), (1, ""), "{printed:#?}");
+    assert!(printed.err.starts_with("kubectl-dxcon: "), "{printed:#?}");
+    for word in words {
+        assert!(printed.err.contains(word), "{word:?} is not in {printed:#?}");
+    }
+}
+
+fn manifest() -> String {
+    text([&connection("line").id(A).name("new")])
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_one_line() {
+    let nowhere = "http://127.0.0.1:1";
+    let dir = tempfile::tempdir().expect("there is room");
+    let broken = dir.path().join("broken.yaml");
+    std::fs::write(&broken, "kind: Service\n---\nkind: [\n").expect("it is written");
+    let broken = broken.to_string_lossy();
+    let plan = |arguments: &[&str]| dxcon([&["plan"], arguments].concat()).aws(nowhere);
+    assert_told(&plan(&["--filenam", "x"]).run(), &["--filenam", "--filename", "kubectl dxcon --help"]);
+    assert_told(&plan(&["-o", "jason"]).run(), &["jason", "json", "markdown"]);
+    assert_told(&plan(&["--region", "Frankfurt"]).run(), &["Frankfurt", "eu-central-1"]);
+    assert_told(&plan(&["-f", "/nonexistent/circuits"]).run(), &["/nonexistent/circuits"]);
+    assert_told(&plan(&["-f", &broken]).run(), &["broken.yaml:", "cannot be read"]);
+    assert_told(&plan(&[]).with_input("kind: Service\n"), &["no DirectConnectConnection", "-f"]);
+    assert_told(&dxcon(["plan"]).with_input(&manifest()), &["no AWS credentials", "--profile"]);
+    assert_told(&plan(&["--profile", "nobody"]).with_input(&manifest()), &["nobody"]);
+    let kubeconfig = Path::new("/nonexistent/kubeconfig");
+    assert_told(&plan(&["--cluster"]).cluster(kubeconfig).with_input(&manifest()), &["kubeconfig"]);
+}
+
+#[test]
+fn a_region_that_cannot_be_read_is_an_error_and_says_so() {
+    let printed = dxcon(["plan"]).aws("http://127.0.0.1:1").with_input(&manifest());
+    assert_eq!(printed.code, Some(1), "{printed:#?}");
+    assert!(printed.out.contains("Could not be read") && printed.out.contains(REGION), "{printed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_exit_code_says_what_it_is_to_say() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "line"));
+    let plan = |text: &str| dxcon(["plan"]).aws(&aws.endpoint()).with_input(text);
+    let named = |name: &str| text([&connection("line").id(A).name(name)]);
+    assert_eq!(plan(&named("line")).code, Some(0));
+    assert_eq!(plan(&named("new")).code, Some(2));
+    let refused = plan(&named(""));
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.out.contains("standard input:2") && refused.out.contains("1 to 200 characters"), "{refused:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_gets_no_colours_and_markdown_no_markup_of_others() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "line"));
+    let text = text([&connection("line").id(A).name("<img src=x> | `a` @team")]);
+    let plain = dxcon(["plan"]).aws(&aws.endpoint()).with_input(&text).out;
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let markdown = dxcon(["plan", "-o", "markdown"]).aws(&aws.endpoint()).with_input(&text).out;
+    assert!(!markdown.contains("<img") && !markdown.contains("@team"), "{markdown}");
+    assert!(markdown.contains("<details>"), "{markdown}");
+}
