@@ -3,7 +3,8 @@
 ARGOCD=${ARGOCD:-argocd}
 home=directconnect-operator
 branch=directconnect-operator-argocd-test
-health_key=resource.customizations.health.directconnect-operator.dev_DirectConnectConnection
+# What argocd/argocd-cm.yaml has, as fields of argocd-cm.
+ours=(resource.customizations.{health,actions}.directconnect-operator.dev_DirectConnectConnection resource.links)
 # Two Pods start one after the other, on whatever machine this is.
 WITHIN=300
 
@@ -61,3 +62,23 @@ shows() {
   same "$2 $words" "$(healths | sed -n "s/^$1 //p")"
 }
 all_healthy() { same "$(printf '%s Healthy\n' guarded immediate observe paused rename)" "$(healths | cut -d' ' -f1,2 | sort)"; }
+
+# --- actions
+
+# What Argo CD's program says of a connection, as the cluster has it: offers NAME ACTION...
+offers() {
+  kubectl get "$crd" "$1" --namespace "$home" -o yaml >"$tmp/live.yaml"
+  same "${*:2}" "$("$ARGOCD" admin settings resource-overrides list-actions "$tmp/live.yaml" --argocd-cm-path argocd/argocd-cm.yaml 2>/dev/null |
+    sed -n 's/ *false$//p' | paste -sd' ')"
+}
+# Runs an action by Argo CD's program, and writes what comes of it as the manager that Argo CD's server is: act NAME ACTION
+act() {
+  kubectl get "$crd" "$1" --namespace "$home" -o yaml >"$tmp/live.yaml"
+  # The program shows a difference by a program of choice: this one takes the second of the two files as it is.
+  printf '#!/bin/sh\ncp "$2" "%s"\n' "$tmp/acted.yaml" >"$tmp/take"
+  chmod +x "$tmp/take"
+  rm -f "$tmp/acted.yaml"
+  KUBECTL_EXTERNAL_DIFF=$tmp/take "$ARGOCD" admin settings resource-overrides run-action "$tmp/live.yaml" "$2" \
+    --argocd-cm-path argocd/argocd-cm.yaml
+  kubectl replace --field-manager argocd-server --filename "$tmp/acted.yaml"
+}

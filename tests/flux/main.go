@@ -1,74 +1,30 @@
-// Tells what Flux would read from resources: by kstatus, and by the healthCheckExprs of a Kustomization.
+// What Flux makes of resources, by its own libraries.
 //
-//	flux-health KUSTOMIZATION FILE...    a line for each file: kstatus, tab, CEL
+//	flux health KUSTOMIZATION FILE...    what it reads from them, a line for each file: by kstatus, tab, by the
+//	                                     healthCheckExprs of KUSTOMIZATION
+//	flux apply [KUSTOMIZATION]           applies the manifests of standard input to the cluster of KUBECONFIG as
+//	                                     kustomize-controller does, with the commonMetadata of KUSTOMIZATION
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
-
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	"github.com/fluxcd/pkg/apis/kustomize"
-	"github.com/fluxcd/pkg/runtime/cel"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 )
 
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: flux-health KUSTOMIZATION FILE...")
+	var err error
+	switch arguments := os.Args[1:]; {
+	case len(arguments) >= 3 && arguments[0] == "health":
+		err = health(arguments[1], arguments[2:])
+	case len(arguments) >= 1 && len(arguments) <= 2 && arguments[0] == "apply":
+		err = apply(context.Background(), arguments[1:], os.Stdin)
+	default:
+		fmt.Fprintln(os.Stderr, "usage: flux health KUSTOMIZATION FILE... | flux apply [KUSTOMIZATION]")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2:]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-}
-
-func run(kustomization string, files []string) error {
-	var parsed struct {
-		Spec struct {
-			HealthCheckExprs []kustomize.CustomHealthCheck `json:"healthCheckExprs"`
-		} `json:"spec"`
-	}
-	text, err := os.ReadFile(kustomization)
-	if err != nil {
-		return err
-	}
-	if err := yaml.Unmarshal(text, &parsed); err != nil {
-		return err
-	}
-	if len(parsed.Spec.HealthCheckExprs) != 1 {
-		return fmt.Errorf("%s: one of healthCheckExprs expected, found %d", kustomization, len(parsed.Spec.HealthCheckExprs))
-	}
-	exprs, err := cel.NewStatusEvaluator(&parsed.Spec.HealthCheckExprs[0].HealthCheckExpressions)
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		// Through JSON, as from an API server: whole numbers are int64 then.
-		json, err := yaml.YAMLToJSON(text)
-		if err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		object := &unstructured.Unstructured{}
-		if err := object.UnmarshalJSON(json); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		byRules, err := status.Compute(object)
-		if err != nil {
-			return fmt.Errorf("%s: kstatus: %w", file, err)
-		}
-		byExprs, err := exprs.Evaluate(context.Background(), object)
-		if err != nil {
-			return fmt.Errorf("%s: CEL: %w", file, err)
-		}
-		fmt.Printf("%s\t%s\n", byRules.Status, byExprs.Status)
-	}
-	return nil
 }

@@ -5,13 +5,19 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use kubectl_dxcon::arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) if error.use_stderr() => return failed(&one_line(&error)),
-        Err(help) => help.exit(),
+        Err(help) if !help.use_stderr() => help.exit(),
+        // Nothing was typed: what can be is told whole.
+        Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = help.print();
+            return ExitCode::FAILURE;
+        }
+        Err(error) => return failed(&one_line(&error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {

@@ -2,7 +2,7 @@
 
 mod rules;
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use directconnect_operator::api::{DirectConnectConnection, GROUP};
@@ -43,6 +43,9 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
+            if std::io::stdin().is_terminal() {
+                return Err(Problem::new("nothing is piped in: name files or folders with -f, or pipe manifests in"));
+            }
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
             read.map_err(|error| format!("standard input cannot be read: {error}"))?;
