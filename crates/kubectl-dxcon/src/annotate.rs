@@ -180,7 +180,7 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
 }
 
 /// Who has an annotation from a manifest, and would write it again.
-fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
+pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
     let key = format!("f:{annotation}");
     let owns = |entry: &&ManagedFieldsEntry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);

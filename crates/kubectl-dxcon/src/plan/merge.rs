@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use directconnect_core::identity::ResourceId;
 use directconnect_operator::kubernetes::Watched;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::report::Refused;
+use crate::annotate::manifest_owners;
 use crate::manifests::{Manifest, Place, Rules};
 use crate::problem::Problem;
 
@@ -75,6 +77,10 @@ fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Val
     let is_changed = watched(manifest)?.spec != watched(old)?.spec;
     let mut object = old.clone();
     let mut together = annotations(old);
+    // What a manifest has put there goes when the manifest has it no more; what was put there by hand stays.
+    let metadata = old.get("metadata").cloned().unwrap_or_default();
+    let metadata: ObjectMeta = serde_json::from_value(metadata).unwrap_or_default();
+    together.retain(|annotation, _| manifest_owners(&metadata, annotation).is_empty());
     together.extend(annotations(manifest));
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(1);

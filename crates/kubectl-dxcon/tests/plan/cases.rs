@@ -71,22 +71,22 @@ fn cases() -> Vec<Case> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_planned_for_a_line_is_what_the_operator_says_and_sends() {
-    let world = World::builder().without_operator().build().await;
-    holds(world, &cases()).await;
+    let mut world = World::builder().without_operator().build().await;
+    holds(&mut world, &cases()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_manifests_of_one_connection_are_told_as_the_operator_tells_them() {
-    let world = World::builder().without_operator().build().await;
+    let mut world = World::builder().without_operator().build().await;
     let id = id(0);
     let manifests = ["elder", "younger"].map(|name| connection(name).id(&id).name(name)).to_vec();
     let case = Case { name: "conflict", connection: Some(Connection::new(&id, "line")), manifests };
-    holds(world, &[case]).await;
+    holds(&mut world, &[case]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
-    let world = World::builder().without_operator().build().await;
+    let mut world = World::builder().without_operator().build().await;
     let line = |case: usize, line: fn(Connection) -> Connection, wish: fn(Manifest) -> Manifest| Case {
         name: "waiting_for_turn",
         connection: Some(line(Connection::new(&id(case), "line"))),
@@ -94,7 +94,7 @@ async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
     };
     let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |wish| wish);
     let ready = line(1, |line| line.with_key("01"), |wish| wish);
-    holds(world, &[down, ready]).await;
+    holds(&mut world, &[down, ready]).await;
 }
 
 #[test]

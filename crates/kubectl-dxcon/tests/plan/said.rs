@@ -59,20 +59,39 @@ pub fn updates(plan: &Value, id: &str) -> Vec<Value> {
     sent.into_iter().map(|(_, parameters)| parameters).collect()
 }
 
-/// Plans for the cases, applies them, lets the operator work, and holds what it says and sends to what was planned.
-pub async fn holds(mut world: World, cases: &[Case]) {
+/// Sets the cases up in a world whose operator is not started, and holds it to the plan for them.
+pub async fn holds(world: &mut World, cases: &[Case]) {
     for connection in cases.iter().filter_map(|case| case.connection.clone()) {
         world.aws.add(REGION, connection);
     }
-    let manifests = text(cases.iter().flat_map(|case| &case.manifests));
-    let (printed, plan) = planned(&world, &manifests, &[]);
-    assert_eq!(plan["refused"], json!([]), "{printed:#?}");
-    world.aws.clear_calls();
-    for manifest in cases.iter().flat_map(|case| &case.manifests) {
+    let manifests: Vec<Manifest> = cases.iter().flat_map(|case| case.manifests.clone()).collect();
+    let plan = plan_for(world, &manifests, &[]);
+    for manifest in &manifests {
         world.apply(manifest.clone()).await;
     }
     world.start_operator();
-    for (name, entry) in by_name(&plan) {
+    is_done(world, &plan, &manifests).await;
+}
+
+/// Changes what is wanted while the operator runs, and holds it to the plan for that.
+pub async fn holds_on(world: &World, manifests: &[Manifest]) {
+    let plan = plan_for(world, manifests, &["--cluster"]);
+    for manifest in manifests {
+        world.apply(manifest.clone()).await;
+    }
+    is_done(world, &plan, manifests).await;
+}
+
+fn plan_for(world: &World, manifests: &[Manifest], arguments: &[&str]) -> Value {
+    let (printed, plan) = planned(world, &text(manifests), arguments);
+    assert_eq!(plan["refused"], json!([]), "{printed:#?}");
+    world.aws.clear_calls();
+    plan
+}
+
+/// The operator comes to say what was planned, having sent exactly what was planned.
+async fn is_done(world: &World, plan: &Value, manifests: &[Manifest]) {
+    for (name, entry) in by_name(plan) {
         let said = |resource: &Resource| {
             let ready = resource.condition("Ready").map(|ready| (ready.reason, ready.message));
             let (reason, message) = ready.unwrap_or_default();
@@ -83,15 +102,11 @@ pub async fn holds(mut world: World, cases: &[Case]) {
             .await;
     }
     world.polls(3).await;
-    let ids = cases.iter().filter_map(|case| Some(case.manifests.first()?.json()["spec"]["connectionId"].clone()));
-    for id in ids {
+    for manifest in manifests {
+        let id = &manifest.json()["spec"]["connectionId"];
+        let done = world.updates().into_iter().filter(|call| call.parameter("connectionId") == id.as_str());
+        let done: Vec<Value> = done.map(|call| call.parameters).collect();
         let id = id.as_str().expect("an id is text");
-        let done: Vec<Value> = world
-            .updates()
-            .into_iter()
-            .filter(|call| call.parameter("connectionId") == Some(id))
-            .map(|call| call.parameters)
-            .collect();
-        assert_eq!(done, updates(&plan, id), "what was sent to {id} is not what was planned: {plan:#}");
+        assert_eq!(done, updates(plan, id), "what was sent to {id} is not what was planned: {plan:#}");
     }
 }

@@ -61,3 +61,13 @@ async fn a_change_of_what_cannot_be_changed_is_refused_in_the_words_of_the_crd()
     let why = plan["refused"][0]["why"][0].as_str().unwrap_or_default();
     assert!(why.contains("spec.connectionId cannot be changed"), "{plan:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_of_a_manifest_goes_with_it() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let wish = connection("line").id(A).name("new");
+    world.apply(wish.clone().annotation("paused", "true")).await;
+    let (_, plan) = planned(&world, &text([&wish]), &["--cluster"]);
+    assert_eq!(updates(&plan, A), [json!({ "connectionId": A, "connectionName": "new" })], "{plan:#}");
+}
