@@ -32,6 +32,15 @@ const INCOMPLETE: u8 = 3;
 /// Ended by Ctrl-C, as shells tell it.
 const INTERRUPTED: u8 = 130;
 
+/// What the list of files begins with.
+const KUSTOMIZATION: &str = "apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+commonAnnotations:
+  # Only Flux reads this: it then leaves a pause alone that was set with kubectl.
+  kustomize.toolkit.fluxcd.io/ssa: Merge
+resources:
+";
+
 /// Writes the manifests.
 pub async fn run(flags: &Import) -> Outcome {
     tokio::select! {
@@ -136,11 +145,8 @@ fn files(manifests: &[Manifest]) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> =
         manifests.iter().map(|it| (format!("{}.yaml", it.name), it.text.clone())).collect();
     files.sort();
-    let mut lines = ["apiVersion: kustomize.config.k8s.io/v1beta1", "kind: Kustomization", "resources:"]
-        .map(str::to_owned)
-        .to_vec();
-    lines.extend(files.iter().map(|(file, _)| format!("  - {file}")));
-    files.push(("kustomization.yaml".to_owned(), lines.join("\n") + "\n"));
+    let listed: String = files.iter().map(|(file, _)| format!("  - {file}\n")).collect::<Vec<_>>().concat();
+    files.push(("kustomization.yaml".to_owned(), KUSTOMIZATION.to_owned() + &listed));
     files
 }
 
