@@ -1,8 +1,11 @@
 //! An API server that comes back from an older backup: what it holds, and its resource versions, have gone back.
 
 use direct_connect_simulator::Connection;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use test_support::{ControlPlane, REGION, World, connection, wait};
 
@@ -17,10 +20,32 @@ const MADE: &str = "dxcon-made0000";
 /// How long a process may take to find out, and a good deal more for a busy machine.
 const FOUND_OUT: Duration = Duration::from_secs(90);
 
+/// Changes between backup and restore.
+const CHANGES: usize = 200;
+
+/// Where the API server of one test tells what it was asked.
+fn audit_log() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("audit-restore-{}-{number}.jsonl", std::process::id()))
+}
+
+/// How often a list of one object was asked for, by which the operator looks how far the API server is.
+fn looks_back(audit: &Path) -> usize {
+    let log = std::fs::read_to_string(audit).unwrap_or_default();
+    let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_look = |record: &Value| {
+        let asked = record["requestURI"].as_str().unwrap_or_default();
+        record["stage"] == "ResponseComplete" && asked.split(['?', '&']).any(|parameter| parameter == "limit=1")
+    };
+    records.filter(is_look).count()
+}
+
 /// A world that was backed up, went on, and is back at the backup. What AWS has is newer, and then somebody changes that too:
 /// an operator that still believed in what it remembers would put its own back.
 async fn restored(leader_elect: &'static str) -> World {
-    let control_plane = Arc::new(ControlPlane::start().await);
+    let audit = audit_log();
+    let control_plane = Arc::new(ControlPlane::start_audited(&audit).await);
     let mut world =
         World::builder().on(control_plane).flag("--leader-elect", leader_elect).without_operator().build().await;
     for id in [CHANGED, DELETED, MADE] {
@@ -38,10 +63,16 @@ async fn restored(leader_elect: &'static str) -> World {
     world.delete("deleted").await;
     world.ready("changed").await;
     world.ready("made").await;
-    world.polls(2).await;
+    // A backup is older than a look back, and than what a server that starts writes by itself.
+    for change in 0..CHANGES {
+        world.patch("made", json!({ "metadata": { "labels": { "change": change.to_string() } } })).await;
+    }
+    let looks = looks_back(&audit);
+    wait::until(FOUND_OUT, "the operator to look how far the API server is", async || looks_back(&audit) > looks).await;
     world.aws.clear_calls();
 
     world.control_plane.restore().await;
+    let _ = std::fs::remove_file(&audit);
     for id in [CHANGED, DELETED, MADE] {
         world.aws.edit(REGION, id, |line| line.connection_name = Some("by hand".to_owned()));
     }

@@ -52,8 +52,11 @@ async fn a_connection_that_has_ended_is_left_alone() {
     let states = ["deleting", "deleted", "rejected"];
     let id = |state: &str| format!("dxcon-0{state}");
     let world = World::new().await;
+    // All before the first listing: one that it does not show is read by its id.
     for state in states {
         world.aws.add(REGION, Connection::new(&id(state), "old").in_state(state));
+    }
+    for state in states {
         world.apply(connection(state).id(&id(state)).name("new").mode("no_encrypt")).await;
     }
     for state in states {
