@@ -1,5 +1,7 @@
 //! The custom resource: what people write and read.
 
+use std::sync::Arc;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
@@ -186,9 +188,9 @@ pub struct DirectConnectConnectionStatus {
     /// ARN of the connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// What AWS shows.
+    /// What AWS shows; shared with who else remembers the same.
     #[serde(flatten)]
-    pub connection: Connection,
+    pub connection: Arc<Connection>,
     /// What differs between spec and AWS now. Absent when nothing does.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub drift: Vec<DriftStatus>,

@@ -213,7 +213,10 @@ impl Claims {
             if is_by_hand && entry.written != 0 {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }
-            self.state.with_fleet(|fleet| fleet.apply(&desired.circuit, claim));
+            self.state.with_fleet(|fleet| {
+                fleet.apply(&desired.circuit, claim);
+                fleet.share(&desired.circuit, &object.status.connection);
+            });
             let stands = |before: &Entry| {
                 before.circuit == entry.circuit
                     && before.manages == entry.manages

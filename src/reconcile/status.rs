@@ -128,6 +128,8 @@ impl<'a> StatusWriter<'a> {
             }
             written?;
         }
+        let shown = &self.object.status.connection;
+        self.context.state.with_fleet(|fleet| fleet.share(&desired.circuit, shown));
         if may_write {
             let (object, version) = (self.object, self.version);
             self.context.state.with_fleet(|fleet| {
@@ -158,7 +160,7 @@ impl<'a> StatusWriter<'a> {
         next.connection_id = Some(desired.circuit.id.to_string());
         next.drift = status::drift(&plan.drift);
         if let Some(observation) = &plan.observation {
-            next.connection = observation.connection.as_deref().cloned().unwrap_or_default();
+            next.connection = observation.connection.clone().unwrap_or_default();
             next.arn = status::arn(&desired.circuit, &next.connection);
         }
         self.judge(next, verdict, plan.observation.as_ref());

@@ -91,7 +91,7 @@ fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, observation:
         conditions: status::conditions(conditions(verdict, observation), &[], Some(wish.generation), now),
         connection_id: plan.map(|_| ID.into()),
         arn: plan.and_then(|_| status::arn(&wish.circuit, &seen)),
-        connection: seen,
+        connection: seen.into(),
         drift: plan.map(|plan| status::drift(&plan.drift)).unwrap_or_default(),
         ..DirectConnectConnectionStatus::default()
     };

@@ -56,6 +56,13 @@ impl Fleet {
         is_news
     }
 
+    /// A status shows this. Where it is what the last read showed, it is kept once.
+    pub fn share(&mut self, id: &CircuitId, shown: &Arc<Connection>) {
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.history.share(shown);
+        }
+    }
+
     /// A whole listing of a region came in, which began and ended then. Says which circuits it showed anew, and which of
     /// those that are known it did not show.
     pub fn record_listing(

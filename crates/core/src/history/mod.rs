@@ -106,6 +106,14 @@ pub struct History {
 }
 
 impl History {
+    /// Keeps `shown` in place of what the last read showed, where they are equal: memory that two owners share.
+    pub fn share(&mut self, shown: &Arc<Connection>) {
+        let known = self.observation.as_mut().and_then(|observation| observation.connection.as_mut());
+        if let Some(known) = known.filter(|known| *known == shown) {
+            *known = Arc::clone(shown);
+        }
+    }
+
     /// Takes in a read of this connection. False when it is older than what is known and was passed over.
     pub fn record_read(&mut self, mut observation: Observation, settings: &Settings) -> bool {
         if self.predates_last_call(observation.began) {

@@ -360,3 +360,15 @@ fn a_new_wish_forgets_what_earlier_ones_met_with() {
     assert_eq!(failures("another uid", 1), (false, false));
     assert_eq!(failures("uid", 2), (false, false));
 }
+
+#[test]
+fn what_a_status_shows_too_is_kept_once() {
+    let story = given(wish()).sees(line());
+    let shown = std::sync::Arc::new(line());
+    let mut history = story.history().clone();
+    history.share(&shown);
+    assert!(std::ptr::addr_eq(history.connection().expect("it was read"), std::sync::Arc::as_ptr(&shown)));
+    let other = std::sync::Arc::new(line().named("another"));
+    history.share(&other);
+    assert_eq!(history.connection(), Some(&*shown), "what was not read is not taken over");
+}

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use directconnect_core::observed::Connection;
 use directconnect_operator::api::{DirectConnectConnectionSpec, DirectConnectConnectionStatus};
 use directconnect_operator::kubernetes::Watched;
 use k8s_openapi::jiff::Timestamp;
@@ -69,7 +70,7 @@ pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
         ]
     });
     section(&mut out, "Conditions", &terminal::table(&["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], conditions));
-    let mut connection = status.connection.clone();
+    let mut connection = Connection::clone(&status.connection);
     let keys = std::mem::take(&mut connection.mac_sec_keys);
     section(&mut out, "AWS shows", &terminal::yaml(&connection)?);
     let or_none = |words: Option<String>| words.unwrap_or_else(|| "-".to_owned());
