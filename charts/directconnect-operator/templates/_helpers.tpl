@@ -28,21 +28,50 @@ app.kubernetes.io/name: {{ include "operator.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* The chart's own labels win, so that no value can part a Deployment from its Pods. */}}
-{{- define "operator.labels" -}}
-{{- $own := include "operator.selectorLabels" . | fromYaml }}
-{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
-{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
-{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
-{{- toYaml (merge $own .Values.commonLabels) }}
+{{/* Labels and annotations of an object, its own and those of everything: (list . LABELS ANNOTATIONS). The chart's labels win,
+so that no value can part a Deployment from its Pods. */}}
+{{- define "operator.metadata" -}}
+{{- $root := index . 0 }}
+{{- $labels := include "operator.selectorLabels" $root | fromYaml }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $metadata := dict "labels" (merge $labels (index . 1 | default dict) $root.Values.commonLabels) }}
+{{- with merge dict (index . 2 | default dict) $root.Values.commonAnnotations }}
+{{- $_ := set $metadata "annotations" . }}
+{{- end }}
+{{- toYaml $metadata }}
 {{- end }}
 
+{{/* As for Docker, what is before the first slash is a registry if it has a dot or a port, or is localhost. */}}
 {{- define "operator.image" -}}
-{{- if .Values.image.digest }}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest }}
-{{- else }}
-{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- $repository := .Values.image.repository }}
+{{- with .Values.global.imageRegistry }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}
 {{- end }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* Other charts write a global secret as its name alone, so both ways are understood. */}}
+{{- define "operator.imagePullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- toYaml (uniq $secrets) }}
+{{- end }}
+
+{{/* OpenShift gives each namespace its own range of users, and refuses Pods that ask for another. */}}
+{{- define "operator.podSecurityContext" -}}
+{{- $context := .Values.podSecurityContext }}
+{{- if or (eq (toString .Values.openshift) "true") (and (eq (toString .Values.openshift) "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) }}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}
+{{- end }}
+{{- toYaml $context }}
 {{- end }}
 
 {{/* What the operator itself may do to what it serves: in the cluster, or in each of the namespaces it watches. */}}
