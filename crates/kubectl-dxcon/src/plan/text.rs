@@ -9,7 +9,7 @@ use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, WAITING, styled};
 /// For a terminal.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n", styled(STRONG, summary(report)));
-    let cuts: Vec<_> = report.can_cut().map(|(forecast, how)| vec![name(forecast), how]).collect();
+    let cuts: Vec<_> = report.can_cut().map(|(forecast, how)| vec![forecast.resource.to_string(), how]).collect();
     section(&mut text, &styled(BAD, "Can cut a line"), cuts);
     let refused = report
         .refused
