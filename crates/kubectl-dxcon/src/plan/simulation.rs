@@ -3,6 +3,7 @@
 //! What decides is the operator's code: its claims, its fleet, its passes. This file does for them what `src/reconcile`
 //! does for real, with a [`World`] in place of AWS and of the API server.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Simulation {
     last_news: Moment,
     /// When the next listing comes, after the world has changed.
     poll: Option<Moment>,
+    /// What has changed since the last one.
+    changed: BTreeSet<CircuitId>,
     updates: usize,
     version: u64,
     resources: Vec<Simulated>,
@@ -57,6 +60,8 @@ struct Simulated {
     uid: String,
     desired: Result<Desired, String>,
     due: Option<Moment>,
+    /// A turn has become free since its last pass.
+    is_woken: bool,
     track: Track,
 }
 
@@ -75,11 +80,24 @@ impl Simulation {
             uid: object.uid().to_owned(),
             desired: object.desired(default_region),
             due: Some(now),
+            is_woken: false,
             track: Track::new(),
         });
         let version = objects.iter().map(Watched::version).max().unwrap_or_default();
         let (resources, started) = (resources.collect(), Timestamp::now());
-        Self { world, state, woken, started, now, last_news: now, poll: None, updates: 0, version, resources }
+        Self {
+            world,
+            state,
+            woken,
+            started,
+            now,
+            last_news: now,
+            poll: None,
+            changed: BTreeSet::new(),
+            updates: 0,
+            version,
+            resources,
+        }
     }
 
     /// What happens, resource by resource.
@@ -94,16 +112,22 @@ impl Simulation {
                 fleet.begin_reading(region, begin);
             }
         });
-        self.poll = Some(begin);
+        self.list();
         while self.now.since(self.last_news) <= patience && self.now.since(begin) < LONGEST {
             if self.poll.is_some_and(|poll| poll <= self.now) {
                 self.poll = None;
-                self.list();
+                self.list_what_has_changed();
             }
             self.serve_all_that_are_due();
             let due = self.resources.iter().filter_map(|resource| resource.due);
             let Some(next) = due.chain(self.poll).min() else { break };
             self.now = next.max(self.now + TICK);
+        }
+        // Those that another was quicker than are told whom they wait for now.
+        for at in 0..self.resources.len() {
+            if self.resources.get(at).is_some_and(|resource| resource.is_woken) {
+                self.serve(at);
+            }
         }
         let (world, resources) = (self.world, self.resources);
         let forecast = |Simulated { id, desired, track, .. }: Simulated| {
@@ -114,8 +138,7 @@ impl Simulation {
         resources.into_iter().map(forecast).collect()
     }
 
-    /// What every region has. A listing that shows nothing new changes nothing, so there is one only after the world has
-    /// changed.
+    /// The first listing of every region.
     fn list(&mut self) {
         let regions: Vec<_> = self.world.regions().cloned().collect();
         for region in regions {
@@ -131,6 +154,13 @@ impl Simulation {
         }
     }
 
+    /// A later listing, as far as it shows anything new: of the rest it would say what is known.
+    fn list_what_has_changed(&mut self) {
+        for circuit in std::mem::take(&mut self.changed) {
+            self.read_as(&circuit, Source::Poll);
+        }
+    }
+
     fn wake(&mut self, circuit: &CircuitId) {
         let about =
             |resource: &&mut Simulated| resource.desired.as_ref().is_ok_and(|desired| desired.circuit == *circuit);
@@ -140,15 +170,25 @@ impl Simulation {
     /// Passes over those that are due. Whoever a pass wakes is due a moment later, as in the operator.
     fn serve_all_that_are_due(&mut self) {
         for at in 0..self.resources.len() {
-            if self.resources.get(at).is_some_and(|resource| resource.due.is_some_and(|due| due <= self.now)) {
+            let Some(resource) = self.resources.get_mut(at) else { continue };
+            if resource.due.is_none_or(|due| due > self.now) {
+                continue;
+            }
+            if resource.is_woken && is_held(&self.state, resource) {
+                resource.due = None;
+                self.state.set_waiting(&resource.id, true);
+            } else {
                 self.serve(at);
             }
         }
         let soon = self.now + TICK;
         while let Ok(wakeup) = self.woken.try_recv() {
             let Wakeup::Resources(freed) = wakeup else { continue };
+            let freed: HashSet<ResourceId> = freed.into_iter().collect();
             let is_freed = |resource: &&mut Simulated| freed.contains(&resource.id);
-            self.resources.iter_mut().filter(is_freed).for_each(|resource| resource.due = Some(soon));
+            for resource in self.resources.iter_mut().filter(is_freed) {
+                (resource.due, resource.is_woken) = (Some(soon), true);
+            }
         }
     }
 
@@ -156,7 +196,7 @@ impl Simulation {
     fn serve(&mut self, at: usize) {
         let (now, elapsed) = (self.now, self.elapsed());
         let Some(resource) = self.resources.get_mut(at) else { return };
-        resource.due = None;
+        (resource.due, resource.is_woken) = (None, false);
         let (id, uid) = (resource.id.clone(), resource.uid.clone());
         let desired = match &resource.desired {
             Ok(desired) => desired.clone(),
@@ -179,7 +219,7 @@ impl Simulation {
             let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &outside, now));
             event = match action {
                 Action::Read => {
-                    self.read(&circuit);
+                    self.read_as(&circuit, Source::ById);
                     Event::Decide
                 }
                 Action::AwaitPace => Event::PaceGranted { time: (self.started + elapsed).to_string() },
@@ -197,12 +237,12 @@ impl Simulation {
         SignedDuration::try_from(self.now.since(Moment::START)).unwrap_or_default()
     }
 
-    fn read(&mut self, circuit: &CircuitId) {
+    fn read_as(&mut self, circuit: &CircuitId, source: Source) {
         let now = self.now;
         let read = self.world.connection(circuit).map(|found| found.cloned().map(Arc::new)).map_err(Clone::clone);
         let is_news = self.state.with_fleet(|fleet| match read {
             Ok(connection) => {
-                let observation = Observation { began: now, ended: now, source: Source::ById, connection };
+                let observation = Observation { began: now, ended: now, source, connection };
                 fleet.record_read(circuit, observation)
             }
             Err(fault) => {
@@ -258,14 +298,23 @@ impl Simulation {
             resource.due = None;
         }
         if verdict.reason == Reason::WaitingForEncryptionUp && self.world.bring_macsec_up(circuit) {
-            self.world_has_changed();
+            self.world_has_changed(circuit);
         }
     }
 
-    fn world_has_changed(&mut self) {
+    fn world_has_changed(&mut self, circuit: &CircuitId) {
+        self.changed.insert(circuit.clone());
         let interval = self.state.with_fleet(|fleet| fleet.settings().poll_interval);
         self.poll = self.poll.or(Some(self.now + interval));
     }
+}
+
+/// Whether another took the turn that has become free, so that a pass would find what the last one found. Of many that wait,
+/// one goes; a pass over each of the others would be most of what a plan takes.
+fn is_held(state: &State, resource: &Simulated) -> bool {
+    let circuit = resource.desired.as_ref().ok().map(|desired| &desired.circuit);
+    resource.track.waits_for_turn()
+        && circuit.is_some_and(|circuit| state.with_fleet(|fleet| fleet.holder(circuit).is_some()))
 }
 
 fn update(order: usize, change: &history::Change, before: &Connection) -> Step {
