@@ -124,6 +124,12 @@ impl Run {
         }
     }
 
+    /// The times of an operator that is given no flags and no environment.
+    pub fn default_settings() -> Result<Settings, clap::Error> {
+        let flags = Self::augment_args(clap::Command::new(NAME)).mut_args(|flag| flag.env(None));
+        Ok(Self::from_arg_matches(&flags.try_get_matches_from([NAME])?)?.settings())
+    }
+
     /// Namespaces to serve, each once; empty: all.
     pub fn namespaces(&self) -> Vec<String> {
         let mut namespaces = self.watch_namespaces.clone();

@@ -283,30 +283,12 @@ impl Claims {
     }
 
     fn claim(&self, object: &Watched, desired: &Desired, proven_before: bool) -> Claim {
-        let status = &object.status;
-        let is_elsewhere =
-            status.connection.region.as_deref().is_some_and(|region| region != desired.circuit.region.as_str());
-        // A release before this one did not write which circuit its ledger is about.
-        let ledger =
-            if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
-        let ledger = ledger.about(&desired.circuit, desired.generation);
-        let ledger = if proven_before {
-            Ledger { proven: true, circuit: Some((&desired.circuit).into()), ..ledger }
-        } else {
-            ledger
-        };
-        Claim {
-            resource: object.id(),
-            uid: object.uid().to_owned(),
-            created: object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
-            manages: desired.policy == ManagementPolicy::Manage,
-            is_being_deleted: object.is_being_deleted(),
-            wants: desired.mode,
-            updated_at: self.updated_at(&ledger),
-            ledger,
-            version: object.version(),
-            shown: Shown::of(&status.connection),
+        let mut claim = claim(object, desired);
+        if proven_before {
+            (claim.ledger.proven, claim.ledger.circuit) = (true, Some((&desired.circuit).into()));
         }
+        claim.updated_at = self.updated_at(&claim.ledger);
+        claim
     }
 
     /// When the last update was that a ledger tells of; one with a time that is still to come may have been just now.
@@ -361,6 +343,28 @@ impl Known {
             // Nobody listens any more only when the process ends.
             let _ = wake.send(reference(resource));
         }
+    }
+}
+
+/// What a resource says of itself, but for when its last update was.
+pub fn claim(object: &Watched, desired: &Desired) -> Claim {
+    let status = &object.status;
+    let is_elsewhere =
+        status.connection.region.as_deref().is_some_and(|region| region != desired.circuit.region.as_str());
+    // A release before this one did not write which circuit its ledger is about.
+    let ledger =
+        if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
+    Claim {
+        resource: object.id(),
+        uid: object.uid().to_owned(),
+        created: object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
+        manages: desired.policy == ManagementPolicy::Manage,
+        is_being_deleted: object.is_being_deleted(),
+        wants: desired.mode,
+        updated_at: None,
+        ledger: ledger.about(&desired.circuit, desired.generation),
+        version: object.version(),
+        shown: Shown::of(&status.connection),
     }
 }
 

@@ -27,10 +27,7 @@ use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, History};
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::pass::{Action, Event, Outside, Pass};
-
-/// More actions than any pass needs; one that takes more goes on in the next.
-const MAX_ACTIONS: usize = 24;
+use directconnect_core::pass::{Action, Event, MAX_ACTIONS, Outside, Pass};
 
 /// Why a pass ended without a result.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]

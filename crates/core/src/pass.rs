@@ -15,6 +15,9 @@ use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::{AtRest, Ledger};
 use crate::observed::Connection;
 
+/// More actions than any pass needs; one that takes more goes on in the next.
+pub const MAX_ACTIONS: usize = 24;
+
 /// What a decision rests on beside the fleet.
 #[derive(Clone, Debug, Default)]
 pub struct Outside {

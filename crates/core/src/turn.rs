@@ -37,6 +37,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// What says which of two is the older: when it was created, then its name.
+    pub fn age(&self) -> (i64, &ResourceId) {
+        (self.created, &self.resource)
+    }
+
     /// Whether it has written down a proof that still counts.
     pub fn carries_proof(&self) -> bool {
         self.ledger.proven && !self.is_being_deleted

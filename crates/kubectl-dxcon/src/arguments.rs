@@ -115,11 +115,11 @@ pub struct Import {
     /// A new or empty folder that gets one file a connection and a kustomization.yaml [default: standard output]
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Where AWS is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub aws: AwsFlags,
+    /// Where the cluster is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub cluster: ClusterFlags,
 }
 
@@ -168,11 +168,11 @@ pub struct Plan {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: PlanFormat,
+    /// Where AWS is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub aws: AwsFlags,
+    /// Where the cluster is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub at: ClusterFlags,
 }
 
@@ -196,8 +196,8 @@ pub struct Status {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
+    /// Where the cluster is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub cluster: ClusterFlags,
 }
 
@@ -220,11 +220,11 @@ pub struct Check {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
+    /// Where AWS is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub aws: AwsFlags,
+    /// Where the cluster is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub cluster: ClusterFlags,
 }
 
@@ -237,8 +237,8 @@ pub struct Annotate {
     /// Why, for those who read the resource
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Where the cluster is.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "they are documented where they are")]
     pub cluster: ClusterFlags,
 }
 

@@ -20,8 +20,7 @@ use self::installation::Installation;
 use crate::arguments::{Check, Format};
 use crate::cluster::Cluster;
 use crate::problem::Problem;
-use crate::status::API_VERSION;
-use crate::terminal;
+use crate::terminal::{self, API_VERSION};
 
 /// What `-o json` prints.
 #[derive(Serialize)]

@@ -22,10 +22,7 @@ use crate::Outcome;
 use crate::arguments::{Format, Status};
 use crate::cluster::{Cluster, unlisted};
 use crate::problem::Problem;
-use crate::terminal;
-
-/// Version of what `-o json` prints, for all verbs about the cluster.
-pub const API_VERSION: &str = "dxcon.directconnect-operator.dev/v1";
+use crate::terminal::{self, API_VERSION};
 
 /// What `-o json` prints.
 #[derive(Serialize)]

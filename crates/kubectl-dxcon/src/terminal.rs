@@ -23,6 +23,9 @@ pub const QUIET: Style = Style::new().dimmed();
 /// A heading.
 pub const STRONG: Style = Style::new().bold();
 
+/// Version of what programs read of every verb. A field may come; none goes or changes its meaning.
+pub const API_VERSION: &str = "dxcon.directconnect-operator.dev/v1";
+
 /// How far what stands below a heading is moved in.
 const INDENT: u16 = 2;
 
@@ -33,10 +36,15 @@ pub fn styled(style: Style, words: impl std::fmt::Display) -> String {
 
 /// Prints to standard output, and ends well. A reader that has heard enough (`| head`) is no failure.
 pub fn print(text: &str) -> Outcome {
+    emit(text).map(|_| ExitCode::SUCCESS)
+}
+
+/// Writes to standard output at once; `false` when the reader is gone.
+pub fn emit(text: &str) -> Result<bool, Problem> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Problem::new(format!("standard output cannot be written to: {error}"))),
     }
 }
@@ -51,9 +59,9 @@ pub fn yaml(value: &impl Serialize) -> Result<String, Problem> {
     serde_saphyr::to_string(value).map_err(|error| Problem::new(error.to_string()))
 }
 
-/// How wide the terminal is; `None` where standard output is none.
-pub fn width() -> Option<usize> {
-    Table::new().width().map(usize::from)
+/// How many columns there are: those of the terminal, or where there is none, as in a pipeline's log, what `COLUMNS` says.
+pub fn width() -> Option<u16> {
+    Table::new().width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
 }
 
 /// A table as `kubectl` prints them, wrapped where the terminal is too narrow for it.
@@ -71,8 +79,7 @@ pub fn rows(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 fn bare(rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows);
-    // Where there is no terminal to ask, as in a pipeline's log.
-    if let Some(columns) = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()) {
+    if let Some(columns) = width() {
         table.set_width(columns);
     }
     table

@@ -35,7 +35,7 @@ async fn before_it_is_merged(stage: &mut Stage) -> Result<(), Wrong> {
     stage.chapter("1. What an account has, and what a commit would do to it");
     stage.dxcon(&["import"], 0).await?;
     stage.keep("import");
-    stage.chapter("   Two manifests ask for must_encrypt on a pair of lines that carry clear text");
+    stage.say("Two manifests ask for must_encrypt on a pair of lines that carry clear text.");
     stage.dxcon(&["plan", "--filename", "tests/demo/resources/pair.yaml"], 2).await?;
     stage.keep("plan");
     Ok(())

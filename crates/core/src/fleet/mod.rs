@@ -98,8 +98,7 @@ impl Fleet {
         } else if claim.is_being_deleted {
             circuit.inherit_step(&claim);
         }
-        let age = |claim: &Claim| (claim.created, claim.resource.clone());
-        let at = circuit.claims.partition_point(|known| age(known) < age(&claim));
+        let at = circuit.claims.partition_point(|known| known.age() < claim.age());
         // Nearly always there is one, and room for four would be half of a circuit's memory.
         circuit.claims.reserve_exact(1);
         circuit.claims.insert(at, claim);

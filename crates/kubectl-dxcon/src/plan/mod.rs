@@ -13,32 +13,21 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::identity::RegionName;
-use directconnect_core::settings::Settings;
+use directconnect_operator::config::Run;
 use serde_json::Value;
 
 use self::merge::Merged;
 use self::report::Report;
+use self::simulation::Simulation;
+use self::world::World;
 use crate::arguments::{Plan, PlanFormat};
 use crate::aws::{Account, unread};
 use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::{Outcome, manifests, terminal};
-
-pub use self::forecast::{Change, End, Forecast, Outcome as Ending, Step, Who};
-pub use self::simulation::Simulation;
-pub use self::world::World;
-
-/// The operator's defaults. Others change when something is sent, and neither what nor in which order.
-pub const SETTINGS: Settings = Settings {
-    poll_interval: Duration::from_mins(1),
-    encryption_soak: Duration::from_mins(1),
-    settle_window: Duration::from_mins(1),
-    progress_deadline: Duration::from_mins(10),
-};
 
 /// Exit code where something would be sent, or somebody is needed.
 const CHANGES: u8 = 2;
@@ -80,7 +69,9 @@ pub async fn run(flags: &Plan) -> Outcome {
         merging.await.map_err(|error| Problem::new(format!("the manifests could not be checked: {error}")))??;
     let unread: Vec<String> =
         read.iter().filter_map(|(region, listing)| Some(unread(region, listing.as_ref().err()?))).collect();
-    let forecasts = Simulation::new(World::new(read), &objects, &default_region, SETTINGS).run();
+    // Other times change when something is sent, and neither what nor in which order.
+    let settings = Run::default_settings().map_err(|error| Problem::new(error.to_string()))?;
+    let forecasts = Simulation::new(World::new(read), &objects, &default_region, settings).run();
     let report = Report::new(forecasts, &planned, refused, unread);
     let text = match flags.output {
         PlanFormat::Text => text::text(&report),

@@ -6,11 +6,9 @@ use directconnect_core::identity::ResourceId;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use super::forecast::{Forecast, Outcome, Step};
+use super::forecast::{Forecast, Outcome, Step, Who};
 use crate::manifests::Place;
-
-/// Version of what programs read. A field may come; none goes or changes its meaning.
-pub const API_VERSION: &str = "dxcon.directconnect-operator.dev/v1";
+use crate::terminal::API_VERSION;
 
 /// The plan for all manifests.
 pub struct Report {
@@ -101,7 +99,7 @@ struct Entry<'a> {
     reason: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    needs: Option<super::Who>,
+    needs: Option<Who>,
 }
 
 impl<'a> Entry<'a> {

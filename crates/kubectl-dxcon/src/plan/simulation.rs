@@ -16,7 +16,7 @@ use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{Action, Event, Outside, Pass};
+use directconnect_core::pass::{Action, Event, MAX_ACTIONS, Outside, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_operator::clock::Clock;
@@ -35,8 +35,6 @@ use super::world::World;
 const LONGEST: Duration = Duration::from_hours(24 * 30);
 /// What happens one after the other happens this far apart.
 const TICK: Duration = Duration::from_millis(1);
-/// More actions than any pass needs.
-const MAX_ACTIONS: usize = 24;
 
 /// The operator at work on a world, until nothing more happens.
 pub struct Simulation {
@@ -143,7 +141,11 @@ impl Simulation {
         let regions: Vec<_> = self.world.regions().cloned().collect();
         for region in regions {
             let Ok(connections) = self.world.listing(&region) else {
-                self.state.with_fleet(|fleet| fleet.record_failed_listing(&region, self.now));
+                // The operator waits three poll intervals for its first listing. Others wait for its lines as long, and then go.
+                self.state.with_fleet(|fleet| {
+                    let given_up = self.now + fleet.settings().stale_after();
+                    fleet.record_failed_listing(&region, given_up);
+                });
                 continue;
             };
             let times = (self.now, self.now);
@@ -231,6 +233,7 @@ impl Simulation {
                 Action::Rest(ledger, plan) => return self.rest(at, &circuit, ledger, &plan),
             };
         }
+        self.wake(&circuit);
     }
 
     fn elapsed(&self) -> SignedDuration {
@@ -273,6 +276,7 @@ impl Simulation {
         if change.mode == Some(EncryptionMode::MustEncrypt) {
             self.world.bring_macsec_up(circuit);
         }
+        self.world_has_changed(circuit);
         Event::Answered { answer: Box::new(answer), request_id: None }
     }
 

@@ -1,7 +1,6 @@
 //! `status --watch`: goes on, and prints what changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::pin::pin;
 
 use directconnect_core::identity::ResourceId;
@@ -14,12 +13,12 @@ use serde::Serialize;
 
 use super::line::{Columns, cells, header};
 use super::standing::Standing;
-use super::{API_VERSION, Survey, exit_code};
+use super::{Survey, exit_code};
 use crate::Outcome;
 use crate::arguments::{Format, Status};
 use crate::cluster::Cluster;
 use crate::problem::Problem;
-use crate::terminal;
+use crate::terminal::{self, API_VERSION};
 
 /// How long one watch lasts before it is begun anew, in seconds: shorter than the cluster may be silent.
 const WATCH: u32 = 10;
@@ -126,7 +125,7 @@ impl Printer {
         for standing in shown.values() {
             text += &self.one(standing, ChangeType::Shown)?;
         }
-        emit(&text)
+        terminal::emit(&text)
     }
 
     fn changes(
@@ -145,7 +144,7 @@ impl Printer {
                 text += &self.one(standing, ChangeType::Deleted)?;
             }
         }
-        emit(&text)
+        terminal::emit(&text)
     }
 
     fn one(&self, standing: &Standing, r#type: ChangeType) -> Result<String, Problem> {
@@ -160,15 +159,5 @@ impl Printer {
             }
             Format::Yaml => Ok(format!("---\n{}", terminal::yaml(&change)?)),
         }
-    }
-}
-
-/// Writes at once; `false` when the reader is gone (`| head`).
-fn emit(text: &str) -> Result<bool, Problem> {
-    let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Problem::new(format!("standard output cannot be written to: {error}"))),
     }
 }

@@ -58,7 +58,7 @@ pub fn table(standings: &[Standing], with_namespace: bool, now: Timestamp) -> St
     let header = header(with_namespace);
     let rows: Vec<_> = standings.iter().map(|standing| cells(standing, with_namespace, now)).collect();
     let columns = Columns::of(&header, &rows);
-    if terminal::width().is_none_or(|width| columns.width() <= width) {
+    if terminal::width().is_none_or(|width| columns.width() <= width.into()) {
         return columns.header(&header) + &rows.iter().map(|row| columns.line(row)).collect::<String>();
     }
     let kept = header.len().saturating_sub(LESS.len());

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use directconnect_core::desired::{DefaultRegion, Desired, ManagementPolicy};
+use directconnect_core::desired::{DefaultRegion, Desired};
 use directconnect_core::identity::{CircuitId, RegionName};
 use directconnect_core::turn::{Account, CircuitView, Claim, Holder, Read, Shown};
 use directconnect_operator::kubernetes::Watched;
-use kube::Resource as _;
+use directconnect_operator::kubernetes::claims::claim;
 
 /// The circuits that hold the turn of their account.
 pub struct Turns {
@@ -21,7 +21,7 @@ impl Turns {
             circuits.entry(desired.circuit.clone()).or_default().push(claim(object, &desired));
         }
         let holders = circuits.into_iter().filter_map(|(circuit, mut claims)| {
-            claims.sort_by(|one, other| (one.created, &one.resource).cmp(&(other.created, &other.resource)));
+            claims.sort_by(|one, other| one.age().cmp(&other.age()));
             // Nothing but the statuses is known here: no read, and nothing of what the operator has in flight.
             let read = Read::Never { is_awaited: false };
             let view = CircuitView { claims: &claims, read, step: None, was_raised: false };
@@ -57,20 +57,4 @@ pub fn region(object: &Watched) -> Option<RegionName> {
 fn desired(object: &Watched) -> Option<Desired> {
     let default = region(object).map_or(DefaultRegion::Unset, DefaultRegion::Set);
     object.desired(&default).ok()
-}
-
-fn claim(object: &Watched, desired: &Desired) -> Claim {
-    let created = object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second());
-    Claim {
-        resource: object.id(),
-        uid: object.uid().to_owned(),
-        created: created.unwrap_or_default(),
-        manages: desired.policy == ManagementPolicy::Manage,
-        is_being_deleted: object.is_being_deleted(),
-        wants: desired.mode,
-        ledger: object.status.ledger.clone().about(&desired.circuit, desired.generation),
-        version: object.version(),
-        updated_at: None,
-        shown: Shown::of(&object.status.connection),
-    }
 }

@@ -195,3 +195,12 @@ subjects: [{kind: ServiceAccount, name: reader, namespace: x}]
     let printed = run(dxcon(["status", "-A"]).cluster(&kubeconfig)).await;
     assert_one_line(&printed, &["forbidden", "ask for the right to list them"]);
 }
+
+#[tokio::test]
+async fn where_there_is_no_terminal_columns_says_how_wide_it_is() {
+    let world = in_sync().await;
+    let narrow = dxcon(["status", "-n", &world.namespace]).cluster(world.control_plane.kubeconfig());
+    let printed = run(narrow.env("COLUMNS", "70")).await;
+    assert!(printed.out.lines().all(|line| line.chars().count() <= 70), "{}", printed.out);
+    assert!(printed.out.contains("\n  step "), "what does not fit stands below: {}", printed.out);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use direct_connect_simulator::Connection;
+use direct_connect_simulator::{Connection, Fault, FaultKind};
 use test_support::{Manifest, World, connection, repository};
 
 use crate::said::{Case, holds};
@@ -95,6 +95,18 @@ async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
     let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |wish| wish);
     let ready = line(1, |line| line.with_key("01"), |wish| wish);
     holds(&mut world, &[down, ready]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_cannot_be_read_keeps_the_lines_of_others_from_going_no_longer_than_the_operator_lets_it() {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.inject(Fault::new(FaultKind::AccessDenied).on("DescribeConnections").in_region("eu-west-1"));
+    let line = |case: usize| connection(&format!("case-{case}")).id(&id(case)).mode("must_encrypt");
+    let unread = Case { name: "unread", connection: None, manifests: vec![line(0).region("eu-west-1")] };
+    let ready = Connection::new(&id(1), "line").with_key("01");
+    let ready = Case { name: "ready", connection: Some(ready), manifests: vec![line(1)] };
+    holds(&mut world, &[unread, ready]).await;
+    assert_eq!(world.updates().len(), 1, "the line that can be read has gone");
 }
 
 #[test]
