@@ -1,6 +1,6 @@
 # The operator's image: one static binary and the CA certificates, run by a numeric user that is not root. `make image` builds
 # it; for others than your own architecture:
-#   docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/directconnect-operator:0.1.0 --push .
+#   docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/directconnect-operator:TAG --push .
 #
 # The base is pinned by the digest of its multi-platform index; `docker buildx imagetools inspect NAME:TAG` tells newer ones.
 FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
@@ -33,7 +33,7 @@ RUN touch src/main.rs src/lib.rs crates/core/src/lib.rs \
  && ./directconnect-operator --version
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="directconnect-operator" \
       org.opencontainers.image.description="Keeps the name and the MACsec encryption mode of AWS Direct Connect connections as git says" \

@@ -4,15 +4,23 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-CARGO_DENY := 0.20.2
-CRD := crds/directconnectconnections.directconnect-operator.dev.yaml
+# The one place that has the version; `make generate` carries it to the others.
+VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+DOCKER ?= docker
+IMAGE ?= directconnect-operator:$(VERSION)
+# Rooms that `make mutants` changes, one after another; a mutant of the core takes seconds, one of a shell minutes.
+PIECES ?= core reconcile state kubernetes aws
 
-include $(wildcard mk/*.mk)
+CARGO_CYCLONEDX := 0.5.9
+CARGO_DENY := 0.20.2
+CARGO_MUTANTS := 27.1.0
 
 .PHONY: help
 help: ## list these targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+# Try and test.
 
 .PHONY: demo
 demo: control-plane-build ## watch the operator at work on a real API server and a simulated Direct Connect
@@ -25,6 +33,10 @@ test: control-plane-build ## run every test
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 	env -u KUBECONFIG tests/packaging/run
 
+.PHONY: test-packaging
+test-packaging: control-plane-build ## test chart, manifests, alerts and health scripts with the real tools
+	env -u KUBECONFIG tests/packaging/run
+
 .PHONY: lint
 lint: cargo-deny ## check format, lints, documentation links, licences and sources of dependencies
 	cargo fmt --all --check
@@ -35,25 +47,70 @@ lint: cargo-deny ## check format, lints, documentation links, licences and sourc
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --workspace --locked check --disable-fetch advisories; \
 	else echo 'advisories not checked: their database cannot be fetched from here'; fi
 
+.PHONY: lint-workflows
+lint-workflows: ## check .github and release with actionlint, zizmor, yamllint and shellcheck, which it installs
+	.github/scripts/lint
+
 .PHONY: run
 run: ## run the operator on the cluster of KUBECONFIG (ARGS='--poll-interval 10s ...')
 	cargo run --locked -- run $(ARGS)
+
+.PHONY: control-plane
+control-plane: ## run a real API server of your own until Ctrl-C; prints its kubeconfig
+	@tests/control-plane/run
+
+# Change.
 
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all
 
-.PHONY: crds
-crds: ## write the CRD anew from the types
-	@mkdir -p $(dir $(CRD))
-	cargo run --quiet --locked -- crd >$(CRD).new
-	mv $(CRD).new $(CRD)
-	cp $(CRD) deploy/base/crd.yaml
-	cp $(CRD) charts/directconnect-operator/files/crd.yaml
+.PHONY: generate
+generate: control-plane-build ## write what is made from something else: CRD, install.yaml, the chart's README, argocd-cm, versions
+	deploy/generate
 
-.PHONY: control-plane
-control-plane: ## run a real API server of your own until Ctrl-C; prints its kubeconfig
-	@tests/control-plane/run
+.PHONY: check-generated
+check-generated: control-plane-build ## fail where `make generate` would write something
+	deploy/generate --check
+
+# On a cluster.
+
+.PHONY: e2e
+e2e: control-plane-build ## the image on the cluster of KUBECONFIG, from build to uninstall (LOAD_IMAGE='kind load docker-image')
+	tests/e2e/run
+
+.PHONY: test-argocd
+test-argocd: control-plane-build ## have the Argo CD on the cluster of KUBECONFIG sync everything (OPERATOR_IMAGE, SIMULATOR_IMAGE)
+	tests/argocd/run
+
+# What takes too long for every run of the tests.
+
+.PHONY: soak
+soak: control-plane-build ## two replicas under kills, stops and partitions for longer, and a heavier load (SOAK_SECONDS, SOAK_SEED)
+	SOAK_SECONDS="$(or $(SOAK_SECONDS),900)" SOAK_SEED="$(or $(SOAK_SEED),$$RANDOM)" \
+	  cargo test --locked --test failures -- --nocapture soak::
+	LOAD_RESOURCES="$(or $(LOAD_RESOURCES),5000)" cargo test --locked --test failures -- --nocapture load::
+
+.PHONY: mutants
+mutants: cargo-mutants control-plane-build ## change code in every small way, and see that a test notices (PIECES='core state', ARGS='--shard 1/4')
+	@for piece in $(PIECES); do \
+	  echo "== $$piece"; \
+	  if [ "$$piece" = core ]; then \
+	    PROPTEST_CASES=100 cargo mutants --no-shuffle --package directconnect-core --file 'crates/core/src/**/*.rs' $(ARGS) -- --test core; \
+	  else \
+	    cargo mutants --no-shuffle --package directconnect-operator --file "src/$$piece/**/*.rs" $(ARGS) -- --lib --test guard --test integration --test failures; \
+	  fi || exit; \
+	done
+
+.PHONY: bench
+bench: control-plane-build ## measure the operator beside a Go controller and a bare flood (ARGS='change memory', BENCH_ROUNDS=5)
+	cargo build --release --locked --package directconnect-operator
+	go build -C benches/peer -trimpath -ldflags '-s -w' -o "$(abspath $(TARGET))/bench/peer" .
+	cargo build --profile rig --locked --package benches
+	OPERATOR_BINARY="$(abspath $(TARGET))/release/directconnect-operator" PEER_BINARY="$(abspath $(TARGET))/bench/peer" \
+	  "$(TARGET)/rig/bench" $(ARGS)
+
+# What is shipped.
 
 .PHONY: size
 size: control-plane-build ## measure the released binaries and the memory that the operator takes; fails beyond the limits
@@ -62,6 +119,21 @@ size: control-plane-build ## measure the released binaries and the memory that t
 	cargo build --release --locked --package kubectl-dxcon
 	OPERATOR_BINARY="$(abspath $(TARGET))/release/directconnect-operator" \
 	  cargo run --quiet --locked --package test-support --bin measure-size
+
+.PHONY: image
+image: ## build the image (IMAGE=registry/name:tag, DOCKER=podman), and tell its size
+	$(DOCKER) build --build-arg VERSION="$(VERSION)" --build-arg REVISION="$$(git rev-parse HEAD)" --tag "$(IMAGE)" .
+	@$(DOCKER) image inspect --format '$(IMAGE): {{.Size}} bytes' "$(IMAGE)"
+
+.PHONY: sbom
+sbom: ## write target/directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install cargo-cyclonedx --locked --version $(CARGO_CYCLONEDX)
+	cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename directconnect-operator.cdx
+	@# It writes one beside every manifest of the workspace; only the operator's is about what is shipped.
+	@mkdir -p "$(TARGET)"
+	@mv directconnect-operator.cdx.json "$(TARGET)"/
+	@rm benches/*/directconnect-operator.cdx.json crates/*/directconnect-operator.cdx.json tests/*/directconnect-operator.cdx.json
+	@echo "$(TARGET)/directconnect-operator.cdx.json: $$(grep -c '"purl"' "$(TARGET)/directconnect-operator.cdx.json") packages"
 
 .PHONY: clean
 clean: ## remove what was built, but for the API server, which is kept in the user's cache folder
@@ -76,3 +148,7 @@ control-plane-build:
 .PHONY: cargo-deny
 cargo-deny:
 	@cargo deny --version >/dev/null 2>&1 || cargo install cargo-deny --locked --version $(CARGO_DENY)
+
+.PHONY: cargo-mutants
+cargo-mutants:
+	@cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked --version $(CARGO_MUTANTS)

@@ -71,7 +71,7 @@ fn the_rights_in_aws_are_those_that_ship() {
 
 #[test]
 fn the_rights_in_kubernetes_are_those_that_ship() {
-    let manifests = serde_saphyr::from_multiple::<Value>(include_str!("../deploy/base/rbac.yaml"));
+    let manifests = serde_saphyr::from_multiple::<Value>(include_str!("../deploy/kustomize/base/rbac.yaml"));
     let manifests = manifests.expect("the manifests are YAML");
     let words = |list: &Value| {
         let list = list.as_array().cloned().unwrap_or_default();

@@ -3,7 +3,7 @@
 ARGOCD=${ARGOCD:-argocd}
 home=directconnect-operator
 branch=directconnect-operator-argocd-test
-# What argocd/argocd-cm.yaml has, as fields of argocd-cm.
+# What deploy/argocd/argocd-cm.yaml has, as fields of argocd-cm.
 ours=(resource.customizations.{health,actions}.directconnect-operator.dev_DirectConnectConnection resource.links)
 # Two Pods start one after the other, on whatever machine this is.
 WITHIN=300
@@ -68,7 +68,7 @@ all_healthy() { same "$(printf '%s Healthy\n' guarded immediate observe paused r
 # What Argo CD's program says of a connection, as the cluster has it: offers NAME ACTION...
 offers() {
   kubectl get "$crd" "$1" --namespace "$home" -o yaml >"$tmp/live.yaml"
-  same "${*:2}" "$("$ARGOCD" admin settings resource-overrides list-actions "$tmp/live.yaml" --argocd-cm-path argocd/argocd-cm.yaml 2>/dev/null |
+  same "${*:2}" "$("$ARGOCD" admin settings resource-overrides list-actions "$tmp/live.yaml" --argocd-cm-path deploy/argocd/argocd-cm.yaml 2>/dev/null |
     sed -n 's/ *false$//p' | paste -sd' ')"
 }
 # Runs an action by Argo CD's program, and writes what comes of it as the manager that Argo CD's server is: act NAME ACTION
@@ -79,6 +79,6 @@ act() {
   chmod +x "$tmp/take"
   rm -f "$tmp/acted.yaml"
   KUBECTL_EXTERNAL_DIFF=$tmp/take "$ARGOCD" admin settings resource-overrides run-action "$tmp/live.yaml" "$2" \
-    --argocd-cm-path argocd/argocd-cm.yaml
+    --argocd-cm-path deploy/argocd/argocd-cm.yaml
   kubectl replace --field-manager argocd-server --filename "$tmp/acted.yaml"
 }

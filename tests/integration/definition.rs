@@ -15,13 +15,13 @@ fn printed() -> String {
 fn what_is_checked_in_is_what_the_operator_prints() {
     let copies = [
         "crds/directconnectconnections.directconnect-operator.dev.yaml",
-        "deploy/base/crd.yaml",
+        "deploy/crd/crd.yaml",
         "charts/directconnect-operator/files/crd.yaml",
     ];
     let printed = printed();
     for copy in copies {
         let checked_in = std::fs::read_to_string(repository(copy)).expect(copy);
-        assert!(checked_in == printed, "{copy} is not what `directconnect-operator crd` prints; run: make crds");
+        assert!(checked_in == printed, "{copy} is not what `directconnect-operator crd` prints; run: make generate");
     }
 }
 

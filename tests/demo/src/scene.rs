@@ -40,7 +40,7 @@ pub async fn set(print: &mut Printer) -> Scene {
     let control_plane = ControlPlane::start().await;
     print.line(Tint::None, &format!("Kubernetes       etcd and kube-apiserver {}", version(&control_plane).await));
     control_plane.install_crd().await;
-    let namespace = repository("deploy/base/namespace.yaml");
+    let namespace = repository("deploy/kustomize/base/namespace.yaml");
     control_plane.kubectl(&["apply", "--filename", &namespace.to_string_lossy()], "").await.text();
     let kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, &shipped_rbac()).await;
 

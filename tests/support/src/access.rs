@@ -9,9 +9,9 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The roles and bindings that people install: `deploy/base/rbac.yaml`.
+/// The roles and bindings that people install: `deploy/kustomize/base/rbac.yaml`.
 pub fn shipped_rbac() -> String {
-    let path = repository("deploy/base/rbac.yaml");
+    let path = repository("deploy/kustomize/base/rbac.yaml");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

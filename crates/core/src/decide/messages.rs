@@ -72,7 +72,10 @@ pub(super) fn nothing_sent(
         (false, true) => (Reason::InSync, "AWS has what the spec asks for; paused by annotation".to_owned()),
         (false, false) => (
             Reason::Paused,
-            format!("paused by annotation, so nothing is sent: {what}; remove the annotation to go on"),
+            // Whoever pauses in an emergency does not read the runbook first, and under Flux the update would follow in minutes.
+            format!(
+                "paused by annotation, so nothing is sent: {what}; remove the annotation to go on. A pause that git does not have stays under Argo CD, but Flux removes one set with plain kubectl annotate: set it with kubectl dxcon pause, and commit it"
+            ),
         ),
     }
 }

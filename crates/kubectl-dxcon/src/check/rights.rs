@@ -20,7 +20,7 @@ use super::installation::Installation;
 use crate::cluster::Cluster;
 
 /// The rights of the operator.
-const RBAC: &str = include_str!("../../../../deploy/base/rbac.yaml");
+const RBAC: &str = include_str!("../../../../deploy/kustomize/base/rbac.yaml");
 /// Everything that an installation makes.
 const INSTALL: &str = include_str!("../../../../deploy/install.yaml");
 
@@ -78,7 +78,7 @@ pub async fn of_caller(cluster: &Cluster) -> Finding {
         verbs => Finding::problem(
             check,
             format!("you may not {} {plural} in namespace {}", verbs.join(", "), cluster.namespace),
-            "ask for the role directconnect-operator-view or -edit of deploy/base/rbac-people.yaml, or name another namespace with -n",
+            "ask for the role directconnect-operator-view or -edit of deploy/kustomize/base/rbac-people.yaml, or name another namespace with -n",
         ),
     }
 }
@@ -117,7 +117,7 @@ pub async fn of_operator(cluster: &Cluster, installation: &Installation) -> Find
     Finding::problem(
         check,
         format!("{namespace}/{account} may not {}", refused.join(", ")),
-        "apply the roles and bindings of deploy/base/rbac.yaml or of the chart, or name the operator's namespace with -n",
+        "apply the roles and bindings of deploy/kustomize/base/rbac.yaml or of the chart, or name the operator's namespace with -n",
     )
 }
 
