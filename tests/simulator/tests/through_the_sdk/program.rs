@@ -1,8 +1,9 @@
 //! The simulator as a program.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use std::{env, fs, process};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
 
 use direct_connect_simulator::Simulator;
 
@@ -16,6 +17,19 @@ fn run(arguments: &[&str]) -> Output {
 
 /// Ends with the test, however that ends.
 struct Running(Child);
+
+impl Running {
+    fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.0.try_wait().expect("the program is a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the program still runs half a minute after it was told to end");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -47,7 +61,7 @@ async fn it_says_where_it_listens_prints_each_call_and_ends_on_sigterm() {
 
     let id = program.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert!(program.0.wait().unwrap().success());
+    assert!(program.ended().success());
     fs::remove_file(seed).unwrap();
 }
 
