@@ -69,6 +69,15 @@ fn the_rights_in_aws_are_those_that_ship() {
     assert!(README.contains(include_str!("../deploy/iam/policy.json").trim()));
 }
 
+/// Wider rights would show what nobody asked for: a description of virtual interfaces has their BGP keys.
+#[test]
+fn a_plan_needs_the_operators_right_to_read_and_no_other() {
+    let policy = |text: &str| serde_json::from_str::<Value>(text).expect("the policy is JSON");
+    let plan = policy(include_str!("../deploy/iam/plan-policy.json"));
+    let operator = policy(include_str!("../deploy/iam/policy.json"));
+    assert_eq!(plan["Statement"].as_array().map(Vec::as_slice), Some(&[operator["Statement"][0].clone()][..]));
+}
+
 #[test]
 fn the_rights_in_kubernetes_are_those_that_ship() {
     let manifests = serde_saphyr::from_multiple::<Value>(include_str!("../deploy/kustomize/base/rbac.yaml"));
@@ -93,8 +102,13 @@ fn the_rights_in_kubernetes_are_those_that_ship() {
 
 #[test]
 fn what_it_links_to_is_there() {
-    for document in ["README.md", "CONTRIBUTING.md", "docs/architecture.md"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages =
+        std::fs::read_dir(root.join("docs")).expect("there are docs").map(|page| page.expect("it is read").path());
+    let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
+    let others = ["README.md", "CONTRIBUTING.md", "tests/README.md"].map(|page| root.join(page));
+    for path in pages.chain(others) {
+        let document = path.display();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {

@@ -3,7 +3,7 @@
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind};
 use futures::{StreamExt, stream};
 use std::time::Duration;
-use test_support::{World, connection, wait};
+use test_support::{World, connection, number, wait};
 use tokio::time::Instant;
 
 const REGIONS: [&str; 20] = [
@@ -107,7 +107,7 @@ fn is_bounded(calls: &[Call]) {
 
 #[tokio::test]
 async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() {
-    let count = std::env::var("LOAD_RESOURCES").ok().and_then(|count| count.parse().ok()).unwrap_or(600);
+    let count = number("LOAD_RESOURCES", 600);
     let mut world = World::builder().without_operator().flag("--poll-interval", "2s").build().await;
     for number in 0..count {
         let (_, id, region) = line(number);

@@ -7,7 +7,7 @@ use futures::{StreamExt, future, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, PostParams};
 use std::time::Duration;
-use test_support::{Manifest, REGION, World, WorldBuilder, connection, wait};
+use test_support::{Manifest, REGION, World, WorldBuilder, connection, number, wait};
 
 const OTHER_REGION: &str = "eu-west-1";
 /// How long a round may take: thirty reads and thirty updates, throttled, and a good deal more for a busy machine.
@@ -34,7 +34,7 @@ enum Moment {
 const MOMENTS: [Moment; 4] = [Moment::WhileRead, Moment::AtOnce, Moment::WhileUpdated, Moment::AllServed];
 
 fn rounds() -> usize {
-    std::env::var("ROUNDS").map_or(4, |rounds| rounds.parse().expect("ROUNDS is a number"))
+    number("ROUNDS", 4)
 }
 
 fn id(number: usize) -> String {

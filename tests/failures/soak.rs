@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use kube::runtime::{WatchStreamExt, watcher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use test_support::{Operator, REGION, Signal, Weather, Wire, World, api_server, connection, kubeconfig_via, wait};
+use test_support::{
+    Operator, REGION, Signal, Weather, Wire, World, api_server, connection, kubeconfig_via, number, wait,
+};
 use tokio::time::{Instant, sleep};
 
 const LINES: usize = 4;
@@ -96,10 +98,6 @@ fn process(world: &World, slot: &str, number: usize, to_api_server: &Wire, to_aw
 
 fn id(line: usize) -> String {
     format!("dxcon-{line:08}")
-}
-
-fn number(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
 }
 
 #[tokio::test]

@@ -28,8 +28,17 @@ pub use wire::{Weather, Wire};
 pub use world::{REGION, World, WorldBuilder};
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A file of the repository, by its path from the root.
 pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+}
+
+/// What a variable of the environment says, or a number that holds without it. Panics where it says something that is no such
+/// number: whoever asks for a hundred rounds is not to get four.
+pub fn number<T: FromStr>(variable: &str, unless_set: T) -> T {
+    std::env::var(variable).map_or(unless_set, |value| {
+        value.parse().unwrap_or_else(|_| panic!("{variable} is {value:?}, which is no such number"))
+    })
 }

@@ -18,6 +18,11 @@ use strum::VariantArray as _;
 
 use crate::given::{Must, No, Should, UID, line, read_at, wish};
 
+/// How many cases a property is tried with: as `PROPTEST_CASES` says, which a number in the code alone would override.
+pub fn cases(unless_set: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(unless_set, |cases| cases.parse().expect("PROPTEST_CASES is a number"))
+}
+
 /// One of these words; an empty one is none at all.
 pub fn word(words: &[&[&'static str]]) -> impl Strategy<Value = Option<String>> + use<> {
     select(words.concat()).prop_map(|word| (!word.is_empty()).then(|| word.to_owned()))

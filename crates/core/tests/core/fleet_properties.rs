@@ -15,7 +15,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::any::{any_change, any_connection};
+use crate::any::{any_change, any_connection, cases};
 use crate::given::{
     Asks, ID, Must, No, REGION, SETTINGS, Says, Should, UID, circuit, claim, read_at, region, resource, second, sets,
     wish,
@@ -179,7 +179,7 @@ fn any_fleet() -> impl Strategy<Value = Fleet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn who_holds_follows_from_what_is_known_and_from_nothing_else(fleet in any_fleet()) {

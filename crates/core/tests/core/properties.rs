@@ -54,7 +54,7 @@ fn word_of(mode: EncryptionMode) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn must_encrypt_goes_only_where_macsec_is_proven(desired in any_wish(), past in any_past(), around in any_around()) {

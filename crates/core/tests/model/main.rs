@@ -87,7 +87,8 @@ impl Story {
     /// What went wrong and how, if anything did.
     fn run(self) -> Option<(String, Path<State, Move>)> {
         let (name, began) = (self.name, std::time::Instant::now());
-        let threads = std::env::var("MODEL_THREADS").ok().and_then(|threads| threads.parse().ok()).unwrap_or(1);
+        let threads =
+            std::env::var("MODEL_THREADS").map_or(1, |threads| threads.parse().expect("MODEL_THREADS is a number"));
         let checker = self.checker().threads(threads).spawn_bfs().join();
         println!(
             "{name}: {} states, depth {}, {:?}",

@@ -5,13 +5,13 @@ use std::cell::Cell;
 use direct_connect_simulator::Connection;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use test_support::{Manifest, World, connection};
+use test_support::{Manifest, World, connection, number};
 
 use crate::said::{Case, holds, holds_on};
 
-/// How many fleets; `FLEETS=100 cargo test -p kubectl-dxcon --test plan fleets` tries more.
+/// How many fleets; `cargo build && FLEETS=100 cargo test -p kubectl-dxcon --test plan fleets` tries more.
 fn fleets() -> u32 {
-    std::env::var("FLEETS").ok().and_then(|count| count.parse().ok()).unwrap_or(4)
+    number("FLEETS", 4)
 }
 
 /// Ids of this fleet: `--cluster` sees the resources of those before it.
