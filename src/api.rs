@@ -1,4 +1,4 @@
-//! The custom resource: what people write and read.
+//! The custom resource `DirectConnectConnection`.
 
 use std::sync::Arc;
 
@@ -145,7 +145,8 @@ pub struct DirectConnectConnectionSpec {
             .message("spec.connectionName must have 1 to 200 characters; leave it out to keep the name that the connection has"),
         validation = Rule::new("!self.matches('[[:cntrl:]\\u0080-\\u009f]')")
             .message("spec.connectionName must not contain control characters such as line breaks or tabs"),
-        // Unicode white space is `Z` and some control characters. What AWS trims would be a difference for ever.
+        // Unicode white space is `Z` and some control characters. If AWS trimmed it, spec and AWS would differ for
+        // ever.
         validation = Rule::new("!self.matches(r'^\\p{Z}|\\p{Z}$')")
             .message("spec.connectionName must not begin or end with a blank: take the blanks at its ends away")
     )]
@@ -259,10 +260,11 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// The definition of the resource, as `crds/` holds it.
+/// The custom resource definition, identical to the file in `crds/`.
 ///
-/// Made from the types above, but for what their derive cannot say: the default of status as a whole, which keeps tools
-/// from taking an empty status for a healthy one, and that nothing in it is `null` or has a default of its own.
+/// It is generated from the types above, with two changes that their derive cannot express. The whole status has a
+/// default, so that tools do not take an empty status for a healthy one. And nothing in status is nullable or has its
+/// own default.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = DirectConnectConnection::crd();
     for version in &mut crd.spec.versions {

@@ -1,4 +1,4 @@
-//! The one place where monotonic time is read.
+//! The only place where monotonic time is read.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,24 +9,24 @@ use tokio::time::Instant;
 
 use directconnect_core::clock::Moment;
 
-/// Tells how far the process has come.
+/// Measures the time since the start of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now. One a process, or moments could not be compared.
+    /// A clock that starts now. There is one per process, so that moments can be compared.
     pub fn start() -> Self {
         Self { start: Instant::now() }
     }
 
-    /// Now.
+    /// The current moment.
     pub fn now(&self) -> Moment {
         Moment::after_start(self.start.elapsed())
     }
 
-    /// Sleeps until `moment`; not at all when it has passed.
+    /// Sleeps until `moment`; returns at once if it has passed.
     pub async fn sleep_until(&self, moment: Moment) {
         let left = moment.since(self.now());
         if left > Duration::ZERO {
@@ -34,10 +34,10 @@ impl Clock {
         }
     }
 
-    /// Does the work, but takes no step of it once `moment` has passed; `None` if it was not done by then.
+    /// Runs `work`, but does not poll it any more once `moment` has passed; `None` if it was not done by then.
     ///
-    /// Other time limits look at the clock after the work. When a process goes on that had been halted for long, its work
-    /// would take one step more, and that may be the one that sends a request.
+    /// Other timeouts check the clock after they poll the work. When a process continues after a long halt, they would
+    /// poll the work once more, and that poll may send a request.
     pub async fn unless_past<T>(&self, moment: Moment, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let mut end = pin!(self.sleep_until(moment));
@@ -51,7 +51,7 @@ impl Clock {
     }
 }
 
-/// A number from 0 to 1 by chance, so that waits which many share do not end as one.
+/// A random number from 0 to 1, to spread delays that many tasks share.
 pub fn jitter() -> f64 {
     fastrand::f64()
 }
@@ -74,7 +74,7 @@ mod tests {
         });
         let halt = async {
             let _ = begins.await;
-            // Nothing else of this thread runs meanwhile, as in a process that is stopped.
+            // This blocks the thread, so nothing else runs meanwhile, as in a process that is stopped.
             std::thread::sleep(Duration::from_millis(40));
             let _ = go_on.send(());
         };

@@ -1,4 +1,4 @@
-//! What was typed against what is meant: flags and environment into settings.
+//! Command line and environment: parses what was typed into settings.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Arguments {
     }
 }
 
-/// A variable that is empty says nothing: templates leave such ones behind. For clap it would be a value.
+/// Ignores environment variables that are empty, as templates often leave them. clap would take them for values.
 fn empty_is_unset(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &Arg| {
         let name = arg.get_env();
@@ -114,7 +114,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The times that decisions need.
+    /// The durations that decisions depend on.
     pub fn settings(&self) -> Settings {
         Settings {
             poll_interval: self.poll_interval,
@@ -124,13 +124,13 @@ impl Run {
         }
     }
 
-    /// The times of an operator that is given no flags and no environment.
+    /// The durations without any flags and environment variables.
     pub fn default_settings() -> Result<Settings, clap::Error> {
         let flags = Self::augment_args(clap::Command::new(NAME)).mut_args(|flag| flag.env(None));
         Ok(Self::from_arg_matches(&flags.try_get_matches_from([NAME])?)?.settings())
     }
 
-    /// Namespaces to serve, each once; empty: all.
+    /// Namespaces to serve, without duplicates; empty: all.
     pub fn namespaces(&self) -> Vec<String> {
         let mut namespaces = self.watch_namespaces.clone();
         namespaces.sort();
@@ -143,29 +143,31 @@ fn yes_or_no() -> impl TypedValueParser<Value = bool> {
     PossibleValuesParser::new(["true", "false"]).map(|word| word == "true")
 }
 
-/// `500ms`, `30s`, `10m`, up to a day.
+/// Parses a duration such as `500ms`, `30s` or `10m`, up to a day.
 fn duration(typed: &str) -> Result<Duration, String> {
-    const LONGEST: Duration = Duration::from_hours(24);
+    const MAX: Duration = Duration::from_hours(24);
     let reads = "it reads such as 500ms, 30s or 10m";
     if !typed.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(reads.to_owned());
     }
     let signed: SignedDuration = typed.parse().map_err(|_| reads.to_owned())?;
     let duration: Duration = signed.try_into().map_err(|_| reads.to_owned())?;
-    if duration > LONGEST {
+    if duration > MAX {
         return Err("it is longer than a day (24h)".to_owned());
     }
     Ok(duration)
 }
 
 fn positive(typed: &str) -> Result<Duration, String> {
-    const SHORTEST: Duration = Duration::from_millis(100);
-    duration(typed).and_then(|duration| {
-        if duration < SHORTEST { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
-    })
+    const MIN: Duration = Duration::from_millis(100);
+    duration(typed).and_then(
+        |duration| {
+            if duration < MIN { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
+        },
+    )
 }
 
-/// A DNS label (RFC 1123), as names of namespaces are.
+/// A DNS label (RFC 1123), the form of names of namespaces.
 fn namespace(typed: &str) -> Result<String, String> {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if (1..=63).contains(&typed.len()) && typed.chars().all(valid) && !typed.starts_with('-') && !typed.ends_with('-') {
@@ -175,7 +177,7 @@ fn namespace(typed: &str) -> Result<String, String> {
     }
 }
 
-/// A DNS subdomain (RFC 1123), as names of Leases are.
+/// A DNS subdomain (RFC 1123), the form of names of Leases.
 fn name(typed: &str) -> Result<String, String> {
     if typed.len() <= 253 && typed.split('.').all(|label| namespace(label).is_ok()) {
         Ok(typed.to_owned())

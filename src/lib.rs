@@ -9,14 +9,15 @@
 //!  Direct Connect poller ─> reads ─┘
 //! ```
 //!
-//! - `directconnect-core`, a crate of its own, decides and keeps the books. It knows nothing of the rest.
-//! - [`api`] is the custom resource. It knows the core's words.
+//! - `directconnect-core`, a crate of its own, makes all decisions and holds the state that they depend on. It knows
+//!   nothing of the other modules.
+//! - [`api`] is the custom resource. It uses types of the core.
 //! - [`aws`] reads and updates connections. It knows the core, and nothing of Kubernetes.
 //! - [`kubernetes`] watches resources and writes status, events and the Lease. It knows the core and the resource, and
 //!   nothing of AWS.
-//! - [`state`] owns what this process knows, and outlives whoever tells it or asks.
-//! - [`reconcile`] is the one pass that brings them together, and [`run`] what wires and watches it all.
-//! - [`config`], [`telemetry`], [`metrics`], [`server`] and [`clock`] each do the one thing that they are called after.
+//! - [`state`] holds what this process knows. It outlives watches, pollers and passes.
+//! - [`reconcile`] runs one pass over a resource with all of these, and [`run`] starts and supervises all long tasks.
+//! - [`config`], [`telemetry`], [`metrics`], [`server`] and [`clock`] each do what their name says.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 

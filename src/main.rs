@@ -1,4 +1,4 @@
-//! Arguments to subcommand, nothing else.
+//! Parses the arguments and runs the subcommand.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version as they are; a wrong flag or value as one line and exit 2.
+/// Prints help and version unchanged. Prints a wrong flag or value as one line, and exits with code 2.
 fn exit_with_usage(error: &clap::Error) -> ! {
     if error.use_stderr() && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let text = error.to_string();

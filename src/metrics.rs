@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! Prometheus metrics.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Account label of a region whose connections have not shown their owner yet.
+/// Account label of a region in which no connection has shown its owner yet.
 const UNKNOWN: &str = "unknown";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,12 +35,12 @@ struct Operation {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Place {
+struct AccountRegion {
     account: String,
     region: String,
 }
 
-/// The resource that a gauge is about.
+/// The labels of a resource's gauges.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct Resource {
     /// Namespace of the resource.
@@ -51,7 +51,7 @@ pub struct Resource {
     pub connection_id: String,
 }
 
-/// What the gauges of a resource say.
+/// The values of a resource's gauges.
 #[allow(clippy::struct_excessive_bools, reason = "each is a gauge of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
@@ -71,7 +71,7 @@ pub struct Health {
 
 type Histograms = Family<Operation, Histogram, fn() -> Histogram>;
 
-/// All metrics of the process. Cheap to clone; clones share.
+/// All metrics of the process. Clones are cheap and share their state.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -156,7 +156,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// A call to AWS ended.
+    /// Counts a call to AWS that ended.
     pub fn aws_request(&self, operation: &'static str, region: &str, outcome: &'static str, took: Duration) {
         let region = region.to_owned();
         let labels = AwsRequest { operation, region, outcome };
@@ -164,7 +164,7 @@ impl Metrics {
         self.aws_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
     }
 
-    /// A whole account was read just now.
+    /// Records that a whole account was read just now.
     pub fn observed(&self, account: Option<&str>, region: &str) {
         let account = account.unwrap_or(UNKNOWN).to_owned();
         self.observed
@@ -173,55 +173,55 @@ impl Metrics {
             .insert(region.to_owned(), (account, Instant::now()));
     }
 
-    /// A region is not read any more.
+    /// Removes the metrics of a region that is no longer read.
     pub fn forget_region(&self, region: &str) {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner).remove(region);
     }
 
-    /// A reconcile ended.
+    /// Counts a reconcile that ended.
     pub fn reconciled(&self, outcome: &'static str, took: Duration) {
         self.reconciles.get_or_create(&Outcome { outcome }).inc();
         self.reconcile_seconds.observe(took.as_secs_f64());
     }
 
-    /// Status was written.
+    /// Counts a status write.
     pub fn status_written(&self) {
         self.status_writes.inc();
     }
 
-    /// A pass was given up because it took longer than any may.
+    /// Counts a pass that was given up because it exceeded its time limit.
     pub fn pass_timed_out(&self) {
         self.passes_timed_out.inc();
     }
 
-    /// Whether this process leads.
+    /// Sets whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// A resource is there: from now on its gauges can be set. They are shown once they are.
+    /// Registers a resource. Its gauges are exposed once they are set.
     pub fn track(&self, resource: Arc<Resource>) {
         self.resources.lock().insert(resource, None);
     }
 
-    /// How a resource is. Nothing of one that is not there: a pass may outlast its resource.
+    /// Sets the gauges of a resource. Ignored if the resource is gone, since a pass may outlast its resource.
     pub fn health(&self, resource: &Resource, health: Health) {
         if let Some(known) = self.resources.lock().get_mut(resource) {
             *known = Some(health);
         }
     }
 
-    /// A resource is gone, and its gauges with it.
+    /// Removes the gauges of a resource that is gone.
     pub fn forget(&self, resource: &Resource) {
         self.resources.lock().remove(resource);
     }
 }
 
-/// The gauges of all resources. A family of its own for each would keep the labels of a resource six times.
+/// The gauges of all resources. Six separate families would store the labels of each resource six times.
 #[derive(Debug, Default)]
 struct Resources(Mutex<BTreeMap<Arc<Resource>, Option<Health>>>);
 
-/// Name, meaning and value of a gauge.
+/// Name, help text and value of a gauge.
 type Meaning = (&'static str, &'static str, fn(&Health) -> bool);
 
 impl Resources {
@@ -241,7 +241,7 @@ impl Resources {
 
 impl Collector for Resources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        // Passes do not wait for a scrape.
+        // The values are copied first, so that passes do not wait for the encoding.
         let known = self.lock().iter().filter_map(|(labels, health)| Some((Arc::clone(labels), (*health)?))).collect();
         let resources: Vec<(Arc<Resource>, Health)> = known;
         if resources.is_empty() {
@@ -258,7 +258,7 @@ impl Collector for Resources {
     }
 }
 
-/// The age of the last read of each account and region, reckoned when it is asked for.
+/// The age of the last read of each account and region, computed at each scrape.
 #[derive(Debug)]
 struct Ages(Arc<Mutex<HashMap<String, (String, Instant)>>>);
 
@@ -272,9 +272,9 @@ impl Collector for Ages {
             MetricType::Gauge,
         )?;
         for (region, (account, at)) in observed {
-            let place = Place { account, region };
+            let labels = AccountRegion { account, region };
             let age = ConstGauge::<f64>::new(at.elapsed().as_secs_f64());
-            age.encode(metric.encode_family(&place)?)?;
+            age.encode(metric.encode_family(&labels)?)?;
         }
         Ok(())
     }
@@ -291,7 +291,7 @@ mod tests {
     const SOUND: Health =
         Health { ready: true, link_up: true, encrypted: true, must_encrypt: true, drifted: false, paused: false };
 
-    /// What is exposed of resources.
+    /// The exposed metrics of resources.
     fn exposed(metrics: &Metrics) -> String {
         let text = metrics.encode().expect("metrics");
         let lines: Vec<_> = text.lines().filter(|line| line.contains("directconnect_connection")).collect();

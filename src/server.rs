@@ -14,20 +14,20 @@ use crate::metrics::Metrics;
 /// Content type of the `OpenMetrics` text format (its specification, 1.0.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Says whether the process is ready, and if not, what it waits for.
+/// Returns an error, with what the process waits for, if it is not ready.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Says whether the process gets on with its work, and if not, what stands still: a new one may do better.
+/// Returns an error, with what is stuck, if the process makes no progress and should be restarted.
 pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// Listens; separate from serving, so that a port in use is found out at once.
+/// Opens the port. This is separate from serving, so that a port in use is reported at once.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}; choose another --http-address"))
 }
 
-/// Serves for ever.
+/// Serves requests for ever.
 pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> std::io::Error {
     match axum::serve(listener, routes(metrics, readiness, liveness)).await {
         Err(error) => error,

@@ -1,4 +1,4 @@
-//! Logs: for people on a terminal, for machines elsewhere.
+//! Logs: text for people on a terminal, JSON otherwise.
 
 use std::io::IsTerminal;
 
@@ -8,15 +8,15 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
-/// Libraries that say at `info` what nobody operating this needs to know.
+/// The default levels. These libraries log things at `info` that operators do not need.
 const LEVELS: &str = "info,kube_client=warn,kube_runtime=warn,aws_config=warn,hyper=warn,tower=warn";
 
-/// Levels, as `RUST_LOG` names them.
+/// The level names of `RUST_LOG`.
 const NAMES: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// The parts of this program, whose targets may stand alone: everything of them, and nothing else.
+/// Targets of this program, which may stand without a level: this enables all their logs, and nothing else.
 const OWN: [&str; 2] = ["directconnect_operator", "directconnect_core"];
 
-/// Sends logs to stdout from now on. `RUST_LOG` sets levels, such as `info,directconnect_operator=debug`.
+/// Starts logging to stdout. `RUST_LOG` sets levels, such as `info,directconnect_operator=debug`.
 pub fn start(format: Option<LogFormat>) -> Result<(), String> {
     let levels = levels(&std::env::var("RUST_LOG").unwrap_or_default())?;
     let terminal = std::io::stdout().is_terminal();
@@ -32,9 +32,10 @@ pub fn start(format: Option<LogFormat>) -> Result<(), String> {
     Ok(())
 }
 
-/// What `RUST_LOG` says; empty: the usual.
+/// Parses `RUST_LOG`; if empty, the default levels.
 ///
-/// A word that is no level would be a target, so that `warning` silences all but what nobody logs: such a word is told.
+/// A word that is not a level would be taken for a target, so `warning` would silence nearly everything. Such a word is
+/// an error instead.
 fn levels(typed: &str) -> Result<Targets, String> {
     let parts: Vec<&str> = typed.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {

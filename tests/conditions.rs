@@ -1,4 +1,4 @@
-//! The page on conditions has every reason, with what the code makes of it.
+//! Checks that docs/conditions.md lists every reason with its meaning in the code.
 
 use directconnect_core::reason::{Phase, Reason};
 use strum::VariantArray as _;
@@ -22,7 +22,7 @@ fn every_reason_is_on_the_page_once_and_as_it_is() {
             Phase::Reconciling => ("False", "Reconciling"),
             Phase::Stalled => ("False", "Stalled"),
             Phase::Held => ("False", ""),
-            // Of LinkUp and Encrypted; their tables are in the tests of the core.
+            // The reasons of LinkUp and Encrypted, whose tables are in the tests of the core.
             Phase::Unknown => (row[2], ""),
         };
         assert_eq!((row[2], row[3]), (status, with), "{}", reason.as_str());

@@ -1,4 +1,4 @@
-//! The README says what the program does: reasons, flags, rights, and files that are there.
+//! Checks that the README is right about reasons, flags, permissions and files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,13 +11,13 @@ use strum::VariantArray as _;
 
 const README: &str = include_str!("../README.md");
 
-/// The cells of the rows of all tables.
+/// The cells of all rows of all tables.
 fn rows() -> Vec<Vec<&'static str>> {
     let lines = README.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
     lines.map(|row| row.split('|').map(str::trim).collect()).collect()
 }
 
-/// A cell without the quotes of code.
+/// A cell without code quotes.
 fn bare(cell: &str) -> &str {
     cell.trim_matches('`')
 }

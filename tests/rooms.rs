@@ -1,11 +1,11 @@
-//! Who may know whom, as `docs/architecture.md` has it: held by reading what each room names.
+//! Checks which module may use which, as described in `docs/architecture.md`, by reading the source of each module.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const KUBERNETES: &[&str] = &["kube::", "k8s_openapi::"];
 const AWS: &[&str] = &["aws_sdk", "aws_config", "aws_smithy", "aws_types", "aws_credential_types"];
-/// A runtime, a log, the world outside and its time.
+/// A runtime, logging, I/O, clocks and random numbers.
 const OUTSIDE: &[&str] = &[
     "tokio::",
     "futures::",
@@ -21,7 +21,7 @@ const OUTSIDE: &[&str] = &[
     "SystemTime",
 ];
 
-/// A room, the modules of this crate that it may name, and what it must not name.
+/// A part of the crate, the modules of this crate that it may use, and what it must not use.
 type Room = (&'static str, &'static [&'static str], &'static [&'static [&'static str]]);
 
 const ROOMS: [Room; 10] = [
@@ -42,7 +42,7 @@ fn rooms_know_only_whom_they_may() {
     for (room, modules, foreign) in ROOMS {
         for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room)) {
             let text = fs::read_to_string(&file).expect("a source is text");
-            // What tests of a module use is their own affair.
+            // Unit tests in a module may use anything.
             let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").enumerate();
             for (number, line) in lines.filter(|(_, line)| !line.trim_start().starts_with("//")) {
                 for name in line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) {

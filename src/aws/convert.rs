@@ -1,4 +1,4 @@
-//! The SDK's types to the core's, at the door.
+//! Converts the SDK's types to those of the core.
 
 use aws_sdk_directconnect::operation::update_connection::UpdateConnectionOutput;
 use aws_sdk_directconnect::types;
@@ -8,10 +8,10 @@ use super::Identified;
 use directconnect_core::observed::{Connection, MacSecKey, RateLimiterStatus, Tag};
 use directconnect_core::text;
 
-/// More keys and tags than AWS allows (3 and 50).
-const MOST: usize = 100;
+/// Longest list of keys or tags that is taken over. AWS allows 3 keys and 50 tags.
+const MAX_ITEMS: usize = 100;
 
-/// `DescribeConnections` and `UpdateConnection` answer with the same fields in two types.
+/// `DescribeConnections` and `UpdateConnection` return the same fields in two different types.
 macro_rules! identified {
     ($sdk:expr) => {{
         let sdk = $sdk;
@@ -22,12 +22,12 @@ macro_rules! identified {
                 encryption_mode: short(sdk.encryption_mode).map(Into::into),
                 port_encryption_status: short(sdk.port_encryption_status).map(Into::into),
                 mac_sec_capable: sdk.mac_sec_capable,
-                mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().take(MOST).map(key).collect(),
+                mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().take(MAX_ITEMS).map(key).collect(),
                 owner_account: short(sdk.owner_account),
                 region: short(sdk.region),
                 location: short(sdk.location),
                 bandwidth: short(sdk.bandwidth),
-                // A plain integer in the SDK: absent reads as 0, which is no VLAN.
+                // The SDK has a plain integer here, so an absent VLAN is 0, which is not a valid VLAN.
                 vlan: Some(sdk.vlan).filter(|&vlan| vlan != 0),
                 partner_name: short(sdk.partner_name),
                 provider_name: short(sdk.provider_name),
@@ -38,7 +38,7 @@ macro_rules! identified {
                 aws_logical_device_id: short(sdk.aws_logical_device_id),
                 has_logical_redundancy: sdk.has_logical_redundancy.map(|word| cut(word.as_str())),
                 jumbo_frame_capable: sdk.jumbo_frame_capable,
-                tags: sdk.tags.unwrap_or_default().into_iter().take(MOST).map(tag).collect(),
+                tags: sdk.tags.unwrap_or_default().into_iter().take(MAX_ITEMS).map(tag).collect(),
                 rate_limiter_status: sdk.rate_limiter_status.map(rate_limiters),
                 partner_interconnect_mac_sec_capable: sdk.partner_interconnect_mac_sec_capable,
                 prefix_pool_size_ipv4: sdk.prefix_pool_size_ipv4,
@@ -52,19 +52,19 @@ macro_rules! identified {
     }};
 }
 
-/// A connection as `DescribeConnections` lists it; `None` without an id.
+/// A connection from `DescribeConnections`; `None` if it has no id.
 #[allow(deprecated, reason = "awsDevice is deprecated in AWS, and still what it answers with")]
 pub(super) fn connection(sdk: types::Connection) -> Option<Identified> {
     identified!(sdk)
 }
 
-/// The connection that `UpdateConnection` answers with; `None` without an id.
+/// The connection from the answer to `UpdateConnection`; `None` if it has no id.
 #[allow(deprecated, reason = "awsDevice is deprecated in AWS, and still what it answers with")]
 pub(super) fn answer(sdk: UpdateConnectionOutput) -> Option<Identified> {
     identified!(sdk)
 }
 
-/// What is longer than AWS says it can be is cut: whatever answers, a status must stay one that can be written.
+/// Cuts values that are longer than AWS documents, so that no answer can make a status too large to write.
 fn cut(words: &str) -> String {
     text::cut_bytes(words, text::MESSAGE_LIMIT).to_owned()
 }

@@ -1,4 +1,5 @@
-//! Credentials: whether a source that gives none is down or set wrong, and whether what it gives can be sent at all.
+//! Credentials: whether a source that gives none is down or misconfigured, and whether those that it gives are valid in
+//! a request.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -24,12 +25,13 @@ const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
-/// Why there are no credentials.
+/// Why credentials could not be obtained.
 #[derive(Debug)]
 pub struct NoCredentials {
-    /// `Unavailable`: their source does not work now, and that passes. `CredentialsInvalid`: a person has to mend it.
+    /// `Unavailable`: the source does not work at the moment. `CredentialsInvalid`: a person has to fix the
+    /// configuration.
     pub kind: FaultKind,
-    /// What the source says.
+    /// The error message of the source.
     pub message: String,
 }
 
@@ -45,10 +47,11 @@ impl From<&CredentialsError> for NoCredentials {
     }
 }
 
-/// Variables that name a file which a source reads.
+/// Variables that name a file that a source reads.
 const FILES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 
-/// What a source says, and of a file that it cannot read which one: the SDK keeps that to itself.
+/// The error message of a source. If the source could not read a file, the name of the file is added, since the SDK
+/// leaves it out.
 pub(super) fn words(error: &CredentialsError) -> String {
     let mut words = text::with_sources(error);
     if error.source().is_some_and(<dyn Error>::is::<std::io::Error>) {
@@ -60,26 +63,26 @@ pub(super) fn words(error: &CredentialsError) -> String {
     words
 }
 
-/// What kind of fault it is that a source gave no credentials.
+/// Kind of the fault that a source gave no credentials.
 pub(super) fn kind(error: &CredentialsError) -> FaultKind {
     let named = std::env::var_os("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some_and(|endpoint| !endpoint.is_empty());
     if is_outage(error, named) { FaultKind::Unavailable } else { FaultKind::CredentialsInvalid }
 }
 
-/// Whether a source of credentials does not work now. Whatever else is wrong with it needs a person.
+/// Whether the source does not work at the moment. All other errors need a person.
 fn is_outage(error: &CredentialsError, metadata_is_named: bool) -> bool {
     match error {
         CredentialsError::ProviderTimedOut(_) => true,
-        // Nobody has set up a source. The SDK then tries the metadata service, which outside of EC2 nobody answers for:
-        // that it cannot be reached only says that something is down if somebody has said where it is.
+        // No source is configured. The SDK then tries the instance metadata service, which nothing answers outside of
+        // EC2. That it cannot be reached counts as an outage only if its endpoint is configured explicitly.
         CredentialsError::CredentialsNotLoaded(_) => {
             let chain = sources(error).find_map(|source| source.downcast_ref::<ProviderChainError<CredentialsError>>());
             let attempts = chain.map(ProviderChainError::attempts).unwrap_or_default();
             metadata_is_named
                 && (has_outage_source(error) || attempts.iter().any(|attempt| has_outage_source(attempt.error())))
         }
-        // A source that answers with what is no credentials. It has no type of its own that could be named here, and all
-        // else that ends as `Unhandled` without an answer is about text that is not UTF-8.
+        // The source answered with something that is not credentials. This error has no public type to match; the only
+        // other `Unhandled` errors without an answer are about text that is not UTF-8.
         CredentialsError::Unhandled(_) => {
             has_outage_source(error) || !text::with_sources(error).contains("not valid UTF-8")
         }
@@ -87,11 +90,12 @@ fn is_outage(error: &CredentialsError, metadata_is_named: bool) -> bool {
     }
 }
 
-/// Whether one of its causes says that somebody could not be reached, or could not answer.
+/// Whether one of the error's sources says that a service could not be reached or could not answer.
 fn has_outage_source(error: &(dyn Error + 'static)) -> bool {
     sources(error).any(|source| {
         if let Some(error) = source.downcast_ref::<ConnectorError>() {
-            // A URL that is none is the user's; the rest is refused, reset, timed out, not resolved or not trusted.
+            // `is_user` is an invalid URL. All other kinds are outages: refused, reset, timed out, not resolved, not
+            // trusted.
             return !error.is_user();
         }
         if let Some(error) = source.downcast_ref::<ImdsError>() {
@@ -109,7 +113,7 @@ fn has_outage_source(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether `source` is an error of a call of its own, and one of those that pass.
+/// Whether `source` is the error of a service call, and of a kind that may be over at the next call.
 fn is_passing_call<E: Error + 'static>(source: &(dyn Error + 'static), passes: impl Fn(&E) -> bool) -> bool {
     match source.downcast_ref::<SdkError<E, HttpResponse>>() {
         Some(SdkError::TimeoutError(_) | SdkError::ResponseError(_)) => true,
@@ -120,19 +124,19 @@ fn is_passing_call<E: Error + 'static>(source: &(dyn Error + 'static), passes: i
     }
 }
 
-/// STS answers some of its troubles, and those of the identity provider behind a token, with HTTP 400.
+/// STS reports some outages, its own and those of the identity provider of a token, with HTTP 400.
 fn is_sts_outage(error: &impl ProvideErrorMetadata) -> bool {
     match error.code().unwrap_or_default() {
         "IDPCommunicationError" => true,
-        // STS could not get the key that the token is signed with. Other words of it mean that the token, its audience or
-        // the identity provider in IAM is wrong.
+        // The message with "key": STS could not get the key that signed the token. Other messages of this code mean
+        // that the token, its audience or the identity provider in IAM is wrong.
         "InvalidIdentityToken" => error.message().unwrap_or_default().to_ascii_lowercase().contains("key"),
         code => is_throttling(code) || is_transient(code),
     }
 }
 
-/// What a container's endpoint answered. The SDK makes plain text of it: the status as `StatusCode(503)`, or the code of an
-/// answer in JSON as `[ThrottlingException]`.
+/// Whether the credentials endpoint of a container is down. The SDK gives its error as plain text only: the status as
+/// `StatusCode(503)`, or the code of a JSON answer as `[ThrottlingException]`.
 fn is_container_outage(said: &str) -> bool {
     let between =
         |start, end| said.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(value, _)| value);
@@ -142,7 +146,8 @@ fn is_container_outage(said: &str) -> bool {
     said.starts_with("failed to load credentials") && between("[", "]").is_some_and(is_throttling)
 }
 
-/// What is wrong with the variables of credentials in a way that must not reach the SDK: it would show them in its errors.
+/// Checks the environment variables with credentials for values that must not reach the SDK, since it would show them
+/// in its errors.
 pub(super) fn check_environment() -> Result<(), String> {
     for variable in [ACCESS_KEY_ID, SECRET_ACCESS_KEY, "SECRET_ACCESS_KEY", SESSION_TOKEN] {
         if std::env::var_os(variable).is_some_and(|value| value.to_str().is_none()) {
@@ -152,7 +157,8 @@ pub(super) fn check_environment() -> Result<(), String> {
     Ok(())
 }
 
-/// The providers of the SDK, with a look at what they give: the SDK ends with a panic on an id that no header can carry.
+/// Wraps the SDK's providers and checks the credentials that they give. The SDK panics on an access key id that is not
+/// valid in a header.
 #[derive(Debug)]
 pub(super) struct CheckedProvider(pub(super) SharedCredentialsProvider);
 
@@ -190,7 +196,8 @@ fn checked(credentials: Credentials) -> provider::Result {
     Ok(credentials)
 }
 
-/// What a character is called that no credential has; all are printable ASCII. The credential itself is never shown.
+/// Describes a character that cannot be part of credentials, which are printable ASCII. Messages never contain the
+/// credentials themselves.
 fn unusable(c: char) -> Option<&'static str> {
     match c {
         '\n' | '\r' => Some("a line break"),

@@ -1,4 +1,4 @@
-//! What time it is at AWS.
+//! The current time according to AWS.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,12 +10,12 @@ use aws_smithy_types::config_bag::ConfigBag;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-/// Keeps the `Date` of the answer to one call, also of one that refuses it: a wrong clock is a reason to be refused.
+/// Keeps the `Date` header of the answer to one call, even if AWS refuses the call: a wrong clock is a reason for that.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KeepDate(Arc<OnceLock<Timestamp>>);
 
 impl KeepDate {
-    /// The date, once there was an answer with one.
+    /// The date, if an answer with a date has come.
     pub(super) fn get(&self) -> Option<Timestamp> {
         self.0.get().copied()
     }

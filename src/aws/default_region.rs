@@ -1,4 +1,4 @@
-//! The region of resources that name none: the operator's own.
+//! The operator's own region, for resources that name none.
 
 use aws_config::Region;
 use aws_config::imds::region::ImdsRegionProvider;
@@ -10,12 +10,13 @@ use directconnect_core::desired::DefaultRegion;
 use directconnect_core::identity::RegionName;
 use directconnect_core::text;
 
-/// Variables that say a region, the first that is not empty wins.
+/// Variables that set the region. The first that is not empty counts.
 const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-/// As much of a bad region as a message shows.
+/// How many bytes of an invalid region a message shows.
 const SHOWN: usize = 80;
 
-/// The usual places, in the SDK's order, but for a variable that is empty: for the SDK it is a region of no name.
+/// The sources of the SDK in its order, except that an empty variable counts as unset. The SDK would take it for a
+/// region with an empty name.
 pub(super) fn provider(http: &SharedHttpClient, profile: Option<&str>) -> impl ProvideRegion + 'static {
     let config = ProviderConfig::without_region().with_http_client(http.clone());
     let mut of_profile = ProfileFileRegionProvider::builder().configure(&config);
@@ -43,7 +44,7 @@ fn variable() -> Option<(&'static str, String)> {
     })
 }
 
-/// A region that is one; where it came from and what is wrong with it, if it is not.
+/// Validates a region. If it is invalid, the result says where it came from.
 pub(super) fn check(region: &str) -> DefaultRegion {
     if let Some(region) = RegionName::parse(region) {
         return DefaultRegion::Set(region);

@@ -1,6 +1,6 @@
-//! The SDK's errors to faults.
+//! Converts the SDK's errors to faults.
 //!
-//! Direct Connect models only two exceptions, so codes, HTTP status and words tell the cases apart.
+//! Direct Connect models only two exceptions, so most cases are told apart by code, HTTP status and message.
 
 use std::any::Any;
 use std::error::Error;
@@ -16,14 +16,14 @@ use super::credentials;
 use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::text;
 
-/// Error of a call as the SDK gives it.
+/// The error of a call in the SDK.
 pub(super) type CallError<E> = SdkError<E, HttpResponse>;
 
-/// What every operation's error type offers.
+/// The traits that the error type of every operation has.
 pub(super) trait Modelled: ProvideErrorMetadata + Error + Send + Sync + 'static {}
 impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Modelled for E {}
 
-/// What a call asks for, which says what its errors mean.
+/// The kind of a call. The meaning of an error depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     /// A page of all connections of a region.
@@ -35,7 +35,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// The operation, as the AWS API names it.
+    /// Name of the operation in the AWS API.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Page | Self::ReadById => DESCRIBE,
@@ -44,10 +44,10 @@ impl Operation {
     }
 }
 
-/// What went wrong, in the core's terms.
+/// Converts an error of a call to a fault.
 pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     match error {
-        // The SDK takes a success that it cannot read for an error of the service.
+        // The SDK reports a successful answer that it cannot parse as a service error.
         SdkError::ServiceError(context) if context.raw().status().is_success() => {
             unreadable(operation, context.raw().status().as_u16(), error)
         }
@@ -62,7 +62,7 @@ pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> 
                 (code, message) => format!("{code}: {message}"),
             };
             let kind = classify(operation, code, message, status);
-            // Whatever a server that failed says of it: it may have failed after the change.
+            // A server that failed may have carried out the change first, whatever its answer says.
             let in_doubt = kind == FaultKind::Unavailable || status >= 500;
             Fault {
                 request_id: request_id(error),
@@ -76,7 +76,7 @@ pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> 
     }
 }
 
-/// A call that panicked: who knows how far it came.
+/// The fault of a call that panicked. It is unknown how far it came.
 pub(super) fn panicked(operation: Operation, panic: &(dyn Any + Send)) -> Fault {
     unknown_effect(operation, &format!("the call ended with a panic: {}", text::panic_message(panic)))
 }
@@ -85,21 +85,21 @@ fn unknown_effect(operation: Operation, words: &str) -> Fault {
     Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, operation.name(), words) }
 }
 
-/// An answer, but who knows which.
+/// The fault of an answer that could not be understood.
 fn unreadable<E: Modelled>(operation: Operation, status: u16, error: &CallError<E>) -> Fault {
     let why = error.source().map(text::with_sources).unwrap_or_default();
     let words = format!("the answer (HTTP {status}) could not be understood: {why}");
     Fault { request_id: request_id(error), ..unknown_effect(operation, &words) }
 }
 
-/// No answer at all: perhaps nothing was even sent.
+/// The fault of a call without an answer. Perhaps nothing was sent.
 fn unsent<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     if let Some(credentials) = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
         let kind = credentials::kind(credentials);
         return Fault::new(kind, operation.name(), &credentials::words(credentials));
     }
     let mut words = text::with_sources(error);
-    // The one cause of all these that is a setting of the operator.
+    // This is the only error here that a setting of the operator can fix.
     if words.contains("UnknownIssuer") {
         words.push_str(" (AWS_CA_BUNDLE names the CAs to trust, such as that of a proxy)");
     }
@@ -109,16 +109,17 @@ fn unsent<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     Fault { effect, ..Fault::new(FaultKind::Unavailable, operation.name(), &words) }
 }
 
-/// AWS's id of a request, no longer than fits into a status: whoever answers may call itself anything.
+/// The request id of an answer, cut to what fits into a status: it is not certain that the answer is from AWS.
 pub(super) fn request_id(answer: &impl RequestId) -> Option<String> {
     answer.request_id().map(|id| text::cut_bytes(id, text::MESSAGE_LIMIT).to_owned())
 }
 
-/// Codes of a caller that AWS knows, but does not let do this.
+/// Error codes for a known caller that lacks a permission.
 const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation"];
 
-/// Codes of a caller that AWS does not take as it is: its credentials, its account in this region, or its clock. Those of
-/// the common errors in the AWS API references, of EC2's list, and the ones by which other SDKs tell a wrong clock.
+/// Error codes for a caller that AWS does not accept because of its credentials, its account in this region, or its
+/// clock: those of the common errors in the AWS API references, those of EC2's list, and those that other SDKs use to
+/// detect a wrong clock.
 const UNACCEPTED: [&str; 25] = [
     "AuthFailure",
     "Blocked",
@@ -147,7 +148,7 @@ const UNACCEPTED: [&str; 25] = [
     "UnrecognizedClientException",
 ];
 
-/// What the answer of a failed call means.
+/// The kind of the fault that an error answer means.
 fn classify(operation: Operation, code: &str, message: &str, status: u16) -> FaultKind {
     match code {
         code if DENIED.contains(&code) => FaultKind::AccessDenied,
@@ -164,29 +165,29 @@ fn classify(operation: Operation, code: &str, message: &str, status: u16) -> Fau
     }
 }
 
-/// The SDK's own list.
+/// Uses the SDK's list of codes.
 pub(super) fn is_throttling(code: &str) -> bool {
     THROTTLING_ERRORS.contains(&code)
 }
 
-/// The SDK's own list.
+/// Uses the SDK's list of codes.
 pub(super) fn is_transient(code: &str) -> bool {
     TRANSIENT_ERRORS.contains(&code)
 }
 
-/// Whether a status says that the server, not the caller, is in trouble.
+/// Whether an HTTP status means that the server is in trouble, and not that the request is wrong.
 pub(super) fn is_outage_status(status: u16) -> bool {
     status >= 500 || status == 429 || status == 408
 }
 
-/// The message is all that tells a missing connection from a bad request. Asked of a read of that connection alone: in the
-/// refusal of an update it may be about anything that the request names, and a read decides.
+/// Only the message distinguishes a missing connection from an invalid request. This is applied to reads by id only:
+/// for an update the message may refer to anything that the request names, so a read decides.
 fn is_not_found(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("could not find connection") || message.contains("does not exist")
 }
 
-/// An error and all that caused it, itself first.
+/// The error and all its sources, itself first.
 pub(super) fn sources<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }

@@ -1,8 +1,8 @@
-//! Every call to AWS with one set of credentials in one region passes here: at the pace that AWS bears, an update that has
-//! its read before everything else, and what people asked for before repairs.
+//! The gate in front of all calls to AWS with one set of credentials in one region. It keeps the calls within the rate
+//! limit and admits them by urgency.
 //!
-//! The gate has no task of its own. Of those who wait, the first keeps the time and lets itself in; whoever leaves, let in
-//! or given up, wakes the one who is the first then.
+//! The gate has no task of its own. The first waiter sleeps until the next call is due and then admits itself. Each
+//! waiter that leaves, admitted or cancelled, wakes the one that is first then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,23 +15,23 @@ use directconnect_core::clock::Moment;
 use directconnect_core::fault::{Fault, FaultKind};
 use directconnect_core::limiter::{Limiter, MAX_IN_FLIGHT};
 
-/// Who goes first. Of equals, it is who came first.
+/// Order of admission. Among equals, the one that arrived first goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// An update whose fresh read has been made: waiting would make the read stale and cost another one.
+    /// An update whose fresh read has been made. Waiting would make that read too old, and another one would be needed.
     Finish,
-    /// Polls, and what a person asked for.
+    /// Polls, and work that a person asked for.
     High,
     /// Repair of drift.
     Low,
 }
 
-/// No call of this region is made any more: no resource needs it.
+/// The gate is closed because no resource needs the region any more; no more calls are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no resource needs the region any more, so nothing is asked of it")]
 pub struct Closed;
 
-/// Lets calls through at the pace of its limiter.
+/// Admits calls at the rate of its limiter.
 pub(super) struct Gate {
     state: Mutex<State>,
     clock: Clock,
@@ -42,21 +42,21 @@ struct State {
     limiter: Limiter,
     in_flight: usize,
     closed: bool,
-    /// How many have come so far: what orders equals.
+    /// Number of arrivals so far. It orders waiters of equal urgency.
     arrivals: u64,
-    /// Who waits, the next one first.
+    /// Waiters, in the order of admission.
     waiting: BTreeMap<Key, Arc<Notify>>,
 }
 
 type Key = (Urgency, u64);
 
-/// What one who waits is to do.
+/// What a waiter has to do next.
 enum Step {
     Go(Moment),
     Closed,
-    /// Look again after this long, or when woken.
+    /// Check again after this long, or when woken.
     Wait(Duration),
-    /// Look again when woken.
+    /// Check again when woken.
     Behind,
 }
 
@@ -65,22 +65,22 @@ impl Gate {
         Self { state: Mutex::default(), clock }
     }
 
-    /// Waits until a call may be made, for as long as it takes or until the gate is closed. The call counts as under way
-    /// for as long as what is returned lives.
+    /// Waits until a call may be made, however long that takes, or until the gate is closed. The call counts as in
+    /// flight until the returned value is dropped.
     pub(super) async fn acquire(&self, urgency: Urgency) -> Result<Call<'_>, Closed> {
         let waiter = Waiter::join(self, urgency);
         loop {
             match self.step(&waiter) {
                 Step::Go(sent) => return Ok(Call { gate: self, sent }),
                 Step::Closed => return Err(Closed),
-                // Woken or out of time: either way it looks again.
+                // Woken or timed out: check again in both cases.
                 Step::Wait(wait) => drop(tokio::time::timeout(wait, waiter.woken.notified()).await),
                 Step::Behind => waiter.woken.notified().await,
             }
         }
     }
 
-    /// Lets nobody in any more, those who wait included.
+    /// Closes the gate: all waiters leave with an error, and no one is admitted any more.
     pub(super) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -107,7 +107,7 @@ impl Gate {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves a pace and waiters behind, both of which are still good.
+        // A panic elsewhere leaves limiter and waiters in a valid state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -120,7 +120,7 @@ impl State {
     }
 }
 
-/// One who waits. However it leaves, the next one looks whether it may go.
+/// A caller that waits. When it is dropped, it wakes the next one.
 struct Waiter<'a> {
     gate: &'a Gate,
     key: Key,
@@ -146,7 +146,7 @@ impl Drop for Waiter<'_> {
     }
 }
 
-/// A call that may be made, or is under way.
+/// A call that may be made or is in flight.
 #[must_use = "the call is over when this is dropped"]
 pub struct Call<'a> {
     gate: &'a Gate,
@@ -154,14 +154,14 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The call is over: the pace learns from how it went. `jitter` is a number from 0 to 1.
+    /// Ends the call and adapts the rate to its outcome. `jitter` is a number from 0 to 1.
     pub(super) fn record<T>(self, outcome: &Result<T, Fault>, jitter: f64) {
         let now = self.gate.clock.now();
         let limiter = &mut self.gate.state().limiter;
         match outcome.as_ref().map_err(|fault| fault.kind) {
             Err(FaultKind::Throttled) => limiter.throttled(self.sent, now, jitter),
             Ok(_) | Err(FaultKind::NotFound | FaultKind::AccessDenied | FaultKind::Rejected) => limiter.answered(now),
-            // No answer, or that of a server in trouble, says nothing of what AWS bears.
+            // Without an answer, or with one from a failing server, nothing is known about the rate that AWS can serve.
             Err(FaultKind::Unavailable | FaultKind::CredentialsInvalid) => {}
         }
     }
@@ -171,7 +171,7 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         let mut state = self.gate.state();
         state.in_flight -= 1;
-        // The pace may have changed, too.
+        // The rate may have changed as well.
         state.wake_first();
     }
 }
@@ -190,7 +190,7 @@ mod tests {
         Err(Fault::new(FaultKind::Throttled, "DescribeConnections", "slow down"))
     }
 
-    /// A gate that AWS has throttled: five calls a second, the first of them 200 ms from now.
+    /// A gate that AWS has throttled to five calls a second. The first of them is due in 200 ms.
     async fn limited() -> Gate {
         let gate = Gate::new(Clock::start());
         gate.acquire(Urgency::High).await.unwrap().record(&throttled(), 0.0);
@@ -198,7 +198,7 @@ mod tests {
         gate
     }
 
-    /// Passes and says so.
+    /// Waits for admission and logs the result.
     async fn pass<'a>(gate: &Gate, urgency: Urgency, name: &'a str, log: &Mutex<Vec<&'a str>>) {
         let call = gate.acquire(urgency).await;
         log.lock().unwrap().push(if call.is_ok() { name } else { "closed" });
@@ -270,7 +270,7 @@ mod tests {
         let kinds = served.map(|kind| (kind, true)).into_iter().chain(not_served.map(|kind| (kind, false)));
         for (kind, raises) in kinds {
             let gate = limited().await;
-            // The next call is due in 199 ms, and sooner with a higher pace.
+            // The next call is due in 199 ms, or sooner if the rate has grown.
             for _ in 0..50 {
                 let outcome = Err::<(), _>(Fault::new(kind, "DescribeConnections", ""));
                 gate.state().in_flight += 1;
@@ -290,7 +290,7 @@ mod tests {
             let mut behind = pin!(gate.acquire(Urgency::Low));
             assert!(first.as_mut().now_or_never().is_none() && behind.as_mut().now_or_never().is_none());
             gate.close();
-            // Out of turn, too.
+            // This one was not the first, and still leaves at once.
             assert_eq!(behind.as_mut().now_or_never().map(Result::err), Some(Some(Closed)));
             assert_eq!(first.as_mut().now_or_never().map(Result::err), Some(Some(Closed)));
             assert_eq!(gate.acquire(Urgency::Finish).now_or_never().map(Result::err), Some(Some(Closed)));
@@ -306,7 +306,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_who_gives_up_is_not_waited_for() {
-        // The first who waits keeps the time; or it has been woken and does not live to go.
+        // The waiter that gives up is the first, which keeps the time; or it has been woken but is dropped before it
+        // goes.
         for woken in [false, true] {
             let gate = limited().await;
             let mut gives_up = Box::pin(gate.acquire(Urgency::High));

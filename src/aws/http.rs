@@ -1,4 +1,4 @@
-//! The one HTTP client of all calls: time limits, proxies, trusted CAs.
+//! The HTTP client of all calls to AWS: time limits, proxies, trusted CAs.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,15 +18,15 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 /// How long a TCP and TLS handshake with AWS may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long AWS may take to answer one call, handshake and credentials apart.
+/// How long AWS may take to answer one call, without the handshake and the wait for credentials.
 const READ_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// A client that trusts whom `tls` says and goes by the proxies of the environment.
+/// A client with the CAs of `tls` and the proxies of the environment.
 pub(super) fn client(tls: TlsContext) -> SharedHttpClient {
     SharedHttpClient::new(Client { tls, connectors: Mutex::default() })
 }
 
-/// The SDK asks for a connector at every request, so they are kept: each has its pool of connections.
+/// The SDK asks for a connector at every request. Connectors are kept, since each has its own pool of connections.
 #[derive(Debug)]
 struct Client {
     tls: TlsContext,
@@ -42,7 +42,7 @@ struct Limits {
 
 impl HttpClient for Client {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        // The SDK is shorter with the metadata service, which nobody answers for outside of EC2.
+        // The SDK sets shorter limits for the instance metadata service, which nothing answers outside of EC2.
         let shorter = |asked: Option<Duration>, ours: Duration| asked.map_or(ours, |asked| asked.min(ours));
         let limits = Limits {
             connect: shorter(settings.connect_timeout(), CONNECT_TIMEOUT),
@@ -53,7 +53,7 @@ impl HttpClient for Client {
     }
 }
 
-/// The way by the proxies of the environment, and the one around them.
+/// One connector that uses the proxies of the environment, and one that does not.
 #[derive(Debug)]
 struct Routes {
     by_proxy: Connector,
@@ -82,9 +82,9 @@ impl HttpConnector for Routes {
     }
 }
 
-/// Whether an address only means something on this machine, so that no proxy could reach it: loopback, and the link-local
-/// ones at which EC2, ECS and EKS hand out credentials (169.254.169.254, 169.254.170.2, 169.254.170.23, `fd00:ec2::/32`).
-/// A proxy would be given those credentials, besides. Whatever `NO_PROXY` says, they are not asked for through one.
+/// Whether an address is reachable only from this machine, and so not through a proxy: loopback, and the link-local
+/// addresses at which EC2, ECS and EKS serve credentials (169.254.169.254, 169.254.170.2, 169.254.170.23,
+/// `fd00:ec2::/32`). A proxy would also see those credentials. So no proxy is used for them, whatever `NO_PROXY` says.
 fn bypasses_proxies(uri: &str) -> bool {
     let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -1,6 +1,6 @@
-//! Direct Connect through the AWS SDK: one client per region, and one poller that reads a whole account at a time.
+//! Direct Connect through the AWS SDK: one client per region, and a poller that reads whole accounts.
 //!
-//! Must not know: Kubernetes. Knows the core's types and turns the SDK's into them at the door.
+//! Must not know: Kubernetes. Knows the core's types, and converts the SDK's types to them.
 
 mod convert;
 mod credentials;
@@ -34,24 +34,25 @@ use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
 use directconnect_core::identity::ConnectionId;
 use directconnect_core::observed::Connection;
-use directconnect_core::settings::LONGEST_CALL;
+use directconnect_core::settings::MAX_CALL_DURATION;
 
 pub use credentials::NoCredentials;
 pub use gate::{Call, Closed, Urgency};
 pub use poller::Poller;
 pub use pollers::Pollers;
 
-/// How long one call may take with everything that belongs to it.
-const CALL_TIMEOUT: Duration = LONGEST_CALL;
-/// Largest page that AWS gives (API reference, `DescribeConnections`). Always asked for: the default is not documented.
+/// Time limit of one call, with everything that belongs to it.
+const CALL_TIMEOUT: Duration = MAX_CALL_DURATION;
+/// The largest page of `DescribeConnections` (API reference). It is always requested, since the default is not
+/// documented.
 const PAGE: i32 = 100;
-/// More pages than any account has; an endpoint that hands out tokens for ever is not read for ever.
+/// More pages than any account has. It ends the listing if an endpoint returns tokens without end.
 const MAX_PAGES: usize = 1000;
 
-/// A connection and its id, as AWS writes it.
+/// A connection with its id as AWS writes it.
 pub type Identified = (String, Connection);
 
-/// What is wrong with the settings that calls of AWS take from the environment, if anything is: one clear line.
+/// Checks the settings for calls to AWS in the environment. The error is one line.
 pub fn check_environment() -> Result<(), String> {
     credentials::check_environment()?;
     trust::bundle().map(|_| ())
@@ -61,7 +62,7 @@ fn defaults() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
 }
 
-/// What all regions share: credentials, endpoint and proxy settings, time limits, the one HTTP client.
+/// What all regions share: credentials, endpoint and proxy settings, time limits and the HTTP client.
 #[derive(Clone)]
 pub struct Aws {
     shared: SdkConfig,
@@ -69,15 +70,16 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Reads the usual places: environment, profiles, web identity, container and instance metadata.
+    /// Loads the configuration from the usual places: environment, profiles, web identity, container and instance
+    /// metadata.
     pub async fn from_environment(metrics: Metrics) -> Self {
         let http = http::client(trust::context());
         let region = default_region::provider(&http, None);
         Self::with(defaults().region(region), http, metrics).await
     }
 
-    /// Takes credentials from this profile of the AWS configuration, whatever the environment says, and the region from it
-    /// where the environment says none.
+    /// Loads the credentials from this profile, whatever the environment says, and the region from the environment or
+    /// else from the profile.
     pub async fn from_profile(profile: &str, metrics: Metrics) -> Self {
         let http = http::client(trust::context());
         let region = default_region::provider(&http, Some(profile)).region().await;
@@ -87,7 +89,7 @@ impl Aws {
         Self::with(from, http, metrics).await
     }
 
-    /// Reads what `from` says, and the usual places for the rest.
+    /// Loads the configuration from `from`, and what it does not set from the usual places.
     pub async fn load(from: ConfigLoader, metrics: Metrics) -> Self {
         Self::with(from, http::client(TlsContext::default()), metrics).await
     }
@@ -96,7 +98,7 @@ impl Aws {
         let timeouts =
             TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
         let from = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled());
-        // In a box, as it is large and rarely made.
+        // The future is large and rarely used, so it is boxed.
         let shared = Box::pin(from.load()).await;
         let credentials =
             shared.credentials_provider().map(credentials::CheckedProvider).map(SharedCredentialsProvider::new);
@@ -105,7 +107,7 @@ impl Aws {
         Self { shared: shared.build(), metrics }
     }
 
-    /// The region that `AWS_REGION`, a profile or the instance says, where one of them does.
+    /// The region that `AWS_REGION`, a profile or the instance sets, if any.
     pub fn default_region(&self) -> DefaultRegion {
         match self.shared.region().map(AwsRegion::as_ref).filter(|region| !region.is_empty()) {
             None => DefaultRegion::Unset,
@@ -113,7 +115,7 @@ impl Aws {
         }
     }
 
-    /// Whether there are credentials, as the first call would find out.
+    /// Checks whether credentials can be obtained, as the first call would.
     pub async fn check_credentials(&self) -> Result<(), NoCredentials> {
         let Some(provider) = self.shared.credentials_provider() else {
             let message = "no credentials provider is set up".to_owned();
@@ -142,7 +144,7 @@ impl Aws {
     }
 }
 
-/// The connections of an account as its pages come. They count only when every page came.
+/// The connections of an account, page by page. They are complete only after the last page.
 #[derive(Debug, Default)]
 struct Pages {
     connections: Vec<(ConnectionId, Connection)>,
@@ -156,9 +158,9 @@ impl Pages {
         self.token.clone()
     }
 
-    /// Takes in a page and the token of the next. True when it was the last.
+    /// Adds a page and the token of the next. Returns true after the last page.
     fn take(&mut self, (page, next): (Vec<Identified>, Option<String>)) -> Result<bool, Fault> {
-        // One with an id of another shape can be nobody's.
+        // No resource can name a connection with an id of another form.
         self.connections.extend(page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, read))));
         self.count += 1;
         if next.is_some() && (next == self.token || self.count == MAX_PAGES) {
@@ -169,7 +171,7 @@ impl Pages {
     }
 }
 
-/// The two calls, in one region.
+/// The client for the two operations in one region.
 #[derive(Clone)]
 pub struct Client {
     sdk: aws_sdk_directconnect::Client,
@@ -177,17 +179,17 @@ pub struct Client {
     metrics: Metrics,
 }
 
-/// What an update was answered.
+/// The answer to an update.
 #[derive(Debug)]
 pub struct Updated {
-    /// The connection after it.
+    /// The connection as the answer shows it.
     pub connection: Connection,
-    /// Request id of AWS.
+    /// Request id from AWS.
     pub request_id: Option<String>,
 }
 
 impl Client {
-    /// One page of all connections, and the token of the next.
+    /// One page of the connections, and the token of the next page.
     pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
         let page = self.timed(Operation::Page, call).await?;
@@ -196,23 +198,24 @@ impl Client {
         Ok((connections.collect(), next))
     }
 
-    /// Every connection.
+    /// All connections of the region.
     pub async fn all(&self) -> Result<Vec<(ConnectionId, Connection)>, Fault> {
         let mut pages = Pages::default();
         while !pages.take(self.page(pages.token()).await?)? {}
         Ok(pages.connections)
     }
 
-    /// What time it is at AWS, as the answer to a read says, be it a refusal; `None`: there was no answer.
+    /// The current time according to AWS, from the answer to a read, even one that refuses it; `None` without an
+    /// answer.
     pub async fn date(&self) -> Option<jiff::Timestamp> {
         let date = date::KeepDate::default();
         let call = self.sdk.describe_connections().max_results(1).customize().interceptor(date.clone()).send();
-        // Whatever it answers: that is asked by the other reads.
+        // The outcome does not matter; other reads report it.
         let _ = self.timed(Operation::Page, call).await;
         date.get()
     }
 
-    /// One connection by its id; `None`: AWS knows none.
+    /// One connection by its id; `None` if AWS does not know it.
     pub async fn connection(&self, id: &str) -> Result<Option<Connection>, Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).connection_id(id).send();
         let page = match self.timed(Operation::ReadById, call).await {
@@ -224,7 +227,7 @@ impl Client {
         Ok(found.into_iter().find(|(found, _)| found == id).map(|(_, connection)| connection))
     }
 
-    /// Sets the fields of `change`, and only those, within `limit`.
+    /// Sends the fields of `change` and no others. The call ends within `limit`.
     pub async fn update(&self, id: &str, change: &Change, limit: Duration) -> Result<Updated, Fault> {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(limit.min(CALL_TIMEOUT))
@@ -256,8 +259,8 @@ impl Client {
         sent: impl Future<Output = Result<T, errors::CallError<E>>>,
     ) -> Result<T, Fault> {
         let started = Instant::now();
-        // A panic of the SDK over what it was given is a fault of this call, and not of all that are made here. In a box, as
-        // a call of the SDK is large.
+        // If the SDK panics over its input, only this call fails and not all calls of the task. The future of an SDK
+        // call is large, so it is boxed.
         let result = match AssertUnwindSafe(Box::pin(sent)).catch_unwind().await {
             Ok(result) => result.map_err(|error| errors::fault(operation, &error)),
             Err(panic) => Err(errors::panicked(operation, &*panic)),

@@ -1,5 +1,5 @@
-//! One scope: the poller that reads its whole account, and the calls about single circuits. It hands over what it saw and
-//! remembers nothing.
+//! The poller of one scope: reads the whole account, and makes the calls for single circuits. It records what it reads
+//! in the state and keeps nothing itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, Scope};
 use directconnect_core::observed::Connection;
 use directconnect_core::settings::Settings;
 
-/// A whole account, and how many pages it took.
+/// The connections of a whole account, and the number of pages.
 type Listing = (Vec<(ConnectionId, Connection)>, usize);
 
-/// The calls of one scope.
+/// Makes all calls of one scope.
 pub struct Poller {
     scope: Scope,
     client: Client,
@@ -43,12 +43,13 @@ impl Poller {
         &self.scope.region
     }
 
-    /// Lets everyone out who waits for a call, and nobody in any more.
+    /// Closes the gate: everyone who waits for a call leaves with an error.
     pub(super) fn close(&self) {
         self.gate.close();
     }
 
-    /// Reads one circuit by its id and hands over what AWS shows. `Err`: no call of this scope is made any more.
+    /// Reads one circuit by its id and records the result. An error means that no calls are made for this scope any
+    /// more.
     pub async fn read(&self, circuit: &CircuitId, urgency: Urgency) -> Result<(), Closed> {
         let call = self.gate.acquire(urgency).await?;
         let began = self.clock.now();
@@ -66,14 +67,14 @@ impl Poller {
                 false
             }
         });
-        // To the next listing it is no news.
+        // The next listing will show the same and wake nobody, so the other resources for the circuit are woken now.
         if is_news {
             self.state.wake(Wakeup::Circuits(vec![circuit.clone()]));
         }
         Ok(())
     }
 
-    /// Waits until an update may be sent, ahead of all that does not have its read yet.
+    /// Waits until an update may be sent. It goes before all calls of lower urgency.
     pub async fn wait_to_update(&self) -> Result<Call<'_>, Closed> {
         self.gate.acquire(Urgency::Finish).await
     }
@@ -95,7 +96,7 @@ impl Poller {
         outcome
     }
 
-    /// Reads the whole account, again and again, until it is closed.
+    /// Reads the whole account periodically until the poller is closed.
     pub(super) async fn run(&self) {
         self.state.with_fleet(|fleet| fleet.begin_reading(self.region(), self.clock.now()));
         let mut pages = 1;
@@ -108,10 +109,10 @@ impl Poller {
                     None
                 }
                 Ok(Err(fault)) => Some(self.hand_over_failure(&fault)),
-                // Whoever closed it ends this task; one that ends by itself would be taken for one that died.
+                // Whoever closed the gate aborts this task. If the task ended by itself, that would look like a crash.
                 Err(Closed) => std::future::pending().await,
             };
-            // A soak that begins meanwhile may make the next listing due earlier.
+            // A soak that begins during the wait may make the next listing due earlier.
             loop {
                 let due = retry_at.unwrap_or_else(|| began + self.interval(pages).mul_f64(factor));
                 let now = self.clock.now();
@@ -123,16 +124,16 @@ impl Poller {
         }
     }
 
-    /// How long until the next listing. Where more circuits are to be read at the cadence of a soak than there are pages,
-    /// or one of them is about no resource, whole listings come at that cadence.
+    /// The time until the next listing. It is the soak cadence if more circuits have to be read at that cadence than
+    /// there are pages, or if one of them has no resource.
     fn interval(&self, pages: usize) -> Duration {
         let (watched, is_unclaimed) = self.state.with_fleet(|fleet| fleet.watched(self.region()));
-        let is_swept = watched > pages || is_unclaimed;
-        self.state.with_reading(self.region(), |reading| reading.is_swept = is_swept);
-        if is_swept { self.settings.soak_cadence() } else { self.settings.poll_interval }
+        let polls_at_soak_cadence = watched > pages || is_unclaimed;
+        self.state.with_reading(self.region(), |reading| reading.polls_at_soak_cadence = polls_at_soak_cadence);
+        if polls_at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
     }
 
-    /// Every connection of the account.
+    /// Reads all connections of the account.
     async fn list(&self) -> Result<Result<Listing, Fault>, Closed> {
         let mut pages = Pages::default();
         loop {
@@ -147,7 +148,7 @@ impl Poller {
         }
     }
 
-    /// Hands over a whole listing and wakes whom it concerns.
+    /// Records a complete listing and wakes the resources whose circuits changed.
     fn hand_over(&self, began: Moment, connections: Vec<(ConnectionId, Connection)>) {
         let (region, count) = (self.region(), connections.len());
         let account = connections.iter().find_map(|(_, connection)| connection.owner_account.clone());
@@ -169,7 +170,7 @@ impl Poller {
         }
     }
 
-    /// Hands over that a listing failed and says when to try again.
+    /// Records a failed listing and returns when to try again.
     fn hand_over_failure(&self, fault: &Fault) -> Moment {
         let (region, interval, now) = (self.region(), self.settings.poll_interval, self.clock.now());
         self.state.with_fleet(|fleet| fleet.record_failed_listing(region, now));
@@ -190,7 +191,7 @@ impl Poller {
             self.state.wake(Wakeup::Region(region.clone()));
         }
         let wait = fault::retry_after(fault.kind, failures, interval, jitter()).min(interval);
-        // Never at once: a refused connection is refused in no time.
+        // Never at once: a refused connection fails without delay.
         now + wait.max(interval.min(Duration::from_millis(250)))
     }
 }

@@ -1,4 +1,4 @@
-//! Which scopes are polled: those that some resource needs, from the first to the last of them.
+//! The pollers: one for each scope that at least one resource needs.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::state::State;
 use directconnect_core::identity::{RegionName, Scope};
 
-/// The scopes that are polled now.
+/// The pollers that run now.
 pub struct Pollers {
     aws: Aws,
     clock: Clock,
@@ -23,17 +23,18 @@ pub struct Pollers {
 }
 
 impl Pollers {
-    /// No scope yet. What is read goes to `state`.
+    /// Starts with no pollers. They will record what they read in `state`.
     pub fn new(aws: Aws, clock: Clock, state: Arc<State>, metrics: Metrics) -> Self {
         Self { aws, clock, state, metrics, polled: Mutex::default() }
     }
 
-    /// The poller of a region, if it is polled.
+    /// The poller of a region, if there is one.
     pub fn get(&self, region: &RegionName) -> Option<Arc<Poller>> {
         self.polled().get(region).cloned()
     }
 
-    /// Starts and ends pollers as `needed` says, until it is dropped. Ends with the name of a region whose poller died.
+    /// Starts and stops pollers as `needed` changes, until its sender is dropped. Returns early, with the name of the
+    /// region, if a poller ends by itself.
     pub async fn run(&self, mut needed: watch::Receiver<BTreeSet<RegionName>>) -> String {
         let mut tasks: JoinSet<String> = JoinSet::new();
         let mut handles: HashMap<RegionName, AbortHandle> = HashMap::new();
@@ -61,7 +62,7 @@ impl Pollers {
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(region) => return region,
                     Err(error) if error.is_panic() => return error.to_string(),
-                    // Ended on purpose, above.
+                    // It was aborted above.
                     Err(_) => {}
                 },
             }
@@ -77,7 +78,7 @@ impl Pollers {
         poller
     }
 
-    /// No resource needs the region any more. Passes that still wait for it are let out, and hear of it.
+    /// Stops the poller of a region that no resource needs any more. Passes that wait in its gate get an error.
     fn end(&self, region: &RegionName) {
         info!(%region, "no resource needs the region any more; polling ends");
         if let Some(poller) = self.polled().remove(region) {

@@ -1,4 +1,5 @@
-//! Whom TLS trusts: the CAs that `AWS_CA_BUNDLE` names, as everywhere with AWS, else those of the system.
+//! Trusted CAs for TLS with AWS: those in the file that `AWS_CA_BUNDLE` names, as in other AWS tools, otherwise the
+//! system's.
 
 use std::path::Path;
 
@@ -11,16 +12,16 @@ use tracing::{error, warn};
 
 const VARIABLE: &str = "AWS_CA_BUNDLE";
 
-/// What of a bundle can be trusted.
+/// The usable certificates of a bundle.
 #[derive(Debug)]
 pub(super) struct Bundle {
-    /// One PEM each.
+    /// One PEM text for each certificate.
     certificates: Vec<String>,
-    /// How many others there were.
+    /// Number of certificates that are left out.
     refused: usize,
 }
 
-/// The CAs of `AWS_CA_BUNDLE`; `None`: the variable is empty or unset.
+/// Reads the bundle that `AWS_CA_BUNDLE` names; `None` if the variable is empty or unset.
 pub(super) fn bundle() -> Result<Option<Bundle>, String> {
     match std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
         Some(path) => read(Path::new(&path)).map(Some),
@@ -28,7 +29,8 @@ pub(super) fn bundle() -> Result<Option<Bundle>, String> {
     }
 }
 
-/// Whom the environment says to trust. Whoever names CAs does not want others trusted, so if they cannot be read nobody is.
+/// The trusted CAs. If `AWS_CA_BUNDLE` is set but cannot be read, none is trusted: falling back to the system's CAs
+/// would trust more than was asked for.
 pub(super) fn context() -> TlsContext {
     let store = match bundle() {
         Ok(None) => TrustStore::default(),
@@ -43,11 +45,11 @@ pub(super) fn context() -> TlsContext {
             TrustStore::empty()
         }
     };
-    // It has no way to fail as of today.
+    // `build` cannot fail in the current version.
     TlsContext::builder().with_trust_store(store).build().unwrap_or_default()
 }
 
-/// The certificates of a file that can be trusted: the SDK ends with a panic on the first that cannot.
+/// Reads the usable certificates of a file. The SDK would panic on an unusable one.
 fn read(path: &Path) -> Result<Bundle, String> {
     let shown = path.display();
     let text = std::fs::read(path).map_err(|error| format!("{VARIABLE}: {shown} cannot be read: {error}"))?;

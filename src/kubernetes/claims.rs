@@ -1,4 +1,4 @@
-//! Which resource is about which circuit: what the watch brings becomes claims of the fleet, and whom it concerns is woken.
+//! Turns what the watch delivers into claims of the fleet, and wakes the resources that a change affects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,8 +24,8 @@ use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::ledger::{EarlierRelease, LastUpdate, Ledger};
 use directconnect_core::turn::{Claim, Shown};
 
-/// What of an object makes a reconcile worth while. Its own status writes are not among it: a controller that writes
-/// status must not wake itself.
+/// The parts of an object whose change is worth a reconcile. Status is not among them: a controller that writes status
+/// must not wake itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trigger {
     uid: String,
@@ -37,42 +37,43 @@ struct Trigger {
 
 struct Entry {
     trigger: Trigger,
-    /// The circuit that the spec is about, where it is a valid one.
+    /// The circuit that the spec names, if the spec is valid.
     circuit: Option<CircuitId>,
     manages: bool,
-    /// What the watch said of the status last, and what this process wrote last: anything else is somebody's hand.
+    /// Hashes of the status that the watch delivered last and of the one that this process wrote last. Any other status
+    /// was written by someone else.
     fingerprint: u64,
     written: u64,
-    /// Resource version that the watch has brought.
+    /// Resource version that the watch delivered.
     version: u64,
-    /// The status that this process has written last, and the version after it, until the watch has brought it.
+    /// The last status that this process wrote and its version, until the watch has delivered it.
     latest: Option<(u64, Arc<DirectConnectConnectionStatus>)>,
-    /// The status of an earlier release shows that the line was proven, and has not changed since in what bears on it.
+    /// Set if the status of an earlier release proves the circuit, and nothing that this proof depends on has changed.
     proven_before: Option<ProvenBefore>,
     labels: Arc<Resource>,
 }
 
-/// A proof that a status of an earlier release shows.
+/// A proof that was derived from a status of an earlier release.
 #[derive(Clone, PartialEq)]
 struct ProvenBefore {
-    /// The last update at that time: after another one it is proven anew.
+    /// The last update in that status. The proof does not hold after another update.
     last_update: Option<LastUpdate>,
 }
 
 #[derive(Default)]
 struct Known {
     entries: HashMap<ResourceId, Entry>,
-    /// How many resources need each region.
+    /// How many resources are in each region.
     regions: BTreeMap<RegionName, usize>,
     /// Entries not yet seen in the relist; what is left at `InitDone` was deleted.
     unlisted: HashSet<ResourceId>,
     /// Resources to wake once the store has applied the current event.
-    concerned: BTreeSet<ResourceId>,
-    /// Where references to reconcile go, once someone reconciles.
+    affected: BTreeSet<ResourceId>,
+    /// Where references of resources to reconcile are sent, once a controller is attached.
     wake: Option<mpsc::UnboundedSender<Reference>>,
 }
 
-/// The resources of the cluster. Fed by the watch, asked by reconciles.
+/// The resources of the cluster: the watch fills them in, and reconciles query them.
 pub struct Claims {
     known: Mutex<Known>,
     regions: watch::Sender<BTreeSet<RegionName>>,
@@ -83,23 +84,23 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// No resources yet. `default_region` is the operator's own.
+    /// An empty collection. `default_region` is the operator's own region.
     pub fn new(state: Arc<State>, default_region: DefaultRegion, clock: Clock, metrics: Metrics) -> Self {
         let (known, regions) = (Mutex::default(), watch::Sender::new(BTreeSet::new()));
         Self { known, regions, state, default_region, clock, metrics }
     }
 
-    /// The regions that some resource needs, as they change.
+    /// The set of regions that resources need, as it changes.
     pub fn regions(&self) -> watch::Receiver<BTreeSet<RegionName>> {
         self.regions.subscribe()
     }
 
-    /// The spec of a resource, validated.
+    /// Validates the spec of a resource.
     pub fn desired(&self, object: &Watched) -> Result<Desired, String> {
         object.desired(&self.default_region)
     }
 
-    /// From now on, references to reconcile go to the receiver; first, all that are known.
+    /// Sends references of resources to reconcile to the returned receiver from now on, beginning with all known ones.
     pub fn attach(&self) -> mpsc::UnboundedReceiver<Reference> {
         let (wake, woken) = mpsc::unbounded_channel();
         let mut known = self.known();
@@ -110,19 +111,19 @@ impl Claims {
         woken
     }
 
-    /// The circuit that a resource is about, where its spec is a valid one.
+    /// The circuit that a resource names, if its spec is valid.
     pub fn circuit_of(&self, resource: &ResourceId) -> Option<CircuitId> {
         self.known().entries.get(resource)?.circuit.clone()
     }
 
-    /// This process is about to write a status: what the watch will bring of it is no news.
+    /// Called before this process writes a status, so that it is recognized as its own when the watch delivers it.
     pub fn will_write(&self, resource: &ResourceId, status: &DirectConnectConnectionStatus) {
         if let Some(entry) = self.known().entries.get_mut(resource) {
             entry.written = fingerprint(status);
         }
     }
 
-    /// This process has written a status, and the API server answered with this version.
+    /// Called after this process has written a status and got this resource version.
     pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
         if let Some(entry) = self.known().entries.get_mut(&object.id())
             && entry.trigger.uid == object.uid()
@@ -132,14 +133,14 @@ impl Claims {
         }
     }
 
-    /// The status that this process has written last, where that is newer than what the watch has brought.
+    /// The last status that this process wrote, if it is newer than what the watch has delivered.
     pub fn latest_status(&self, object: &Watched) -> Option<(u64, Arc<DirectConnectConnectionStatus>)> {
         let known = self.known();
         let entry = known.entries.get(&object.id()).filter(|entry| entry.trigger.uid == object.uid())?;
         entry.latest.clone().filter(|(version, _)| *version > object.version())
     }
 
-    /// Wakes whom something concerns.
+    /// Wakes the resources that `wakeup` names.
     pub fn wake(&self, wakeup: &Wakeup) {
         let resources: Vec<ResourceId> = match wakeup {
             Wakeup::Resources(resources) => resources.clone(),
@@ -159,8 +160,8 @@ impl Claims {
         }
     }
 
-    /// Takes in what the watch says. Returns whom it concerns, to be woken once the store has it too: else they would be
-    /// looked at as they were before, and not again.
+    /// Records an event of the watch. Returns the resources to wake once the store has applied the event too. If they
+    /// were woken earlier, they would be reconciled with the old object, and not again.
     pub fn note(&self, event: &Event<Watched>) -> Vec<ResourceId> {
         let mut known = self.known();
         match event {
@@ -173,7 +174,7 @@ impl Claims {
                 }
             }
         }
-        std::mem::take(&mut known.concerned).into_iter().collect()
+        std::mem::take(&mut known.affected).into_iter().collect()
     }
 
     fn apply(&self, known: &mut Known, object: &Watched) {
@@ -204,12 +205,13 @@ impl Claims {
             .as_ref()
             .is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
         if before.as_ref().is_none_or(|before| before.trigger != entry.trigger) || is_by_hand {
-            known.concerned.insert(resource.clone());
+            known.affected.insert(resource.clone());
         }
         self.move_claim(known, &resource, before.as_ref(), &entry);
         if let Some(desired) = &desired {
             let mut claim = self.claim(object, desired, entry.proven_before.is_some());
-            // Only this process writes status while it leads: what somebody else wrote over it is put right, not believed.
+            // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
+            // and the next pass overwrites it.
             if is_by_hand && entry.written != 0 {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }
@@ -224,14 +226,15 @@ impl Claims {
                     && before.trigger.uid == entry.trigger.uid
             };
             if !before.as_ref().is_some_and(stands) {
-                self.concern_claimants(known, &desired.circuit);
+                self.mark_claimants(known, &desired.circuit);
             }
         }
         known.entries.insert(resource, entry);
         self.publish_regions(known);
     }
 
-    /// A resource that is about another circuit now, or about none, leaves the one before; gauges and regions follow.
+    /// If the resource names another circuit than before, or none, its old claim is removed. Gauges and regions are
+    /// updated.
     fn move_claim(&self, known: &mut Known, resource: &ResourceId, before: Option<&Entry>, now: &Entry) {
         if before.is_none_or(|before| before.labels != now.labels) {
             if let Some(before) = before {
@@ -253,7 +256,7 @@ impl Claims {
 
     fn leave(&self, known: &mut Known, resource: &ResourceId, circuit: &CircuitId) {
         self.state.with_fleet(|fleet| fleet.remove(circuit, resource));
-        self.concern_claimants(known, circuit);
+        self.mark_claimants(known, circuit);
         if let Some(count) = known.regions.get_mut(&circuit.region) {
             *count -= 1;
             if *count == 0 {
@@ -270,16 +273,16 @@ impl Claims {
             self.leave(known, resource, circuit);
         }
         self.publish_regions(known);
-        known.concerned.insert(resource.clone());
+        known.affected.insert(resource.clone());
     }
 
-    /// Those that claim a circuit: one of them may have to stand back, or may now act.
-    fn concern_claimants(&self, known: &mut Known, circuit: &CircuitId) {
+    /// Marks all resources for a circuit as affected: one of them may have to stop acting or may act now.
+    fn mark_claimants(&self, known: &mut Known, circuit: &CircuitId) {
         let claimants: Vec<ResourceId> = self.state.with_fleet(|fleet| {
             let claims = fleet.circuit(circuit).map(Circuit::claims).unwrap_or_default();
             claims.iter().map(|claim| claim.resource.clone()).collect()
         });
-        known.concerned.extend(claimants);
+        known.affected.extend(claimants);
     }
 
     fn claim(&self, object: &Watched, desired: &Desired, proven_before: bool) -> Claim {
@@ -291,14 +294,14 @@ impl Claims {
         claim
     }
 
-    /// When the last update was that a ledger tells of; one with a time that is still to come may have been just now.
+    /// When the last update of a ledger was sent. A time in the future counts as now.
     fn updated_at(&self, ledger: &Ledger) -> Option<Moment> {
         let last = ledger.last_update.as_ref()?;
         Some(self.clock.now() - age_of(&last.time).unwrap_or_default())
     }
 
-    /// Asked when an object is first seen: whether its status, of a release that wrote no proof, shows one. That stands
-    /// while AWS is shown at `must_encrypt` after the same update.
+    /// Whether the status of an earlier release, which recorded no proof, proves the circuit. It is derived when an
+    /// object is first seen, and holds while AWS shows `must_encrypt` and no other update is made.
     fn proven_before(&self, object: &Watched, desired: &Desired, seen: Option<&Entry>) -> Option<ProvenBefore> {
         let status = &object.status;
         let shows_must = Shown::of(&status.connection).mode == Some(EncryptionMode::MustEncrypt);
@@ -332,7 +335,7 @@ impl Claims {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Between two statements the maps agree as far as anyone relies on it.
+        // A panic between two statements leaves the maps consistent enough for every use.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -340,18 +343,18 @@ impl Claims {
 impl Known {
     fn send(&self, resource: &ResourceId) {
         if let Some(wake) = &self.wake {
-            // Nobody listens any more only when the process ends.
+            // Sending fails only when the receiver is gone, which happens when the process ends.
             let _ = wake.send(reference(resource));
         }
     }
 }
 
-/// What a resource says of itself, but for when its last update was.
+/// The claim of a resource, except for the time of its last update.
 pub fn claim(object: &Watched, desired: &Desired) -> Claim {
     let status = &object.status;
     let is_elsewhere =
         status.connection.region.as_deref().is_some_and(|region| region != desired.circuit.region.as_str());
-    // A release before this one did not write which circuit its ledger is about.
+    // Earlier releases did not write which circuit a ledger belongs to.
     let ledger =
         if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
     Claim {
@@ -368,7 +371,7 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
     }
 }
 
-/// The resource that gauges are about.
+/// The labels of a resource's gauges.
 pub fn labels(object: &Watched) -> Resource {
     Resource {
         namespace: object.namespace().unwrap_or_default(),
@@ -377,7 +380,7 @@ pub fn labels(object: &Watched) -> Resource {
     }
 }
 
-/// How long ago a time of status was, by the wall clock; `None` if it is still to come, or is no time.
+/// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time.
 pub fn age_of(time: &str) -> Option<Duration> {
     age_since(time.parse().ok()?)
 }
@@ -386,7 +389,7 @@ fn age_since(time: Timestamp) -> Option<Duration> {
     Timestamp::now().duration_since(time).try_into().ok()
 }
 
-/// What two statuses that say the same have in common.
+/// A hash that is equal for equal statuses.
 fn fingerprint(status: &DirectConnectConnectionStatus) -> u64 {
     let mut hasher = DefaultHasher::new();
     serde_json::to_vec(status).unwrap_or_default().hash(&mut hasher);

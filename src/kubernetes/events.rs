@@ -1,4 +1,4 @@
-//! Events: one a transition, never one a poll.
+//! Kubernetes events: one for each transition, none for polls alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,17 +22,17 @@ use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
 use directconnect_core::text;
 
-/// Longest note that the API server takes, in bytes (`events.k8s.io/v1`).
+/// Longest note of an event, in bytes (`events.k8s.io/v1`).
 const NOTE_LIMIT: usize = 1024;
-/// An update that failed.
+/// Reason of the event for a failed update.
 const UPDATE_FAILED: &str = "UpdateFailed";
-/// How long after it was told last the same news counts one event up, and makes none of its own. The recorder forgets an
-/// event after as long.
+/// If the same event happens again within this time, the count of the first one is increased. The recorder forgets
+/// events after the same time.
 const SERIES: Duration = Duration::from_mins(6);
-/// How long the API server may take for an event. Nobody waits for it.
+/// Time limit for writing an event. Nothing waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Something that people may want to know of.
+/// The content of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventSpec {
     warning: bool,
@@ -50,8 +50,8 @@ impl EventSpec {
     }
 }
 
-/// Events of an update that AWS took: what was sent and is there now, and what was there before. What AWS stored
-/// otherwise is not told as done.
+/// The events for an update that AWS accepted, with the old and the new value. A field for which AWS stored another
+/// value than was sent gets no event.
 pub fn updated(
     id: &ConnectionId,
     sent: &Change,
@@ -80,12 +80,12 @@ pub fn updated(
     news
 }
 
-/// A name or mode that was as the spec asked is not any more.
+/// The event for a name or mode that matched the spec and no longer does.
 pub fn drifted(what: &str) -> EventSpec {
     EventSpec::normal("DriftDetected", what)
 }
 
-/// `must_encrypt` is about to be sent without the ladder, as the user insisted.
+/// The event for `must_encrypt` that is sent without the ladder, because the transition is `Immediate`.
 pub fn sent_at_once(id: &ConnectionId) -> EventSpec {
     EventSpec::warning(
         "ImmediateTransition",
@@ -95,13 +95,13 @@ pub fn sent_at_once(id: &ConnectionId) -> EventSpec {
     )
 }
 
-/// The resource waits for a circuit that somebody else has raised to `must_encrypt`.
+/// The event for a resource that waits for a circuit that another writer raised to `must_encrypt`.
 pub fn waits_for_other(message: &str) -> EventSpec {
     EventSpec::warning("Blocked", message)
 }
 
-/// What changed from one status to the next, where an update that was made between them `failed`: AWS's id of that request
-/// is told too. Status does not have it, since it changes with every try.
+/// The events for the changes from one status to the next. If an update `failed` between them, its event contains the
+/// AWS request id. Status does not contain it, since it changes with every attempt.
 pub fn transitions(
     before: &DirectConnectConnectionStatus,
     after: &DirectConnectConnectionStatus,
@@ -131,7 +131,7 @@ pub fn transitions(
     news
 }
 
-/// A note that has the request id whole, however long the words are.
+/// A note that ends with the request id. If it is too long, the message before it is cut.
 fn with_request(words: &str, request_id: Option<&str>) -> String {
     let Some(request) = request_id.map(|id| format!(" (request {id})")) else {
         return words.to_owned();
@@ -140,10 +140,10 @@ fn with_request(words: &str, request_id: Option<&str>) -> String {
     format!("{}{request}", text::cut_bytes(words, room))
 }
 
-/// The event that a reason of `Ready` makes when it is new.
+/// The event for a new reason of `Ready`, if it has one.
 fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'static str> {
     let is = |any: &[Reason]| any.iter().any(|one| one.as_str() == reason);
-    // With nothing that differs there was no update to fail; the fault is one of reading.
+    // If nothing differs, no update was made, so the fault is one of a read.
     let with_update = !status.drift.is_empty();
     if is(&[Reason::Conflict]) {
         Some("Conflict")
@@ -168,14 +168,14 @@ fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'st
     }
 }
 
-/// Writes events. Failing to write one never fails anything else.
+/// Publishes events. A failure to write one is only logged.
 #[derive(Clone)]
 pub struct EventPublisher {
     recorder: Recorder,
     published: Arc<Mutex<HashMap<Published, (ObjectReference, Instant)>>>,
 }
 
-/// An event of an object, by its uid.
+/// An event of the object with this uid.
 #[derive(PartialEq, Eq, Hash)]
 struct Published {
     uid: Option<String>,
@@ -183,21 +183,21 @@ struct Published {
 }
 
 impl EventPublisher {
-    /// Writes as `controller`, from the process `instance`.
+    /// A publisher that writes as `controller`, from the process `instance`.
     pub fn new(client: Client, controller: &str, instance: &str) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
         Self { recorder: Recorder::new(client, reporter), published: Arc::default() }
     }
 
-    /// Tells the news about an object, in order, without anyone waiting for it.
+    /// Publishes the events of an object in order, in the background.
     pub fn publish(&self, object: &Watched, news: Vec<EventSpec>) {
         if news.is_empty() {
             return;
         }
-        let (teller, now) = (self.clone(), ObjectReference::from(object.to_object_ref(())));
+        let (publisher, now) = (self.clone(), ObjectReference::from(object.to_object_ref(())));
         tokio::spawn(async move {
             for one in news {
-                let about = teller.first_reference(&now, &one);
+                let about = publisher.first_reference(&now, &one);
                 let EventSpec { warning, reason, note } = one;
                 let event = Event {
                     type_: if warning { EventType::Warning } else { EventType::Normal },
@@ -206,7 +206,7 @@ impl EventPublisher {
                     action: "Reconcile".to_owned(),
                     secondary: None,
                 };
-                match tokio::time::timeout(WRITE_TIMEOUT, teller.recorder.publish(&event, &about)).await {
+                match tokio::time::timeout(WRITE_TIMEOUT, publisher.recorder.publish(&event, &about)).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => debug!(%error, reason, "an event was not written"),
                     Err(_) => debug!(reason, "an event was not written in time"),
@@ -215,11 +215,13 @@ impl EventPublisher {
         });
     }
 
-    /// The reference to an object under which these news of it were told first, or else the one to it now.
+    /// The object reference to use for an event: that of its first occurrence if it was published before, else the
+    /// current one.
     ///
-    /// The recorder takes an event for another one's repetition by reference and reason. The reference has the resource
-    /// version, which the status of the first news has moved on; without it, news of one reason would share the note of
-    /// the first, and a second rename would be told as the first again.
+    /// The recorder counts an event as a repetition if reference and reason are the same. The reference contains the
+    /// resource version, which the status write after the first occurrence has changed. If the version were left out,
+    /// all events of one reason would share the note of the first, and a second rename would show the note of the first
+    /// rename.
     fn first_reference(&self, now: &ObjectReference, news: &EventSpec) -> ObjectReference {
         let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
         published.retain(|_, (_, last)| last.elapsed() < SERIES);
@@ -239,7 +241,7 @@ mod tests {
     use crate::api::DriftStatus;
     use directconnect_core::fault::{FaultKind, UPDATE};
 
-    /// A status with something to change, and this reason and message.
+    /// A status with drift, and with this reason and message.
     fn status(reason: Reason, message: &str) -> DirectConnectConnectionStatus {
         let ready = Condition {
             type_: "Ready".to_owned(),

@@ -1,4 +1,5 @@
-//! Who leads: one process at a time acts, by a Lease with the resource version as guard and a monotonic clock.
+//! Leader election by a Lease, so that only one process acts at a time. Writes are guarded by the resource version, and
+//! times are measured with a monotonic clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,22 +15,23 @@ use tracing::{debug, info, warn};
 use crate::clock::{Clock, jitter};
 use directconnect_core::clock::Moment;
 
-/// How long a lease holds without being renewed.
+/// How long a lease is valid without being renewed.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often it is renewed.
+/// How often the lease is renewed.
 const RENEW: Duration = Duration::from_secs(5);
-/// So long before it ends nothing is begun any more: clocks run at slightly different speeds.
+/// No update is begun this long before the lease ends, since clocks run at slightly different speeds.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How soon a renewal that failed is tried again.
+/// The delay after a failed renewal.
 const RENEW_AGAIN: Duration = Duration::from_millis(500);
-/// What kept a process from renewing that met with no error: it was stopped, or got no processor.
+/// The reason if a renewal did not happen although no request failed: the process was stopped or got no CPU time.
 const HELD_UP: &str = "this process was held up";
-/// How long the API server may take for one request about it.
+/// Time limit of one request for the lease.
 const REQUEST: Duration = Duration::from_secs(4);
-/// How often one that waits looks whether the lease is free. Well below the second that a takeover may take.
-const LOOK: Duration = Duration::from_millis(400);
+/// How often a waiting process checks whether the lease is free. This is well below the second that a takeover may
+/// take.
+const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// Whether this process may act, and for how long still.
+/// Whether this process may act, and until when.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     clock: Clock,
@@ -38,7 +40,7 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// For a process that needs no lease.
+    /// For a process without leader election.
     pub fn without_lease(clock: Clock) -> Self {
         Self { clock, until: Arc::new(AtomicU64::new(u64::MAX)) }
     }
@@ -52,9 +54,10 @@ impl Leadership {
         self.until.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// Until when this process may act, unless the lease is renewed; `None`: not any more.
+    /// Until when this process may act unless the lease is renewed; `None` if it may not act any more.
     ///
-    /// A moment and not a span: a process that is halted between this and what it does next must not count from then.
+    /// The result is a moment and not a duration: if the process is halted after this call, a duration would count from
+    /// the end of the halt.
     pub fn until(&self) -> Option<Moment> {
         let until = Moment::after_start(Duration::from_millis(self.until.load(Ordering::Acquire)));
         Some(until).filter(|until| !until.since(self.clock.now()).is_zero())
@@ -65,7 +68,7 @@ impl Leadership {
     }
 }
 
-/// Takes the lease and keeps it.
+/// Acquires the lease and keeps it.
 #[derive(Clone)]
 pub struct Elector {
     api: Api<Lease>,
@@ -78,34 +81,34 @@ pub struct Elector {
 /// Why the lease was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
-    /// Another process has it.
+    /// Another process holds it.
     #[error("the lease {lease} was lost to {}", if holder.is_empty() { "nobody: it is gone or was released" } else { holder })]
     Taken {
         /// Name of the Lease.
         lease: String,
-        /// Who holds it now.
+        /// The process that holds it now.
         holder: String,
     },
-    /// It could not be renewed in time.
+    /// It was not renewed in time.
     #[error("the lease {lease} could not be renewed in time: {reason}")]
     Expired {
         /// Name of the Lease.
         lease: String,
-        /// What the last try met with.
+        /// Why the last attempt failed.
         reason: String,
     },
 }
 
-/// Why it was not renewed this time.
+/// Why a renewal failed.
 enum Refusal {
-    /// This process holds it no more.
+    /// This process no longer holds the lease.
     Taken(String),
-    /// It may go better the next time.
+    /// The next attempt may succeed.
     Failed(String),
 }
 
 impl Elector {
-    /// For the Lease `name` in `namespace`, as `identity`.
+    /// An elector for the Lease `name` in `namespace`, as `identity`.
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, clock: Clock) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
@@ -116,13 +119,13 @@ impl Elector {
         }
     }
 
-    /// Whether this process may act.
+    /// The leadership that this elector maintains.
     pub fn leadership(&self) -> Leadership {
         self.leadership.clone()
     }
 
-    /// Takes the lease if nobody else has it, as in a process that starts alone: `None` where another holds it, or the
-    /// API server does not say. [`Self::acquire`] goes on from there.
+    /// Tries once to acquire the lease, which succeeds for a process that starts alone. `None` if another process holds
+    /// it or the request fails; then [`Self::acquire`] waits for it.
     pub async fn acquire_at_once(&self) -> Option<Lease> {
         let taken = self.try_acquire(&mut None).await.ok()?.ok();
         taken.inspect(|_| self.log_leading())
@@ -153,14 +156,15 @@ impl Elector {
                     }
                 }
             }
-            // The end of what was seen is known to the moment.
+            // The lease last seen ends at a known moment, so the wait is no longer than that.
             let ends = seen.as_ref().map(|(_, since)| *since + LEASE).filter(|&ends| ends > self.clock.now());
-            let look = LOOK.mul_f64(0.75 + 0.5 * jitter());
-            tokio::time::sleep(ends.map_or(look, |ends| ends.since(self.clock.now()).min(look))).await;
+            let wait = CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter());
+            tokio::time::sleep(ends.map_or(wait, |ends| ends.since(self.clock.now()).min(wait))).await;
         }
     }
 
-    /// Takes the lease if it is free, was released or has not been renewed for its whole length, as seen from here.
+    /// Acquires the lease if it is free, was released, or has not changed for its whole duration as observed by this
+    /// process.
     async fn try_acquire(&self, seen: &mut Option<(Option<String>, Moment)>) -> Result<Result<Lease, String>, String> {
         let began = self.clock.now();
         let Some(lease) = bounded(self.api.get_opt(&self.name)).await? else {
@@ -179,7 +183,7 @@ impl Elector {
             Some((known, since)) if *known == version => *since,
             _ => seen.insert((version, began)).1,
         };
-        // A lease of this process is one that it took without hearing so: the answer was lost.
+        // If this process already holds the lease, it acquired it earlier but the answer was lost.
         let is_free = holder.is_empty() || holder == self.identity;
         if !is_free && began.since(since) < LEASE {
             return Ok(Err(holder));
@@ -203,7 +207,7 @@ impl Elector {
         let mut reason = HELD_UP.to_owned();
         let mut wait = RENEW;
         loop {
-            // Never past the end: what holds the lease must know in time that it does not any more.
+            // The wait ends with the lease at the latest, so that its loss is noticed in time.
             tokio::time::sleep(wait.min(self.leadership.time_left())).await;
             let left = self.leadership.time_left();
             if left.is_zero() {
@@ -235,7 +239,7 @@ impl Elector {
             }
             Err(error) => error,
         };
-        // An answer that was lost leaves a newer version behind, which is ours all the same.
+        // If only the answer was lost, the lease has a newer version that this process still holds.
         match bounded(self.api.get_opt(&self.name)).await {
             Ok(Some(newer)) => {
                 let holder = newer.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
@@ -244,17 +248,17 @@ impl Elector {
                 }
                 *lease = newer;
             }
-            // Whoever looks next finds it free.
+            // The Lease is gone, so another process may take it at any time.
             Ok(None) => return Err(Refusal::Taken(String::new())),
             Err(_) => {}
         }
         Err(Refusal::Failed(error))
     }
 
-    /// Gives the lease up, so that the next need not wait for its end.
+    /// Releases the lease, so that the next leader need not wait until it ends.
     pub async fn release(&self) {
         self.leadership.extend(Moment::START);
-        // A renewal that was under way may come in between once, and not twice.
+        // A renewal in flight can cause a conflict once, but not twice.
         for _ in 0..2 {
             let Ok(Some(mut lease)) = bounded(self.api.get_opt(&self.name)).await else { return };
             let Some(spec) = lease.spec.as_mut() else { return };
@@ -282,7 +286,7 @@ impl Elector {
         }
     }
 
-    /// Writes the lease over the version that was read; refused if anyone wrote in between.
+    /// Replaces the lease at the version that was read. The request fails if anyone wrote in between.
     async fn put(&self, lease: Lease, mut spec: LeaseSpec) -> Result<Lease, String> {
         let before = lease.spec.unwrap_or_default();
         if before.holder_identity == spec.holder_identity {

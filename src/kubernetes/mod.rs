@@ -1,4 +1,4 @@
-//! The API server: what people want comes in by a watch, what was decided goes out as status and events.
+//! The Kubernetes API server: resources come in by a watch, decisions go out as status and events.
 //!
 //! Must not know: the AWS SDK. Knows the custom resource, the core's types and the state.
 
@@ -24,10 +24,10 @@ pub fn reference(resource: &ResourceId) -> Reference {
     Reference::new(&resource.name).within(&resource.namespace)
 }
 
-/// What went wrong with a request to the API server, with all that caused it.
+/// The message for a failed request to the API server, with all its causes.
 ///
-/// Of an answer, its own words alone: kube would add the whole of it to them. What kube was built without is told with what
-/// to do instead: a proxy of that kind, or a way to log in, comes from the kubeconfig.
+/// For an error answer it is the answer's message alone, since kube would add the whole answer. For proxies and logins
+/// that the operator does not support, it says what to set in the kubeconfig instead.
 pub fn words(error: &kube::Error) -> String {
     let words = match error {
         kube::Error::Api(answer) => answer.to_string(),
@@ -54,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    /// What a client of this kubeconfig is refused with.
+    /// The message for a kubeconfig that is not supported.
     async fn refused(cluster: &str, user: &str) -> String {
         let kubeconfig = format!(
             "{{clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1', {cluster}}}}}], \

@@ -1,4 +1,4 @@
-//! A resource as the watch brings it: with no more of it than is needed, and whole or not.
+//! A resource as the watch delivers it, reduced to the needed fields, and even if it is malformed.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ use directconnect_core::desired::{DefaultRegion, Desired, InvalidSpec, SpecInput
 use directconnect_core::identity::ResourceId;
 use directconnect_core::text;
 
-/// A resource of the cluster. One that cannot be read does not stop the others, and its old status is read as far as it
-/// goes.
+/// A resource of the cluster. A malformed one does not stop the watch on others; the readable fields of its status are
+/// kept.
 #[derive(Clone, Debug)]
 pub struct Watched {
     metadata: ObjectMeta,
-    /// The spec, or what is wrong with it.
+    /// The spec, or the parse error.
     pub spec: Result<DirectConnectConnectionSpec, String>,
-    /// The status, without what cannot be read of it.
+    /// The status, with the fields that can be parsed.
     pub status: DirectConnectConnectionStatus,
 }
 
@@ -75,7 +75,7 @@ impl<'de> Deserialize<'de> for Watched {
     }
 }
 
-/// What of the metadata anyone asks for. Labels, managed fields and other people's annotations are most of them.
+/// The metadata that is used. Labels, managed fields and other annotations, most of its size, are dropped.
 fn needed(metadata: ObjectMeta) -> ObjectMeta {
     let ours = |name: &String| name == PAUSED || name == RECONCILE_REQUESTED_AT;
     let annotations = metadata.annotations.unwrap_or_default().into_iter().filter(|(name, _)| ours(name));
@@ -93,7 +93,7 @@ fn needed(metadata: ObjectMeta) -> ObjectMeta {
     }
 }
 
-/// A status whole, or else each field of it that can be read.
+/// The whole status if it can be parsed, otherwise each field of it that can.
 fn readable<T: DeserializeOwned + Default>(status: Value) -> T {
     if let Ok(whole) = serde_json::from_value(status.clone()) {
         return whole;
@@ -111,37 +111,37 @@ fn readable<T: DeserializeOwned + Default>(status: Value) -> T {
 }
 
 impl Watched {
-    /// Which resource it is.
+    /// Namespace and name.
     pub fn id(&self) -> ResourceId {
         ResourceId::new(&self.namespace().unwrap_or_default(), &self.name_any())
     }
 
-    /// Which object of that name.
+    /// UID of the object.
     pub fn uid(&self) -> &str {
         self.metadata.uid.as_deref().unwrap_or_default()
     }
 
-    /// Its resource version, as a number that grows.
+    /// Resource version as a number, which grows with each write.
     pub fn version(&self) -> u64 {
         self.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
     }
 
-    /// Whether it is being deleted, perhaps kept by somebody's finalizer.
+    /// Whether it is being deleted. A finalizer may keep it in this state for long.
     pub fn is_being_deleted(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether people asked for no change for now: any value but `false` says so.
+    /// Whether the annotation pauses the resource. Any value but `false` does.
     pub fn is_paused(&self) -> bool {
         self.annotations().get(PAUSED).is_some_and(|value| value != "false")
     }
 
-    /// The value with which people asked for a read at once. It goes into status, so no more of it than fits there.
+    /// The value of the annotation that asks for a reconcile. It is cut, since it is copied into status.
     pub fn requested_at(&self) -> Option<&str> {
         self.annotations().get(RECONCILE_REQUESTED_AT).map(|value| text::cut_bytes(value, text::MESSAGE_LIMIT))
     }
 
-    /// The spec, validated; `Err` with what is wrong with it.
+    /// The validated spec, or what is wrong with it.
     pub fn desired(&self, default_region: &DefaultRegion) -> Result<Desired, String> {
         let spec = self
             .spec

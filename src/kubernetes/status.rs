@@ -1,4 +1,4 @@
-//! Status: how a decision reads, and how it is written.
+//! Builds status from decisions, and writes it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use directconnect_core::decide::Drift;
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::observed::Connection;
 
-/// How long the API server may take to write a status.
+/// Time limit of a status write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Conditions as Kubernetes wants them. `lastTransitionTime` moves only when `status` changes.
+/// The conditions in the Kubernetes form. `lastTransitionTime` changes only when `status` changes.
 pub fn conditions(
     wanted: Vec<Condition>,
     before: &[MetaCondition],
@@ -37,7 +37,7 @@ pub fn conditions(
             reason: condition.reason.as_str().to_owned(),
             message: condition.message,
             observed_generation: generation,
-            // Whole seconds are all that a `metav1.Time` keeps.
+            // A `metav1.Time` has whole seconds only.
             last_transition_time: same
                 .map_or_else(|| Time(whole_seconds(now)), |same| same.last_transition_time.clone()),
         }
@@ -45,12 +45,12 @@ pub fn conditions(
     wanted.into_iter().map(as_meta).collect()
 }
 
-/// A time as status shows it.
+/// A time with the precision of status.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// `status` of one condition.
+/// The `status` of one condition.
 pub fn condition_status(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Option<&str> {
     condition(status, kind).map(|condition| condition.status.as_str())
 }
@@ -60,7 +60,7 @@ pub fn condition(status: &DirectConnectConnectionStatus, kind: ConditionType) ->
     status.conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
-/// What differs, as status shows it.
+/// The drift in the form of status.
 pub fn drift(drift: &[Drift]) -> Vec<DriftStatus> {
     let shown = |Drift { field, desired, observed }: &Drift| DriftStatus {
         field: (*field).to_owned(),
@@ -70,7 +70,7 @@ pub fn drift(drift: &[Drift]) -> Vec<DriftStatus> {
     drift.iter().map(shown).collect()
 }
 
-/// ARN of a connection, where AWS showed whose it is (service authorization reference of Direct Connect).
+/// The ARN of a connection, if AWS showed its owner (service authorization reference of Direct Connect).
 pub fn arn(circuit: &CircuitId, connection: &Connection) -> Option<String> {
     let account = connection.owner_account.as_deref()?;
     let CircuitId { region, id } = circuit;
@@ -95,10 +95,10 @@ fn partition(region: &str) -> &'static str {
 /// Why a status was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The object has changed, or is gone: what was decided is about an older one.
+    /// The object has changed or is gone, so the decision is outdated.
     #[error("the object has changed since it was read")]
     Outdated,
-    /// The API server refused.
+    /// The API server refused the write.
     #[error("the API server refused the status: {}", super::words(.0))]
     Refused(kube::Error),
     /// The API server did not answer.
@@ -106,23 +106,23 @@ pub enum WriteError {
     Silent,
 }
 
-/// Writes a whole status of the object that was read at `version`, and nothing else of it.
+/// Writes the whole status of the object that was read at `version`, and nothing else of the object.
 ///
-/// The API server refuses it when the object has changed since: what was decided about an older spec is neither claimed
-/// nor acted on. Returns the resource version after it.
+/// The API server refuses the write if the object has changed since, so a decision about an outdated spec is neither
+/// shown nor carried out. Returns the new resource version.
 pub async fn write(
     client: &Client,
     resource: &ResourceId,
     version: u64,
     status: &DirectConnectConnectionStatus,
 ) -> Result<u64, WriteError> {
-    // Only metadata of the answer is read: a malformed object can have a status too.
+    // Only the metadata of the answer is parsed, so this works for malformed objects too.
     let api: Api<PartialObjectMeta<DirectConnectConnection>> = Api::namespaced(client.clone(), &resource.namespace);
     let patch = json!({
         "metadata": { "resourceVersion": version.to_string() },
         "status": whole(status),
     });
-    // Else `kubectl get --show-managed-fields` would tell who wrote it as "unknown".
+    // Without this, `kubectl get --show-managed-fields` would show the manager as "unknown".
     let params = PatchParams { field_manager: Some(env!("CARGO_PKG_NAME").to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(&patch);
     let request = api.patch_subresource("status", &resource.name, &params, &patch);
@@ -137,32 +137,32 @@ pub async fn write(
     }
 }
 
-/// Reads an object as it is now; `None` if it cannot be had. By a list, since that is what the operator may do.
+/// Reads the current object; `None` if that fails. It uses a list, since the operator has no permission to get objects.
 pub async fn read(client: &Client, resource: &ResourceId) -> Option<Watched> {
     let api: Api<Watched> = Api::namespaced(client.clone(), &resource.namespace);
     let only = ListParams::default().fields(&format!("metadata.name={}", resource.name));
     tokio::time::timeout(WRITE_TIMEOUT, api.list(&only)).await.ok()?.ok()?.items.pop()
 }
 
-/// Status as a merge patch that leaves nothing behind: what is absent is `null`, at every depth, since a merge patch
-/// merges objects within objects too.
+/// The status as a merge patch that replaces the old status completely. Absent fields are set to `null` at every depth,
+/// since a merge patch also merges nested objects.
 fn whole(status: &DirectConnectConnectionStatus) -> Value {
     let mut value = serde_json::to_value(status).unwrap_or_default();
     complete(&SCHEMA, &mut value);
     value
 }
 
-/// Gives an object every field that its schema has.
+/// Adds every field of the schema that is missing, as `null`.
 fn complete(schema: &Value, value: &mut Value) {
     let Value::Object(fields) = value else { return };
-    // What may be absent is any of itself and null.
+    // The schema of an optional object is an `anyOf` of the object and null.
     let variants = schema["anyOf"].as_array().into_iter().flatten().chain([schema]);
     for (name, schema) in variants.filter_map(|variant| variant["properties"].as_object()).flatten() {
         complete(schema, fields.entry(name.clone()).or_insert(Value::Null));
     }
 }
 
-/// The schema of status, as the CRD has it.
+/// The schema of status in the CRD.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let inline = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
     inline.into_generator().into_root_schema_for::<DirectConnectConnectionStatus>().to_value()

@@ -1,4 +1,4 @@
-//! The watch on resources, in all namespaces or in some, as one stream into one store.
+//! The watch on resources in all or some namespaces, merged into one stream and one store.
 
 mod feed;
 
@@ -23,19 +23,19 @@ use super::{Reference, Watched};
 use crate::clock::jitter;
 use crate::state::Wakeup;
 
-/// How often to look whether the API server's versions have gone back, and how long a look may take.
-const LOOK_BACK: Duration = Duration::from_secs(20);
+/// How often to check whether resource versions have gone backwards, and the time limit of one request for that.
+const REWIND_CHECK_INTERVAL: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_secs(10);
 
-/// Whether the resources have been listed, and a way to have them listed anew. Clones share.
+/// Whether the resources have been listed, and a way to request a new list. Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub struct Listed(Arc<Lists>);
 
 #[derive(Debug, Default)]
 struct Lists {
-    /// How often a new list was asked for.
+    /// How many times a new list was requested.
     requested: watch::Sender<u64>,
-    /// The newest of these requests that the lists of all watched namespaces serve; `None` until all have been listed.
+    /// The newest request that the lists of all namespaces fulfil; `None` until all have been listed.
     served: watch::Sender<Option<u64>>,
 }
 
@@ -45,10 +45,11 @@ impl Listed {
         self.0.served.borrow().is_some()
     }
 
-    /// Asks for a new list of every watched namespace. The future ends once store and claims have taken in lists that all
-    /// began after this call, and so hold everything that was written before it.
+    /// Requests a new list of every watched namespace. The future resolves once store and claims have applied lists
+    /// that all began after this call, and so include everything written before it.
     ///
-    /// Where no list has begun yet, the first is the one: a process that calls this before it runs the watch lists once.
+    /// If no list has begun yet, the first one fulfils the request. So a process that calls this before it runs the
+    /// watch lists only once.
     pub fn relist(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut request = 0;
         self.0.requested.send_modify(|requests| {
@@ -58,16 +59,16 @@ impl Listed {
         let lists = Arc::clone(&self.0);
         async move {
             let mut served = lists.served.subscribe();
-            // Never an error: the sender lives as long as this does.
+            // This cannot fail: `lists` keeps the sender alive.
             let _ = served.wait_for(|served| served.is_some_and(|served| served >= request)).await;
         }
     }
 }
 
-/// Watches for ever: keeps the store and the claims as the API server has it. Ends, and says so, when a list shows an object
-/// that has gone back.
+/// Runs the watch, and keeps the store and the claims up to date. Returns only if a list shows an object whose resource
+/// version went backwards; the text says so.
 ///
-/// `namespaces` empty: all of them.
+/// If `namespaces` is empty, all are watched.
 pub async fn run(
     client: Client,
     namespaces: Vec<String>,
@@ -101,7 +102,7 @@ pub async fn run(
             return went_back;
         }
         let ends_list = matches!(event, Event::InitDone);
-        take_in(merge.take(&namespace, request, event, &reader), &claims, &mut store);
+        apply_events(merge.take(&namespace, request, event, &reader), &claims, &mut store);
         if ends_list
             && let Some(served) = merge.served()
             && listed.0.served.send_replace(Some(served)).is_none()
@@ -112,18 +113,18 @@ pub async fn run(
     String::new()
 }
 
-/// Has the claims and the store take in what comes together, and then wakes whom it concerns.
-fn take_in(events: Vec<Event<Watched>>, claims: &Claims, store: &mut Writer<Watched>) {
-    let mut concerned = Vec::new();
-    // One by one, and each let go of then: the store keeps a copy of its own, and there may be thousands.
+/// Applies events to the claims and the store, and then wakes the affected resources.
+fn apply_events(events: Vec<Event<Watched>>, claims: &Claims, store: &mut Writer<Watched>) {
+    let mut affected = Vec::new();
+    // Each event is dropped after it was applied: the store keeps a copy, and there may be thousands.
     for event in events {
-        concerned.extend(claims.note(&event));
+        affected.extend(claims.note(&event));
         store.apply_watcher_event(&event);
     }
-    claims.wake(&Wakeup::Resources(concerned));
+    claims.wake(&Wakeup::Resources(affected));
 }
 
-/// An event, unless it is of an object without a name, which no reference could be made to.
+/// Drops events of objects without a name, since no reference can be made to them.
 pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
     match &event {
         Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) if object.meta().name.is_none() => None,
@@ -131,15 +132,15 @@ pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
     }
 }
 
-/// What to say of an object that is older than what was known of the very same.
+/// If a listed object is older than the known one with the same uid, the message that says so.
 ///
-/// Nothing that was remembered of it can be told from what it is now, so whoever hears of this starts afresh.
+/// What the process remembers cannot be matched with such an object, so the caller ends and the process starts again.
 async fn went_back(client: &Client, known: &Watched, listed: &Watched) -> Option<String> {
     let newest = version_of(known.meta())?;
     if known.meta().uid != listed.meta().uid || version_of(listed.meta())? >= newest {
         return None;
     }
-    // A list may come from the cache of a server that lags behind; this one may not.
+    // A list may come from the cache of an API server that lags behind. This request is a consistent read.
     let api: Api<Watched> = Api::namespaced(client.clone(), &listed.namespace()?);
     let only = ListParams::default().fields(&format!("metadata.name={}", listed.name_any()));
     let list = tokio::time::timeout(REQUEST, api.list_metadata(&only)).await.ok()?.ok()?;
@@ -157,10 +158,10 @@ fn rewound(what: &str, newest: u64, now: u64) -> String {
     )
 }
 
-/// Ends when the API server's resource versions have gone back, and says so.
+/// Returns, with a message, when the resource versions of the API server have gone backwards.
 ///
-/// A watch that goes on from a version that does not exist yet is silent until it does, without any error. A server that
-/// was away is listed anew, which shows what went back; this is for one whose absence nobody noticed.
+/// A watch from a version that does not exist yet receives nothing until it does, and no error. If the API server was
+/// down, the new list shows that versions went backwards; this check is for an outage that the watch did not notice.
 pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
     let api: Api<Watched> = match namespaces.first() {
         Some(namespace) => Api::namespaced(client, namespace),
@@ -177,17 +178,18 @@ pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
             }
             newest = version;
         }
-        tokio::time::sleep(LOOK_BACK.mul_f64(0.75 + 0.5 * jitter())).await;
+        tokio::time::sleep(REWIND_CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter())).await;
     }
 }
 
-/// Several watches as one. The first lists of all namespaces come as one list; a later one of a namespace as what it changes.
+/// Merges several watches into one. The first lists of all namespaces are passed on as one list. Later lists of a
+/// namespace are passed on as the changes that they show.
 struct Merge {
-    /// By namespace: the request that its last whole list serves, if it has had one.
+    /// For each namespace, the request that its last complete list fulfils; `None` before the first.
     served: HashMap<String, Option<u64>>,
-    /// Lists that are coming in, by namespace.
+    /// For each namespace, the list that is being received.
     incoming: HashMap<String, HashMap<Reference, Watched>>,
-    /// Whether the first lists have gone out. Until then, nothing does.
+    /// Whether the first lists have been passed on. Nothing is passed on before that.
     is_complete: bool,
 }
 
@@ -197,7 +199,7 @@ impl Merge {
         Self { served, incoming: HashMap::new(), is_complete: false }
     }
 
-    /// The newest request that the lists of all namespaces serve.
+    /// The newest request that the lists of all namespaces fulfil.
     fn served(&self) -> Option<u64> {
         self.served.values().copied().min().flatten()
     }
@@ -214,7 +216,8 @@ impl Merge {
             Event::Init => {
                 incoming.clear();
                 if !self.is_complete {
-                    // Its earlier list has not gone out, and does not any more.
+                    // The namespace is listed again before its earlier list was passed on, so that one no longer
+                    // counts.
                     self.served.insert(namespace.to_owned(), None);
                 }
             }
@@ -244,8 +247,8 @@ impl Merge {
     }
 }
 
-/// What a whole list of a namespace (empty: of all) changes of what is known. What is not there any more comes last: a
-/// circuit that was handed from one resource to another is never seen without either.
+/// The changes that a complete list of a namespace (empty: of all) shows. Deletions come last, so that a circuit that
+/// was handed from one resource to another is never without a resource in between.
 fn changes(namespace: &str, list: HashMap<Reference, Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
     let gone = store.state_filter(|known| {
         (namespace.is_empty() || known.namespace().as_deref() == Some(namespace))
@@ -306,10 +309,10 @@ mod tests {
         for generation in 1..=40 {
             let objects = (0..200).map(|number| object(number, generation));
             if generation % 2 == 0 {
-                objects.for_each(|object| take_in(vec![Event::Apply(object)], &claims, &mut store));
+                objects.for_each(|object| apply_events(vec![Event::Apply(object)], &claims, &mut store));
             } else {
                 let list: Vec<_> = [Event::Init].into_iter().chain(objects.map(Event::InitApply)).collect();
-                take_in([list, vec![Event::InitDone]].concat(), &claims, &mut store);
+                apply_events([list, vec![Event::InitDone]].concat(), &claims, &mut store);
             }
             claims.wake(&Wakeup::Resources(vec![ResourceId::new("", "nobody")]));
             let mut finds = 0;
@@ -340,14 +343,14 @@ mod tests {
         let mut merge = Merge::new(["a", "b"].map(String::from).into_iter());
         let mut after = |namespace: &str, request, event| {
             let reader = store.as_reader();
-            take_in(merge.take(namespace, request, event, &reader), &claims, &mut store);
+            apply_events(merge.take(namespace, request, event, &reader), &claims, &mut store);
             (names(&reader), merge.served())
         };
         let listed = |name: &str| Event::InitApply(in_namespace(&name[..1], name));
         after("a", 0, Event::Init);
         after("a", 0, listed("a1"));
         after("a", 0, Event::InitDone);
-        // It breaks off and is listed anew, while the other is on its way.
+        // This list breaks off and begins again while the other is still being received.
         after("a", 0, Event::Init);
         after("b", 0, Event::Init);
         after("b", 0, listed("b1"));

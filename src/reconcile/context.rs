@@ -1,4 +1,4 @@
-//! What passes share and remember, and when one that failed is tried again.
+//! What all passes share, what is remembered between them, and the delay after a failed pass.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,52 +20,52 @@ use crate::state::State;
 use directconnect_core::clock::Moment;
 use directconnect_core::identity::ResourceId;
 
-/// First and longest wait after a pass that failed.
+/// First and longest delay after a failed pass.
 const SOONEST_RETRY: Duration = Duration::from_millis(100);
 const LATEST_RETRY: Duration = Duration::from_secs(30);
 
-/// More updates than can ever be on their way at once.
+/// Number of permits for sending updates: more than can ever be in flight.
 pub const MAX_SENDING: u32 = 1024;
 
-/// What passes share.
+/// What all passes share.
 pub struct Context {
     /// The API server.
     pub client: Client,
-    /// The scopes that are polled.
+    /// The pollers of all scopes.
     pub pollers: Pollers,
-    /// What is known of circuits.
+    /// What this process knows of circuits and regions.
     pub state: Arc<State>,
     /// The resources of the cluster.
     pub claims: Arc<Claims>,
     /// Whether this process may act.
     pub leadership: Leadership,
-    /// Writes events.
+    /// Publishes events.
     pub events: EventPublisher,
-    /// How many passes there may be at once.
+    /// Limits the number of concurrent passes.
     pub slots: ReconcileSlots,
-    /// Monotonic time.
+    /// The monotonic clock.
     pub clock: Clock,
-    /// What Prometheus reads.
+    /// Prometheus metrics.
     pub metrics: Metrics,
-    /// A permit for each update that is on its way to AWS: who has all of them knows that there is none.
+    /// One permit is held for each update in flight. Whoever holds all of them knows that none is in flight.
     pub sending: Semaphore,
-    /// What passes remember of a resource. Lost in a restart without harm.
+    /// What passes remember of resources. It is lost in a restart without harm.
     pub memory: Mutex<HashMap<ResourceId, Memory>>,
 }
 
-/// What is remembered of a resource between two passes, where there is anything.
+/// What is remembered of a resource from one pass to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// Which object of that name it is about.
+    /// UID of the object.
     uid: String,
-    /// Passes in a row that failed.
+    /// Number of failed passes in a row.
     failures: u32,
-    /// A read that was asked for by annotation: the value, and when it was first seen.
+    /// The request for a read by annotation: its value, and when it was first seen.
     pub(super) requested: Option<(String, Moment)>,
 }
 
 impl Context {
-    /// When to try again after a pass that failed: soon, then ever more rarely.
+    /// The delay after a failed pass. It grows with each failure in a row.
     pub fn error_policy(&self, object: &Watched, _: &PassError) -> Action {
         let failures = self.with_memory(object, |memory| {
             memory.failures = memory.failures.saturating_add(1);
@@ -99,7 +99,7 @@ impl Context {
     }
 
     fn memories(&self) -> MutexGuard<'_, HashMap<ResourceId, Memory>> {
-        // A pass that panicked left a status that was written or none; both are true.
+        // A panic in a pass does not leave the map inconsistent.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! One pass over one resource, read from top to bottom: it has the core say what is to be done, and does it.
+//! One pass over one resource: asks the core for the next action, and executes it, until the pass is over.
 
 mod context;
 mod report;
@@ -27,43 +27,43 @@ use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, History};
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::pass::{Action, Event, MAX_ACTIONS, Outside, Pass};
+use directconnect_core::pass::{Action, DecisionInputs, Event, MAX_ACTIONS, Pass};
 
-/// Why a pass ended without a result.
+/// Why a pass failed.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum PassError {
-    /// The object changed under the pass.
+    /// The object changed during the pass.
     #[error("{0} has changed since it was read")]
     Outdated(ResourceId),
-    /// Status was not written: what went wrong, with what caused it.
+    /// Status was not written; the text says why.
     #[error("status of {0} was not written: {1}")]
     StatusNotWritten(ResourceId, String),
-    /// Somebody else leads now.
+    /// This process does not hold the lease any more.
     #[error("{0}: the lease is no longer held, so nothing is sent")]
     NotLeading(ResourceId),
-    /// The region was given up while the pass waited for it.
+    /// The poller of the region was closed while the pass waited for it.
     #[error("{0}: {1}")]
     RegionClosed(ResourceId, Closed),
-    /// It stood still.
+    /// The pass exceeded its time limit.
     #[error("the pass over {0} took longer than {ceiling} s and was given up", ceiling = .1.as_secs())]
     TimedOut(ResourceId, Duration),
-    /// A bug.
+    /// The pass panicked, which is a bug.
     #[error("the pass over {0} panicked: {1}")]
     Panicked(ResourceId, String),
 }
 
-/// One pass over one valid resource, and what it needs.
+/// One pass over one resource with a valid spec, and what it needs.
 struct Reconcile<'a> {
     context: &'a Context,
     object: &'a Watched,
     budget: &'a Budget,
     poller: &'a Poller,
-    outside: Outside,
+    inputs: DecisionInputs,
     status: StatusWriter<'a>,
     has_sent: bool,
 }
 
-/// Looks at one resource, does what is to be done now and says how it stands.
+/// Runs one pass over a resource and returns when to run the next.
 pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> Result<Requeue, PassError> {
     if object.is_being_deleted() {
         return Ok(Requeue::await_change());
@@ -74,19 +74,21 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
         Err(invalid) => return report::invalid(status, invalid).await,
     };
     let Some(poller) = context.pollers.get(&desired.circuit.region) else {
-        // It is about to be polled; the first listing wakes everyone it concerns.
+        // The region is about to be polled. Its first listing wakes all its resources.
         return Ok(Requeue::await_change());
     };
-    // At most one update of a circuit in flight, and none decided on while one is. Who changes nothing need not wait.
+    // The lock ensures that a circuit has at most one update in flight, and that no update is decided on meanwhile.
+    // Resources that may not change the circuit do not need the lock.
     let lock = context.state.circuit_lock(&desired.circuit);
     let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
-    let _lock = if acts { Some(budget.apart(lock.lock()).await) } else { None };
-    let outside = Outside { read_requested_at: read_requested(&status, &desired, context), ..Outside::default() };
-    let pass = Reconcile { context, object, budget, poller: &poller, outside, status, has_sent: false };
+    let _lock = if acts { Some(budget.without_counting(lock.lock()).await) } else { None };
+    let inputs =
+        DecisionInputs { read_requested_at: read_requested(&status, &desired, context), ..DecisionInputs::default() };
+    let pass = Reconcile { context, object, budget, poller: &poller, inputs, status, has_sent: false };
     pass.run(desired, acts).await
 }
 
-/// Since when a read is asked for by annotation that no status says was served.
+/// When the annotation first asked for a read that status does not show as served yet.
 fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context) -> Option<Moment> {
     let (object, now) = (status.object(), context.clock.now());
     let request = object.requested_at().filter(|&request| status.last_served() != Some(request));
@@ -119,14 +121,14 @@ impl Reconcile<'_> {
             event = match self.next(&mut pass, event) {
                 Action::Rest(ledger, plan) => return self.rest(pass.desired(), ledger, &plan).await,
                 Action::Read => {
-                    let read = self.budget.apart(self.poller.read(&circuit, self.urgency(&pass)));
+                    let read = self.budget.without_counting(self.poller.read(&circuit, self.urgency(&pass)));
                     read.await.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?;
                     Event::Decide
                 }
-                // It came to act only now: the next pass takes the lock.
+                // The resource was not allowed to act when the pass began, so it has no lock. The next pass takes it.
                 Action::AwaitPace if !has_lock => return Ok(Requeue::requeue(Duration::ZERO)),
                 Action::AwaitPace => {
-                    let paced = self.budget.apart(self.poller.wait_to_update()).await;
+                    let paced = self.budget.without_counting(self.poller.wait_to_update()).await;
                     call = Some(paced.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?);
                     Event::PaceGranted { time: whole_seconds(Timestamp::now()).to_string() }
                 }
@@ -138,7 +140,7 @@ impl Reconcile<'_> {
                     }
                 },
                 Action::Send(change) => {
-                    // Looked at last, after every wait: whoever leads next may begin when this lease ends.
+                    // The lease is checked last, after every wait: the next leader may act as soon as this lease ends.
                     let permit = context.sending.try_acquire();
                     let until = context.leadership.until().filter(|_| permit.is_ok());
                     let (Some(until), Some(call)) = (until, call.take()) else {
@@ -156,27 +158,27 @@ impl Reconcile<'_> {
     fn next(&mut self, pass: &mut Pass, event: Event) -> Action {
         let region = self.poller.region();
         let reading = self.context.state.reading(region);
-        (self.outside.poll_fault, self.outside.is_swept) = (reading.fault, reading.is_swept);
+        (self.inputs.poll_fault, self.inputs.polls_at_soak_cadence) = (reading.fault, reading.polls_at_soak_cadence);
         let (context, now) = (self.context, self.context.clock.now());
-        context.state.with_fleet(|fleet| pass.next(event, fleet, &self.outside, now))
+        context.state.with_fleet(|fleet| pass.next(event, fleet, &self.inputs, now))
     }
 
-    /// What a person asked for goes before what only repairs drift.
+    /// What a person asked for is more urgent than a repair of drift.
     fn urgency(&self, pass: &Pass) -> Urgency {
         let desired = pass.desired();
         let ledger = self.context.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &self.object.id()));
         if ledger.met_generation == Some(desired.generation) { Urgency::Low } else { Urgency::High }
     }
 
-    /// What is about to be sent is written down first. That keeps it through a crash, and the API server refuses to write
-    /// it if the spec is not the newest any more.
+    /// Writes to status what is about to be sent. A crash does not lose it, and the API server refuses the write if the
+    /// spec is no longer the newest.
     async fn write_intention(&mut self, pass: &Pass, ledger: Ledger, plan: &Plan) -> Result<u64, PassError> {
         if self.context.leadership.until().is_none() {
             return Err(PassError::NotLeading(self.object.id()));
         }
         self.status.note_drift(pass.desired(), plan);
         let state = &self.context.state;
-        // A failure stands until a try succeeds; else conditions would flicker with each.
+        // A failed update is shown until an attempt succeeds. Otherwise conditions would change with each attempt.
         let failed = state.with_fleet(|fleet| {
             fleet.circuit(&pass.desired().circuit).is_some_and(|circuit| circuit.history.update_failure().is_some())
         });
@@ -184,7 +186,8 @@ impl Reconcile<'_> {
         self.status.write_ledger(pass.desired(), ledger, shown).await
     }
 
-    /// Calls `UpdateConnection`. Should this be dropped before the answer is here, the update counts as in doubt.
+    /// Calls `UpdateConnection`. If this future is dropped before the answer comes, the effect of the update counts as
+    /// unknown.
     async fn send(&self, pass: &mut Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
         let (context, circuit) = (self.context, pass.desired().circuit.clone());
         let before = context.state.with_fleet(|fleet| {
@@ -194,9 +197,9 @@ impl Reconcile<'_> {
         if change.mode == Some(EncryptionMode::MustEncrypt) && self.status.skips_ladder(pass.desired()) {
             context.events.publish(self.object, vec![events::sent_at_once(&circuit.id)]);
         }
-        let mut unheard = Unheard { context, circuit: &circuit, change: Some(change.clone()) };
+        let mut pending = PendingUpdate { context, circuit: &circuit, change: Some(change.clone()) };
         let outcome = self.poller.update(call, &circuit, &change, until).await;
-        unheard.change = None;
+        pending.change = None;
         let (object, mode) = (self.object.id(), change.mode.map(|mode| mode.to_string()));
         match outcome {
             Ok(updated) => {
@@ -220,12 +223,13 @@ impl Reconcile<'_> {
         }
     }
 
-    /// The pass is over: says how the resource stands, if that is news, and when to look again.
+    /// Ends the pass: writes status if it changed, publishes events, and returns when to run the next pass.
     async fn rest(mut self, desired: &Desired, ledger: Ledger, plan: &Plan) -> Result<Requeue, PassError> {
         let context = self.context;
-        let requested_at = self.outside.read_requested_at;
+        let requested_at = self.inputs.read_requested_at;
         self.status.note_drift(desired, plan);
-        // Who else is about the circuit hears of what the answer showed: to the next listing it is no news.
+        // The other resources for the circuit are woken now: the next listing will show what the answer showed, and
+        // wake nobody.
         if self.has_sent {
             context.state.wake(Wakeup::Circuits(vec![desired.circuit.clone()]));
         }
@@ -236,14 +240,14 @@ impl Reconcile<'_> {
     }
 }
 
-/// An update of which nobody may hear how it ended.
-struct Unheard<'a> {
+/// An update in flight. If it is dropped before the outcome is known, the effect is recorded as unknown.
+struct PendingUpdate<'a> {
     context: &'a Context,
     circuit: &'a directconnect_core::identity::CircuitId,
     change: Option<Change>,
 }
 
-impl Drop for Unheard<'_> {
+impl Drop for PendingUpdate<'_> {
     fn drop(&mut self) {
         let Some(change) = self.change.take() else { return };
         let message = "the pass ended before the answer came";
@@ -259,7 +263,7 @@ impl Drop for Unheard<'_> {
 }
 
 impl PassError {
-    /// The word that metrics carry.
+    /// The outcome label in metrics.
     pub fn as_str(&self) -> &'static str {
         self.into()
     }

@@ -1,4 +1,4 @@
-//! What a pass says beside status: what is wrong with a spec, and the gauges.
+//! Reports beside the status of a decision: an invalid spec, and the gauges.
 
 use kube::runtime::controller::Action as Requeue;
 
@@ -13,13 +13,13 @@ use directconnect_core::desired::Desired;
 use directconnect_core::observed::ObservedMode;
 use directconnect_core::reason::Reason;
 
-/// A spec that cannot be acted on.
+/// Reports a spec that is invalid.
 pub(super) async fn invalid(mut status: StatusWriter<'_>, message: String) -> Result<Requeue, PassError> {
     status.report_invalid(&Verdict::new(Reason::InvalidSpec, message)).await?;
     Ok(Requeue::await_change())
 }
 
-/// How a resource is, as its status says.
+/// The gauges of a resource, from its status.
 pub(super) fn health(status: &DirectConnectConnectionStatus, about: Option<(&Desired, &Plan)>) -> Health {
     let is = |kind| condition_status(status, kind) == Some("True");
     Health {

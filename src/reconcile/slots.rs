@@ -1,5 +1,5 @@
-//! How many reconciles there are at once, and whose turn it is: a fair share for each region, so that one that hangs or
-//! throttles slows no other, and what people asked for before repairs.
+//! Limits the number of concurrent reconciles and decides which goes next. Regions get fair shares, so that a region
+//! that hangs or is throttled does not slow others down, and what people asked for goes before repairs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,12 +8,13 @@ use tokio::sync::Notify;
 
 use crate::aws::Urgency;
 
-/// So many times in a row others may overtake the repairs that wait in a region; then one of them goes. People come first,
-/// but no resource is never looked at because others are always more urgent.
+/// How many times in a row more urgent work may overtake a repair that waits in a region; then one repair goes. So
+/// people come first, but no resource waits for ever.
 const MAX_OVERTAKEN: u32 = 16;
 
-/// The reconciles at once, shared equally by the regions that are needed. Where there are more regions than slots, each
-/// has one at a time, and of regions with equally urgent work the one goes first that has waited longest since its last.
+/// The slots for concurrent reconciles, shared equally by the regions in use. If there are more regions than slots,
+/// each has one at a time. Among regions with equally urgent work, the one goes first that has waited longest since its
+/// last.
 pub struct ReconcileSlots {
     max: usize,
     state: Mutex<State>,
@@ -22,28 +23,28 @@ pub struct ReconcileSlots {
 #[derive(Default)]
 struct State {
     closed: bool,
-    /// Regions that are needed, as who came last said.
+    /// Number of regions in use, as given by the latest arrival.
     needed: usize,
     held: usize,
-    /// A number for each arrival and each end: what orders equals.
+    /// Counts arrivals and ends. It orders waiters of equal urgency.
     events: u64,
-    /// Those in which somebody waits or holds a slot.
+    /// The regions in which a reconcile waits or holds a slot.
     regions: HashMap<String, Region>,
 }
 
 #[derive(Default)]
 struct Region {
     held: usize,
-    /// The event at which a slot of it last came free.
+    /// The value of `events` when a slot of this region was last freed.
     freed: u64,
     overtaken: u32,
-    /// Who waits, the next one first.
+    /// Waiters, in the order of admission.
     waiting: BTreeMap<Key, Arc<Notify>>,
 }
 
 type Key = (Urgency, u64);
 
-/// A reconcile may go on for as long as it has this.
+/// The right to run one reconcile, until it is dropped.
 #[must_use = "the slot is free again when this is dropped"]
 pub struct Permit<'a> {
     slots: &'a ReconcileSlots,
@@ -51,13 +52,13 @@ pub struct Permit<'a> {
 }
 
 impl ReconcileSlots {
-    /// So many reconciles at once, all regions together.
+    /// `max` is the number of concurrent reconciles of all regions together.
     pub fn new(max: u16) -> Self {
         Self { max: usize::from(max), state: Mutex::default() }
     }
 
-    /// Waits until a reconcile of this region may begin, of so many regions that are needed; `None`: none begins any
-    /// more.
+    /// Waits for a slot for a reconcile of `region`. `regions` is the number of regions in use. `None`: the slots are
+    /// closed.
     pub async fn acquire(&self, region: &str, regions: usize, urgency: Urgency) -> Option<Permit<'_>> {
         let waiter = Waiter::join(self, region, regions, urgency);
         loop {
@@ -71,7 +72,7 @@ impl ReconcileSlots {
         }
     }
 
-    /// Lets no reconcile begin any more, those that wait for it included.
+    /// Closes the slots: no reconcile begins any more, including those that wait.
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
@@ -88,7 +89,7 @@ impl ReconcileSlots {
         true
     }
 
-    /// Works on the state, after which whoever is next looks whether it may go.
+    /// Changes the state, and then wakes the waiter that may go next, if any.
     fn change(&self, work: impl FnOnce(&mut State)) {
         let mut state = self.state();
         work(&mut state);
@@ -100,7 +101,7 @@ impl ReconcileSlots {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whatever panicked held numbers and waiters that are whole between two statements.
+        // A panic elsewhere leaves the state valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -110,7 +111,7 @@ impl State {
         (max / self.needed.max(1)).max(1)
     }
 
-    /// Whose turn it is, if anybody's: the most urgent, and of equals whose region has waited longest.
+    /// The waiter that goes next, if any: the most urgent, and among equals the one whose region has waited longest.
     fn next(&self, max: usize) -> Option<(&str, Key)> {
         if self.held >= max {
             return None;
@@ -148,7 +149,7 @@ impl State {
 }
 
 impl Region {
-    /// Who is next in this region: the rank that it has, and its key.
+    /// The waiter that goes next in this region: its rank, and its key.
     fn next(&self) -> Option<(Key, Key)> {
         let first = self.waiting.keys().next().map(|key| (*key, *key));
         let repair = self.repair().filter(|_| self.overtaken >= MAX_OVERTAKEN);
@@ -162,7 +163,7 @@ impl Region {
     }
 }
 
-/// One who waits. However it leaves, the next one looks whether it may go.
+/// A reconcile that waits. When it is dropped, the next one is woken.
 struct Waiter<'a> {
     slots: &'a ReconcileSlots,
     region: &'a str,
@@ -217,7 +218,7 @@ mod tests {
 
     type Waiting<'a> = Pin<Box<dyn Future<Output = Option<Permit<'a>>> + 'a>>;
 
-    /// One who has come and waits, or has its permit already.
+    /// Adds a waiter, which does not get a slot yet.
     fn come<'a>(slots: &'a ReconcileSlots, region: &'a str, regions: usize, urgency: Urgency) -> Waiting<'a> {
         let mut waiting: Waiting<'a> = Box::pin(slots.acquire(region, regions, urgency));
         assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "no slot is free");
@@ -228,7 +229,7 @@ mod tests {
         future.now_or_never().flatten()
     }
 
-    /// In which order those who wait get the one slot, by their place in the list.
+    /// The order in which the waiters get the one slot, by their index in the list.
     fn order(first: Permit<'_>, mut waiting: Vec<Waiting<'_>>) -> Vec<usize> {
         let (mut order, mut permit) = (Vec::new(), Some(first));
         while order.len() < waiting.len() {
@@ -275,7 +276,7 @@ mod tests {
         assert!(now(slots.acquire("hangs", 20, High)).is_none(), "one at a time");
         let a = now(slots.acquire("a", 20, High));
         assert!(hangs.is_some() && a.is_some());
-        // There are never more at once.
+        // This waiter arrives while both slots are taken.
         let (mut b, mut again) = (come(&slots, "b", 20, High), come(&slots, "a", 20, High));
         drop(a);
         assert!(now(again.as_mut()).is_none());
@@ -335,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_who_gives_up_leaves_no_hole() {
-        // Before its turn, and when it has been woken for it.
+        // The waiter gives up before its turn, or after it was woken for it.
         for woken in [false, true] {
             let slots = ReconcileSlots::new(1);
             let first = now(slots.acquire("a", 1, High));

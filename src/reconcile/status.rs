@@ -1,4 +1,4 @@
-//! The status of one resource in one pass: what it was, what it becomes, and the news in between.
+//! The status of one resource during one pass: how it was, how it changes, and the events for the changes.
 
 use std::sync::Arc;
 
@@ -23,16 +23,16 @@ use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::HoldReason;
 
-/// How often a write is tried again when others write the same object all the time.
+/// How many times a write is attempted if others keep writing the same object.
 const MAX_REFRESHES: usize = 5;
 
 /// Writes the status of one resource.
 pub(super) struct StatusWriter<'a> {
     context: &'a Context,
     object: &'a Watched,
-    /// Status before this pass: what its news are told against.
+    /// Status before this pass. Events are published for the changes since.
     before: Arc<DirectConnectConnectionStatus>,
-    /// Status as the API server has it, as far as anyone knows.
+    /// The last known status on the API server.
     written: Arc<DirectConnectConnectionStatus>,
     version: u64,
     events: Vec<EventSpec>,
@@ -41,7 +41,7 @@ pub(super) struct StatusWriter<'a> {
 
 impl<'a> StatusWriter<'a> {
     pub(super) fn new(object: &'a Watched, context: &'a Context) -> Self {
-        // What was written here last is news to a watch that lags behind.
+        // The watch may lag behind, so the last status that this process wrote is used if it is newer.
         let written = context.claims.latest_status(object);
         let (version, before) = written.unwrap_or_else(|| (object.version(), Arc::new(object.status.clone())));
         Self {
@@ -59,17 +59,18 @@ impl<'a> StatusWriter<'a> {
         self.object
     }
 
-    /// The request for a read that status says was served last.
+    /// The last request for a read that status shows as served.
     pub(super) fn last_served(&self) -> Option<&str> {
         self.before.last_handled_reconcile_at.as_deref()
     }
 
-    /// Whether the wish skips the ladder: before this update, `must_encrypt` was neither sent nor seen for it.
+    /// Whether this update skips the ladder: the transition is `Immediate`, and `must_encrypt` was neither sent nor
+    /// seen before while it has been wanted.
     pub(super) fn skips_ladder(&self, desired: &Desired) -> bool {
         desired.transition == EncryptionTransition::Immediate && self.before.ledger.must_encrypt_generation.is_none()
     }
 
-    /// What was as the spec asked and is not any more is news once.
+    /// Adds an event, once per pass, if AWS matched the spec before and differs now.
     pub(super) fn note_drift(&mut self, desired: &Desired, plan: &Plan) {
         let is_first = !std::mem::replace(&mut self.has_noted_drift, true);
         let was_met = self.before.ledger.met_generation == Some(desired.generation) && self.before.drift.is_empty();
@@ -82,7 +83,7 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
-    /// Writes a ledger, and what a plan says where there is one, whatever status says now. Returns the version after it.
+    /// Writes a ledger, and what the plan reports if there is one. Returns the new resource version.
     pub(super) async fn write_ledger(
         &mut self,
         desired: &Desired,
@@ -97,7 +98,7 @@ impl<'a> StatusWriter<'a> {
         Ok(self.version)
     }
 
-    /// Says how a resource stands, if that is news, and what happened in this pass.
+    /// Writes status if it changed, and publishes the events of this pass.
     pub(super) async fn report(
         &mut self,
         desired: &Desired,
@@ -115,12 +116,12 @@ impl<'a> StatusWriter<'a> {
             }
             self.show(&mut next, desired, plan, verdict);
         }
-        // While nothing is known yet nothing is said, and nothing is written but what would be lost.
+        // While nothing is known of the circuit yet, status is written only if the ledger would otherwise be lost.
         let may_write = plan.verdict.is_some() || self.has_unwritten(desired);
         if may_write && next != *self.written {
             let written = self.write(next).await;
             if written.is_err() {
-                // Should the status not get through, the next pass still knows.
+                // If the write fails, the next pass still has the ledger.
                 let (object, state) = (self.object, &self.context.state);
                 state.with_fleet(|fleet| {
                     fleet.note_unwritten(&desired.circuit, &object.id(), object.uid(), ledger.clone());
@@ -144,10 +145,10 @@ impl<'a> StatusWriter<'a> {
         self.context.state.with_fleet(|fleet| fleet.has_unwritten(&desired.circuit, &self.object.id()))
     }
 
-    /// Says of a spec that cannot be acted on what is wrong with it.
+    /// Reports that the spec is invalid.
     pub(super) async fn report_invalid(&mut self, verdict: &Verdict) -> Result<(), PassError> {
         let mut next = (*self.written).clone();
-        self.judge(&mut next, verdict, None);
+        self.set_conditions(&mut next, verdict, None);
         if next != *self.written {
             self.write(next).await?;
         }
@@ -155,7 +156,7 @@ impl<'a> StatusWriter<'a> {
         Ok(())
     }
 
-    /// Puts what AWS showed in the read that the plan rests on, and what is thought of it, into a status.
+    /// Puts into a status what AWS showed in the read that the plan is based on, and the conditions of the verdict.
     fn show(&self, next: &mut DirectConnectConnectionStatus, desired: &Desired, plan: &Plan, verdict: &Verdict) {
         next.connection_id = Some(desired.circuit.id.to_string());
         next.drift = status::drift(&plan.drift);
@@ -163,10 +164,15 @@ impl<'a> StatusWriter<'a> {
             next.connection = observation.connection.clone().unwrap_or_default();
             next.arn = status::arn(&desired.circuit, &next.connection);
         }
-        self.judge(next, verdict, plan.observation.as_ref());
+        self.set_conditions(next, verdict, plan.observation.as_ref());
     }
 
-    fn judge(&self, next: &mut DirectConnectConnectionStatus, verdict: &Verdict, observation: Option<&Observation>) {
+    fn set_conditions(
+        &self,
+        next: &mut DirectConnectConnectionStatus,
+        verdict: &Verdict,
+        observation: Option<&Observation>,
+    ) {
         let generation = self.object.meta().generation;
         let wanted = conditions(verdict, observation);
         next.observed_generation = generation;
@@ -182,7 +188,7 @@ impl<'a> StatusWriter<'a> {
                     self.written(version, next);
                     return Ok(());
                 }
-                // Somebody writes labels or annotations all the time: what was decided still holds.
+                // Only labels or annotations have changed, so the decision still holds.
                 Err(WriteError::Outdated) if self.refresh().await => {}
                 Err(WriteError::Outdated) => return Err(PassError::Outdated(resource)),
                 Err(error) => return Err(PassError::StatusNotWritten(resource, error.to_string())),
@@ -191,7 +197,8 @@ impl<'a> StatusWriter<'a> {
         Err(PassError::Outdated(resource))
     }
 
-    /// Whether the object has changed in nothing that was decided on, and in nothing that this process did not write.
+    /// Reads the object again. Returns whether nothing has changed that the decision depends on, and status is as
+    /// written by this process.
     async fn refresh(&mut self) -> bool {
         let Some(now) = status::read(&self.context.client, &self.object.id()).await else { return false };
         let is_same = now.uid() == self.object.uid()
@@ -216,7 +223,7 @@ impl<'a> StatusWriter<'a> {
         self.context.claims.note_written(self.object, version, Arc::clone(&self.written));
     }
 
-    /// Tells what happened in the whole pass, and how the resource is now.
+    /// Publishes the events of the whole pass and sets the gauges.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
         self.context.reset_failures(self.object);
         let mut events = std::mem::take(&mut self.events);
@@ -227,14 +234,15 @@ impl<'a> StatusWriter<'a> {
         self.context.metrics.health(&labels(self.object), report::health(&self.written, about));
     }
 
-    /// How the last update failed, if none succeeded since.
+    /// The fault of the last update, if no later one succeeded.
     fn failed_update(&self, desired: &Desired) -> Option<Fault> {
         self.context
             .state
             .with_fleet(|fleet| Some(fleet.circuit(&desired.circuit)?.history.update_failure()?.fault.clone()))
     }
 
-    /// Notes whether the resource waits for a turn; and it is news that the turn is somebody's whom no resource asked.
+    /// Records whether the resource waits for a turn. Returns an event if the circuit it waits for was raised by
+    /// another writer.
     fn waits_for_other(&self, desired: &Desired, plan: &Plan) -> Option<EventSpec> {
         let verdict = plan.verdict.as_ref().filter(|verdict| verdict.reason == Reason::WaitingForTurn);
         let (resource, state) = (self.object.id(), &self.context.state);
@@ -242,7 +250,7 @@ impl<'a> StatusWriter<'a> {
         let (holder, other_proof) = state.with_fleet(|fleet| {
             (fleet.holder(&desired.circuit), fleet.other_proof(&desired.circuit, &resource).is_some())
         });
-        // It may have become free before this resource was known to wait.
+        // The turn may have become free before this resource was recorded as waiting.
         if verdict.is_some() && holder.is_none() && !other_proof {
             state.wake(Wakeup::Resources(vec![resource]));
         }

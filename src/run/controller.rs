@@ -1,4 +1,4 @@
-//! The controller: a pass over each resource that the watch or a poll wakes, each kept from harming another.
+//! The controller: runs a pass over each resource that the watch or a poll wakes, isolated from the others.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::state::{Budget, PASS_CEILING};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::text;
 
-/// Has the work done on what the watch and the polls wake, until stopped.
+/// Runs `work` for each resource that is woken, until stopped.
 pub(super) async fn run_controller<F>(
     context: Arc<Context>,
     store: Store<Watched>,
@@ -31,12 +31,13 @@ pub(super) async fn run_controller<F>(
 ) where
     F: Future<Output = Result<Action, PassError>> + Send + 'static,
 {
-    // The claims say which changes of resources are worth a reconcile, so the watch comes in as a trigger as well.
+    // The claims decide which changes of resources are worth a reconcile, so the watch triggers the controller through
+    // them.
     let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
     let woken = UnboundedReceiverStream::new(context.claims.attach());
     let forgetful = Arc::clone(&context);
     Controller::for_stream(no_stream, store)
-        // Without a bound here, since each region has its own: one that hangs would take all slots of a common one.
+        // No global limit, since each region has its own: a region that hangs would take all slots of a global one.
         .with_config(Config::default().concurrency(0))
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped.map(|_| ()))
@@ -54,7 +55,7 @@ pub(super) async fn run_controller<F>(
         .await;
 }
 
-/// One pass, when its region has a slot for it: timed, and kept from taking others with it if it panics or stands still.
+/// Runs one pass once its region has a slot. It is timed, and a panic or a hang fails only this pass.
 async fn pass<F>(
     object: Arc<Watched>,
     context: Arc<Context>,
@@ -74,7 +75,7 @@ where
     };
     let started = Instant::now();
     let budget = Arc::new(Budget::new(PASS_CEILING));
-    // In a box, so that thousands that wait for a slot take little room.
+    // Boxed, so that thousands of waiting passes need little memory.
     let work = Box::pin(work(object, Arc::clone(&context), Arc::clone(&budget)));
     let outcome = tokio::select! {
         outcome = caught(&resource, work) => outcome,
@@ -96,7 +97,7 @@ where
     outcome
 }
 
-/// What a person asked for goes before what only repairs or looks.
+/// What a person asked for is more urgent than repairs and observation.
 fn urgency(object: &Watched, circuit: Option<&CircuitId>, context: &Context) -> Urgency {
     let met = circuit
         .and_then(|circuit| context.state.with_fleet(|fleet| fleet.ledger(circuit, &object.id()).met_generation));
@@ -105,7 +106,7 @@ fn urgency(object: &Watched, circuit: Option<&CircuitId>, context: &Context) -> 
     if met == object.meta().generation && !is_asked { Urgency::Low } else { Urgency::High }
 }
 
-/// Work on one object, whose panic is an error of this object alone.
+/// Turns a panic of `work` into an error of this object.
 async fn caught<T>(resource: &ResourceId, work: impl Future<Output = Result<T, PassError>>) -> Result<T, PassError> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
         let message = panic.downcast_ref::<&str>().map(ToString::to_string);
@@ -151,7 +152,7 @@ mod tests {
         assert!(caught(&line, async { Ok(7) }).await.is_ok_and(|next| next == 7), "and the next goes on");
     }
 
-    /// A context that is about two resources, `bad` and `good`, and calls nobody.
+    /// A context with two resources, `bad` and `good`, that makes no calls.
     async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
         let (clock, metrics, second) = (Clock::start(), Metrics::new(), Duration::from_secs(1));
         let settings = Settings {
@@ -197,7 +198,7 @@ mod tests {
         })
     }
 
-    /// What is logged in the thread of the test.
+    /// The log of the current thread.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -227,11 +228,11 @@ mod tests {
     static GOOD: AtomicUsize = AtomicUsize::new(0);
     static BAD: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
-    /// Always well with one resource, and a bug with the other.
+    /// Succeeds for one resource and panics for the other.
     async fn work(object: Arc<Watched>, _: Arc<Context>, _: Arc<Budget>) -> Result<Action, PassError> {
         if &*object.id().name == "bad" {
             BAD.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
-            // As a bug would: after the first wait, too.
+            // Panics after an await, as a bug may.
             tokio::task::yield_now().await;
             panic!("boom");
         }
@@ -284,11 +285,11 @@ mod tests {
         }
     }
 
-    /// Never ends with one resource.
+    /// Never ends for one resource.
     async fn hang(object: Arc<Watched>, _: Arc<Context>, budget: Arc<Budget>) -> Result<Action, PassError> {
         if &*object.id().name == "bad" {
-            // Waiting for its pace is no standing still.
-            budget.apart(tokio::time::sleep(PASS_CEILING * 2)).await;
+            // Waiting for the rate limit does not count as a hang.
+            budget.without_counting(tokio::time::sleep(PASS_CEILING * 2)).await;
             std::future::pending::<()>().await;
         }
         Ok(Action::await_change())

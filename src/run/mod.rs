@@ -1,4 +1,4 @@
-//! The whole put together, and watched: if one long task ends, the process says which and ends too.
+//! Starts all parts and supervises them: if one long task ends, the process reports which, and ends too.
 
 mod controller;
 mod readiness;
@@ -31,16 +31,17 @@ use crate::state::{Budget, State, Wakeup};
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::fault::FaultKind;
 
-/// How long updates that are under way may take to end after SIGTERM.
+/// How long updates in flight may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_millis(3500);
-/// How long all else may take: passes that write down what came of an update.
+/// How long passes may take to end after that, to write the outcome of an update.
 const SHORT_GRACE: Duration = Duration::from_millis(300);
-/// How long the API server may take to let the lease go.
+/// How long the release of the lease may take.
 const RELEASE: Duration = Duration::from_millis(900);
-/// How long a connection to the API server may be silent. Watches are shorter, so this is a server that has gone away.
+/// How long a connection to the API server may be silent. Watches are shorter, so a longer silence means that the
+/// server is gone.
 const API_SILENCE: Duration = Duration::from_secs(30);
 
-/// Runs the controller until it is told to end. The error says why it ended by itself.
+/// Runs the controller until a signal ends it. An error says why it ended by itself.
 pub fn run(flags: &Run) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -48,7 +49,7 @@ pub fn run(flags: &Run) -> Result<(), String> {
         .build()
         .map_err(|error| format!("the runtime does not start: {error}"))?;
     let outcome = runtime.block_on(start(flags));
-    // A look-up of a name that hangs would keep a process alive that has lost its lease.
+    // A DNS lookup that hangs would otherwise keep a process alive that has lost its lease.
     runtime.shutdown_background();
     outcome
 }
@@ -95,7 +96,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
     tasks.watch_over("what is known of the cluster", rewound);
     let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&claims), listed.clone());
-    // Where the lease is free, the list that begins once it is taken is the first.
+    // If the lease is free, it is taken before the first list, so that no second list is needed.
     let mut lease = if flags.leader_elect { elector.acquire_at_once().await } else { None };
     let mut caught_up = listed.relist();
     tasks.watch_over("the watch on resources", watching);
@@ -116,7 +117,7 @@ async fn start(flags: &Run) -> Result<(), String> {
         tasks.watch_over("leading", async move { elector.keep(lease).await.to_string() });
     }
     context.metrics.leads(true);
-    // What the leader before this process wrote last is known before anything is sent.
+    // Nothing is sent before the last writes of the previous leader are known.
     tokio::select! {
         () = caught_up => {}
         ended = tasks.first_to_end() => return Err(ended),
@@ -129,7 +130,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let polling = Arc::clone(&context);
     tasks.watch_over("polling AWS", async move { polling.pollers.run(polling.claims.regions()).await });
     tasks.watch_over("news from AWS", forward_wakeups(woken, claims));
-    tasks.watch_over("the look for AWS credentials", look_for_credentials(aws, readiness));
+    tasks.watch_over("the look for AWS credentials", wait_for_credentials(aws, readiness));
     let controlling = tokio::spawn(controller::run_controller(Arc::clone(&context), store, stopped, progress, work));
     tokio::pin!(controlling);
     tokio::select! {
@@ -138,12 +139,13 @@ async fn start(flags: &Run) -> Result<(), String> {
         signal = &mut shutdown => {
             let _ = stop.send(());
             context.slots.close();
-            // From here on no update begins. Those on their way end first; reads are not waited for, since whoever leads
-            // next reads for itself.
+            // No update begins from here on. Those in flight end first. Reads are not waited for, since the next leader
+            // reads for itself.
             let all_permits = tokio::time::timeout(GRACE, context.sending.acquire_many(MAX_SENDING)).await;
             let _ = tokio::time::timeout(SHORT_GRACE, controlling).await;
             if all_permits.is_err() {
-                // While an update may be on its way nobody else may begin one, so the lease ends by itself.
+                // While an update may be in flight, no other process may begin one. So the lease is not released, but
+                // expires.
                 warn!("an update did not end in time; what came of it is read at the next start");
                 info!(signal, "ended as told");
                 return Ok(());
@@ -153,9 +155,9 @@ async fn start(flags: &Run) -> Result<(), String> {
     }
 }
 
-/// The end of a process that nothing is on its way of: it lets the lease go.
+/// Ends a process that has no update in flight: releases the lease.
 async fn end(signal: &str, tasks: Tasks, flags: &Run, elector: &Elector) -> Result<(), String> {
-    // A renewal now would only get in the way of the release.
+    // A renewal now would only conflict with the release.
     drop(tasks);
     if flags.leader_elect && tokio::time::timeout(RELEASE, elector.release()).await.is_err() {
         warn!("the lease was not released in time; it ends by itself");
@@ -168,7 +170,7 @@ async fn work(object: Arc<Watched>, context: Arc<Context>, budget: Arc<Budget>) 
     reconcile(&object, &context, &budget).await
 }
 
-/// The region of the operator itself, and what is wrong with it.
+/// The operator's own region. Logs if it is missing or invalid.
 fn default_region(aws: &Aws) -> DefaultRegion {
     let region = aws.default_region();
     match &region {
@@ -198,20 +200,21 @@ fn shutdown_signal() -> Result<impl Future<Output = &'static str>, String> {
 
 struct Cluster {
     client: Client,
-    /// With connections of its own: a watch that has to begin anew does not try those first that fell silent with it.
+    /// A client with its own connections. After an API server went silent, a new watch does not try the other client's
+    /// connections to it.
     watching: Client,
     own_namespace: String,
 }
 
-/// The API server, from the pod or `KUBECONFIG`, and the namespace that is the operator's own.
+/// The clients for the API server, from the pod or `KUBECONFIG`, and the operator's own namespace.
 async fn cluster() -> Result<Cluster, String> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
     })?;
-    // Without it, an API server that went silent would be waited for without end.
+    // Without it, requests to an API server that went silent would wait without end.
     config.read_timeout = Some(API_SILENCE);
     config.reset_reader_on_write = true;
-    // It would sleep as long as a server says. What is tried again here is tried by those who know why.
+    // kube's retry waits as long as the server says. Here each caller decides about its own retries.
     config.default_retry = false;
     let own_namespace = config.default_namespace.clone();
     let client = |config| {
@@ -222,14 +225,14 @@ async fn cluster() -> Result<Cluster, String> {
     Ok(Cluster { watching: client(config.clone())?, client: client(config)?, own_namespace })
 }
 
-/// Name of this process among its replicas, different after every start.
+/// The identity of this process among its replicas. It differs after every start.
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| NAME.to_owned());
     format!("{host}_{:08x}", fastrand::u32(..))
 }
 
-/// Looks until there are credentials. Afterwards the SDK renews them, and conditions tell if it cannot.
-async fn look_for_credentials(aws: Aws, readiness: Readiness) -> String {
+/// Waits until credentials are available. Later the SDK renews them, and conditions show if it cannot.
+async fn wait_for_credentials(aws: Aws, readiness: Readiness) -> String {
     let mut tries: u32 = 0;
     while let Err(reason) = aws.check_credentials().await {
         tries = tries.saturating_add(1);
@@ -248,7 +251,7 @@ async fn look_for_credentials(aws: Aws, readiness: Readiness) -> String {
     std::future::pending().await
 }
 
-/// Hands on what is worth a look, to the resources that it concerns.
+/// Forwards wakeups to the resources that they name.
 async fn forward_wakeups(mut wakeups: mpsc::UnboundedReceiver<Wakeup>, claims: Arc<Claims>) -> String {
     while let Some(wakeup) = wakeups.recv().await {
         claims.wake(&wakeup);

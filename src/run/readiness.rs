@@ -1,4 +1,4 @@
-//! Whether the process is ready, and whether it is alive.
+//! Readiness and liveness of the process.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,11 @@ use crate::reconcile::Context;
 use crate::server;
 use crate::state::PASS_CEILING;
 
-/// So long no pass may end while there is work: each has a ceiling well below it.
+/// If there is work and no pass has ended for this long, the process is not alive. It is well above the time limit of a
+/// pass.
 const STANDSTILL: Duration = PASS_CEILING.saturating_mul(3);
 
-/// How far this process has come.
+/// What this process has reached on its way to readiness.
 #[derive(Clone, Default)]
 pub(super) struct Readiness(Arc<Steps>);
 
@@ -23,17 +24,18 @@ struct Steps {
 }
 
 impl Readiness {
-    /// It leads.
+    /// Records that this process leads.
     pub(super) fn lead(&self) {
         self.0.leads.store(true, Ordering::Release);
     }
 
-    /// There are credentials.
+    /// Records that credentials are available.
     pub(super) fn has_credentials(&self) {
         self.0.has_credentials.store(true, Ordering::Release);
     }
 
-    /// Ready: the resources are listed and, once this process leads, AWS has been read where there are resources.
+    /// Ready means: the resources are listed, and if this process leads, there are credentials and AWS has been read,
+    /// unless there are no resources.
     pub(super) fn check(self, context: Arc<Context>, listed: Listed) -> server::Readiness {
         Arc::new(move || {
             if !listed.is_done() {
@@ -52,14 +54,14 @@ impl Readiness {
     }
 }
 
-/// How the passes get on.
+/// The progress of passes.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<Mutex<Passes>>);
 
 struct Passes {
-    /// Passes that wait for a slot or are under way.
+    /// Passes that wait for a slot or are running.
     begun: usize,
-    /// When the first of those came, or the last pass ended since.
+    /// When the last pass ended, or when the first one began after a time without any.
     last_progress: Instant,
 }
 
@@ -69,11 +71,11 @@ impl Default for Progress {
     }
 }
 
-/// A pass that waits or is under way, for as long as this lives.
+/// A pass that waits or is running, until this is dropped.
 pub(super) struct Begun(Progress);
 
 impl Progress {
-    /// A pass has come.
+    /// Records that a pass begins.
     pub(super) fn begin(&self) -> Begun {
         self.change(|passes| {
             if passes.begun == 0 {
@@ -84,7 +86,7 @@ impl Progress {
         Begun(self.clone())
     }
 
-    /// Alive: there is no work, or a pass has ended lately.
+    /// Alive means: there is no work, or a pass has ended recently.
     pub(super) fn check(self) -> server::Liveness {
         Arc::new(move || self.stands_still(STANDSTILL))
     }

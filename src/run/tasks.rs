@@ -1,4 +1,4 @@
-//! Long tasks, none of which may end: the process says which one did, and ends too.
+//! Supervision of long tasks. If one ends, the process reports which one and ends too.
 
 use std::panic::AssertUnwindSafe;
 

@@ -1,40 +1,40 @@
-//! How long a pass may take.
+//! The time limit of a pass.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long one pass may take, waiting for the pace of its region or for another pass over its circuit apart. Longer than
-/// all its calls together, each of which has a limit of its own: one that hits it stands still.
+/// The time limit of one pass. Waiting for the rate limit of the region or for the lock of the circuit does not count.
+/// It is longer than all calls of a pass together, each of which has its own limit, so a pass that reaches it hangs.
 pub const PASS_CEILING: Duration = Duration::from_mins(2);
 
-/// The time of one pass.
+/// The remaining time of one pass.
 pub struct Budget {
     paused: watch::Sender<bool>,
     ceiling: Duration,
 }
 
 impl Budget {
-    /// A pass that begins now.
+    /// The budget of a pass that begins now.
     pub fn new(ceiling: Duration) -> Self {
         Self { paused: watch::Sender::new(false), ceiling }
     }
 
-    /// Waits for something that ends when what it belongs to ends: its time does not count.
-    pub async fn apart<T>(&self, wait: impl Future<Output = T>) -> T {
+    /// Waits for `wait` without counting its time. The wait must be certain to end, since this limit does not end it.
+    pub async fn without_counting<T>(&self, wait: impl Future<Output = T>) -> T {
         self.paused.send_replace(true);
         let waited = wait.await;
         self.paused.send_replace(false);
         waited
     }
 
-    /// Ends when the time is used up.
+    /// Resolves when the time is used up.
     pub async fn spent(&self) {
         let mut paused = self.paused.subscribe();
         let mut left = self.ceiling;
         loop {
-            // The sender is in `self`, so neither wait fails.
+            // `self` holds the sender, so neither wait can fail.
             let _ = paused.wait_for(|paused| !paused).await;
             let began = Instant::now();
             tokio::select! {
@@ -53,7 +53,7 @@ mod tests {
     #[tokio::test]
     async fn time_apart_does_not_count() {
         let budget = Budget::new(Duration::from_millis(50));
-        let wait = budget.apart(tokio::time::sleep(Duration::from_millis(200)));
+        let wait = budget.without_counting(tokio::time::sleep(Duration::from_millis(200)));
         tokio::select! {
             () = budget.spent() => panic!("it waited for its pace"),
             () = wait => {}

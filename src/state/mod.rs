@@ -1,6 +1,8 @@
-//! What this process knows, and who waits for what: one owner, which outlives watches, pollers and passes.
+//! What this process knows, and which resources wait for a turn. It has one owner that outlives watches, pollers and
+//! passes.
 //!
-//! Must not know: Kubernetes' client, the AWS SDK. The watch and the pollers hand over what they saw; passes ask and tell.
+//! Must not know: Kubernetes' client, the AWS SDK. The watch and the pollers record what they see; passes query and
+//! update it.
 
 mod budget;
 mod wakeups;
@@ -17,23 +19,23 @@ use directconnect_core::fleet::Fleet;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::settings::Settings;
 
-/// The lock of one circuit: at most one pass that may change it at a time, whoever asks for it.
+/// The lock of one circuit. At most one pass at a time may change the circuit, whichever resource it is for.
 pub type CircuitLock = Arc<tokio::sync::Mutex<()>>;
 
-/// How the reading of one region goes.
+/// The state of polling one region.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// How the last listing failed, if it did.
+    /// The error of the last listing, if it failed.
     pub fault: Option<Fault>,
-    /// Listings in a row that failed.
+    /// Number of failed listings in a row.
     pub failures: u32,
-    /// Whether a whole listing has come in.
+    /// Whether a listing has succeeded.
     pub has_read: bool,
-    /// Whether listings are read at the cadence of a soak.
-    pub is_swept: bool,
+    /// Whether listings are made at the soak cadence.
+    pub polls_at_soak_cadence: bool,
 }
 
-/// All that is known.
+/// Everything that this process knows.
 pub struct State {
     fleet: Mutex<Fleet>,
     locks: Mutex<HashMap<CircuitId, CircuitLock>>,
@@ -44,7 +46,7 @@ pub struct State {
 }
 
 impl State {
-    /// Nothing is known yet. What is to be looked at again goes to `wakeups`.
+    /// An empty state. Resources to reconcile again are sent to `wakeups`.
     pub fn new(settings: Settings, wakeups: mpsc::UnboundedSender<Wakeup>) -> Self {
         Self {
             fleet: Mutex::new(Fleet::new(settings)),
@@ -55,7 +57,7 @@ impl State {
         }
     }
 
-    /// Works on the circuits. Should a turn become free by that, those who wait for one are woken.
+    /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = lock(&self.fleet);
         let worked = work(&mut fleet);
@@ -67,7 +69,7 @@ impl State {
         worked
     }
 
-    /// A resource waits for a turn, until one becomes free.
+    /// Records whether a resource waits for a turn. This ends when a turn becomes free.
     pub fn set_waiting(&self, resource: &ResourceId, waits: bool) {
         let mut waiting = lock(&self.waiting);
         if waits {
@@ -77,24 +79,25 @@ impl State {
         }
     }
 
-    /// The lock of one circuit. It outlives the region's poller, and whoever holds it.
+    /// The lock of one circuit. It exists as long as someone holds or awaits it, even if the poller of the region is
+    /// stopped.
     pub fn circuit_lock(&self, circuit: &CircuitId) -> CircuitLock {
         let mut locks = lock(&self.locks);
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(circuit.clone()).or_default())
     }
 
-    /// How the reading of a region goes.
+    /// The state of polling a region.
     pub fn reading(&self, region: &RegionName) -> Reading {
         lock(&self.readings).get(region).cloned().unwrap_or_default()
     }
 
-    /// Works on how the reading of a region goes.
+    /// Changes the state of polling a region.
     pub fn with_reading<T>(&self, region: &RegionName, work: impl FnOnce(&mut Reading) -> T) -> T {
         work(lock(&self.readings).entry(region.clone()).or_default())
     }
 
-    /// A region is not read any more.
+    /// Called when a region is no longer read.
     pub fn end_reading(&self, region: &RegionName) {
         lock(&self.readings).remove(region);
         self.with_fleet(|fleet| fleet.end_reading(region));
@@ -105,14 +108,14 @@ impl State {
         lock(&self.readings).values().any(|reading| reading.has_read)
     }
 
-    /// Has resources looked at again.
+    /// Wakes resources, so that they are reconciled again.
     pub fn wake(&self, wakeup: Wakeup) {
-        // Nobody listens any more only when the process ends.
+        // Sending fails only when the receiver is gone, which happens when the process ends.
         let _ = self.wakeups.send(wakeup);
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whatever panicked held a value that is whole between two statements.
+    // A panic elsewhere leaves the values valid.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

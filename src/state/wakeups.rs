@@ -1,13 +1,13 @@
-//! What is worth a look at a resource.
+//! Requests to reconcile resources again.
 
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 
-/// Whom something concerns.
+/// The resources to wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wakeup {
-    /// Every resource of a region.
+    /// All resources of a region.
     Region(RegionName),
-    /// The resources about these circuits.
+    /// All resources for these circuits.
     Circuits(Vec<CircuitId>),
     /// These resources.
     Resources(Vec<ResourceId>),

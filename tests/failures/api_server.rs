@@ -1,4 +1,4 @@
-//! An API server that hangs, refuses, forgets, or can do less.
+//! An API server that hangs, refuses requests, loses versions, or lacks features.
 
 use crate::replicas::last_words;
 use direct_connect_simulator::Connection;
@@ -8,21 +8,21 @@ use test_support::{
 };
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// How long a silent API server may go unnoticed, and a good deal more for a busy machine.
+/// How long the operator may take to notice a silent API server, with a generous margin for a busy machine.
 const AFTER_SILENCE: Duration = Duration::from_secs(90);
 
-/// A world whose operator meets the API server through a front.
+/// A world whose operator reaches the API server through a front.
 async fn behind_front() -> (World, Front) {
     let mut world = World::builder().without_operator().build().await;
     let front = Front::of_api_server(&world.kubeconfig).await;
     let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    // Leadership has tests of its own; here the process is to live through everything.
+    // Leadership has its own tests. In these, the process must survive everything.
     world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy()).flag("--leader-elect", "false");
     world.aws.add(REGION, Connection::new(ID, "old"));
     (world, front)
 }
 
-/// A world whose operator meets the API server by a wire.
+/// A world whose operator reaches the API server through a wire.
 async fn by_wire() -> (World, Wire) {
     let mut world = World::builder().without_operator().build().await;
     let wire = Wire::to(api_server(&world.kubeconfig)).await;
@@ -45,7 +45,7 @@ async fn reaches(world: &World, name: &str, deadline: Duration) {
 #[tokio::test]
 async fn a_list_that_nobody_answers_is_given_up_and_tried_again() {
     let (mut world, front) = behind_front().await;
-    // A list that is streamed ends as a watch does; a plain one has nothing but the limit of its connection.
+    // A streamed list ends like a watch. A plain list is limited only by the timeout of its connection.
     front.trouble(Trouble::status(422, "Invalid", "no streams"), Passing::is_streaming_list);
     front.trouble_from(0, 1, Trouble::HangBefore, |request| {
         request.lists_resources() && !request.query.contains("limit=1&") && !request.query.ends_with("limit=1")
@@ -140,7 +140,7 @@ async fn a_resource_version_that_is_gone_leads_to_a_new_list() {
     front.forget();
     let expired = Trouble::status(410, "Expired", "too old resource version");
     front.trouble(expired, |request| request.is_watch() && !request.is_streaming_list());
-    // A watch ends after a while, and goes on from the version it knows.
+    // A watch ends after a while and continues from the version it knows.
     tokio::time::timeout(AFTER_SILENCE, front.strikes()).await.expect("a watch goes on in time");
     reaches(&world, "two", AFTER_SILENCE).await;
     let lists = |request: &test_support::Passing| request.is_streaming_list();
@@ -159,7 +159,7 @@ async fn an_api_server_that_streams_no_lists_is_listed_plainly() {
     assert!(last_words(world.operator()).is_empty());
 }
 
-/// Neither a right that is missing for a while nor a version that is gone says that it streams no lists.
+/// Neither a missing permission nor an expired version means that the API server cannot stream lists.
 #[tokio::test]
 async fn a_list_that_was_forbidden_or_expired_is_still_streamed() {
     for (code, reason) in [(403, "Forbidden"), (410, "Expired")] {

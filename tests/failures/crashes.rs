@@ -1,4 +1,5 @@
-//! Killed at every exchange with the API server and with AWS, before it and after it took effect, and started again.
+//! The operator is killed at every exchange with the API server and with AWS, both before and after the exchange takes
+//! effect, and started again.
 
 use direct_connect_simulator::{Call, Connection};
 use futures::{StreamExt, stream};
@@ -6,16 +7,16 @@ use std::time::Duration;
 use test_support::{Front, Manifest, Passing, REGION, Signal, Trouble, World, connection, kubeconfig_via, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// Worlds at a time.
+/// Number of worlds at a time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Where the operator is killed.
+/// The exchange at which the operator is killed.
 #[derive(Clone, Copy, Debug)]
 struct Crash {
     at: Exchange,
-    /// So many of the kind went well before.
+    /// This many exchanges of the kind succeed before.
     after: usize,
-    /// Whether the exchange took effect.
+    /// Whether the exchange takes effect.
     effect: bool,
 }
 
@@ -47,13 +48,13 @@ impl Exchange {
     }
 }
 
-/// What the operator is asked for, and what AWS must have seen of it in the end.
+/// What the operator is asked for, and what must have happened in AWS in the end.
 #[derive(Clone)]
 struct Story {
     line: Connection,
     with_key: bool,
-    wish: Manifest,
-    /// What took effect, in order: names and modes.
+    manifest: Manifest,
+    /// The updates that took effect, in order: names and modes.
     effects: Vec<(Option<&'static str>, Option<&'static str>)>,
 }
 
@@ -62,7 +63,7 @@ async fn a_rename_survives_a_crash_at_every_exchange() {
     let story = Story {
         line: Connection::new(ID, "old"),
         with_key: false,
-        wish: connection("line").id(ID).name("new"),
+        manifest: connection("line").id(ID).name("new"),
         effects: vec![(Some("new"), None)],
     };
     let crashes = [
@@ -83,7 +84,7 @@ async fn the_ladder_survives_a_crash_at_every_exchange() {
     let story = Story {
         line,
         with_key: true,
-        wish: connection("line").id(ID).mode("must_encrypt"),
+        manifest: connection("line").id(ID).mode("must_encrypt"),
         effects: vec![(None, Some("should_encrypt")), (None, Some("must_encrypt"))],
     };
     let crashes = [
@@ -97,7 +98,7 @@ async fn the_ladder_survives_a_crash_at_every_exchange() {
     run_all(story, &crashes).await;
 }
 
-/// Every crash in a world of its own, some side by side.
+/// Runs every crash in a world of its own, some concurrently.
 async fn run_all(story: Story, crashes: &[(Exchange, usize)]) {
     let places = crashes.iter().flat_map(|&(at, count)| (0..count).map(move |after| (at, after)));
     let crashes = places.flat_map(|(at, after)| [false, true].map(|effect| Crash { at, after, effect }));
@@ -105,7 +106,7 @@ async fn run_all(story: Story, crashes: &[(Exchange, usize)]) {
 }
 
 async fn run(story: &Story, crash: Crash) {
-    // Reads are late for longer than a restart takes: only what was written down before the crash can tell them from
+    // Reads are late for longer than a restart takes, so only what status recorded before the crash can tell them from
     // drift.
     let world = World::builder().without_operator().flag("--settle-window", "6s").flag("--leader-elect", "false");
     let mut world = world.build().await;
@@ -122,7 +123,7 @@ async fn run(story: &Story, crash: Crash) {
         .settings
         .env("KUBECONFIG", kubeconfig.to_string_lossy())
         .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", aws.url());
-    world.apply(story.wish.clone()).await;
+    world.apply(story.manifest.clone()).await;
 
     let front = if crash.at.is_with_aws() { &aws } else { &api_server };
     let trouble = if crash.effect { Trouble::HangAfter } else { Trouble::HangBefore };
@@ -145,7 +146,7 @@ async fn run(story: &Story, crash: Crash) {
         .map(|call| (sent(call, "connectionName"), sent(call, "encryptionMode")))
         .collect();
     assert_eq!(seen, story.effects, "{crash:?}: {updates:?}");
-    // What is lost before it takes effect is sent once more, and nothing else is.
+    // An update that was lost before it took effect is sent once more, and nothing else is.
     let most = story.effects.len() + usize::from(at == Exchange::Update && !crash.effect);
     assert!(updates.len() <= most, "{crash:?}: {updates:?}");
     for (place, call) in updates.iter().enumerate() {

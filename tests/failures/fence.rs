@@ -1,7 +1,7 @@
-//! The last look at the Lease before an update is sent, and the end that it sets to the sending.
+//! The last check of the Lease before an update is sent, and the time limit that the Lease sets for the call.
 //!
-//! A process ends when its Lease does, so from outside it cannot be told whether an update was held back by that end or by
-//! the look. Here one pass runs by itself, on the real API server and through the real SDK, and nothing ends it.
+//! A process ends when its Lease ends, so an observer cannot tell whether the limit or the check held an update back.
+//! These tests run one pass by itself, on the real API server and through the real SDK, and nothing ends it.
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
@@ -31,13 +31,13 @@ use tokio::task::AbortHandle;
 use crate::replicas::LEASE;
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// Longer than any test: what it is about is done when the test says so.
+/// Longer than any test; the tests themselves decide when something ends.
 const NEVER: Duration = Duration::from_hours(1);
 
-/// All that a pass needs, with a Lease that nobody renews.
+/// Everything that a pass needs, with a Lease that nobody renews.
 struct Bench {
     world: World,
-    /// Between the operator and the API server, but for the Lease.
+    /// A front between the operator and the API server. Requests for the Lease do not go through it.
     front: Front,
     elector: Elector,
     lease: Lease,
@@ -63,7 +63,7 @@ async fn client(kubeconfig: &Path) -> Client {
 }
 
 impl Bench {
-    /// One that leads, has read AWS, and knows of a resource that wants another name than AWS has.
+    /// A process that leads, has read AWS, and knows a resource that wants another name than AWS has.
     async fn new() -> Self {
         let world = World::builder().without_operator().build().await;
         world.aws.add(REGION, Connection::new(ID, "old"));
@@ -113,7 +113,7 @@ impl Bench {
         bench
     }
 
-    /// The resource as it is now, made known to the operator.
+    /// The current resource, which the operator is made aware of.
     async fn object(&self) -> Watched {
         let api: Api<Watched> = Api::namespaced(self.world.client.clone(), &self.world.namespace);
         let object = api.get("line").await.expect("it is there");
@@ -121,12 +121,12 @@ impl Bench {
         object
     }
 
-    /// How long the lease still holds.
+    /// How long the lease is still valid.
     fn left(&self) -> Duration {
         self.leadership.until().map_or(Duration::ZERO, |until| until.since(self.clock.now()))
     }
 
-    /// A pass that has decided on its update, and is at writing down what it is about to send.
+    /// A pass that has decided on its update and whose write of the intention is held back.
     async fn pass_held(&self) -> tokio::task::JoinHandle<Result<(), PassError>> {
         self.front.trouble_from(0, 1, Trouble::Held, Passing::writes_status);
         let (object, context) = (self.object().await, Arc::clone(&self.context));
@@ -136,7 +136,7 @@ impl Bench {
     }
 }
 
-/// Credentials that are asked for anew for each call, and not given while the process is halted.
+/// Credentials that are requested for each call, and held back while the process is halted.
 #[derive(Clone, Debug, Default)]
 struct Halt(Arc<Mutex<Option<Halted>>>);
 
@@ -174,7 +174,7 @@ async fn an_update_is_not_sent_when_the_lease_ends_after_all_else_was_done_for_i
     assert_eq!(line.status("lastUpdate")["connectionName"], "new", "it was about to be sent: {line}");
     assert_eq!(bench.world.updates(), []);
 
-    // The same with a lease is sent, so it was the lease that was missing.
+    // With a lease the same update is sent, so the lease was what was missing.
     bench.elector.acquire().await;
     reconcile(&bench.object().await, &bench.context, &Budget::new(NEVER)).await.expect("it goes through");
     assert_eq!(bench.world.updates().len(), 1);
@@ -197,7 +197,7 @@ async fn an_update_is_given_up_when_its_lease_ends_though_its_own_time_is_not_up
     let renewed = crate::replicas::term_of(bench.lease.clone()).expect("it has a holder").renewed;
     bench.world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on("UpdateConnection"));
     let pass = bench.pass_held().await;
-    // Its own time is 8 s at the least, which is then more than the lease has, its margin included.
+    // Its own time limit of 8 s is longer than what the lease has left, even with the margin.
     wait::until(LEASE, "less than 5 s to be left", async || bench.left() < Duration::from_secs(5)).await;
     bench.front.clear();
     let finished = wait::until(LEASE * 2, "the update to be given up", async || {
@@ -210,7 +210,7 @@ async fn an_update_is_given_up_when_its_lease_ends_though_its_own_time_is_not_up
     pass.abort();
 }
 
-/// As when it is stopped, or its machine has no processor for it.
+/// As if the process is stopped, or gets no CPU time.
 #[tokio::test]
 async fn a_process_that_is_halted_between_the_last_look_and_the_sending_sends_nothing_when_the_lease_is_over() {
     let bench = Bench::new().await;
@@ -220,7 +220,7 @@ async fn a_process_that_is_halted_between_the_last_look_and_the_sending_sends_no
     *bench.halt.0.lock().expect("nobody panicked") = Some(Halted { begins, goes_on });
     bench.front.clear();
     begun.recv().await.expect("the update is about to be sent");
-    // All of the operator runs in this thread, so nothing of it goes on meanwhile.
+    // The whole operator runs in this thread, so nothing of it continues meanwhile.
     std::thread::sleep(bench.left() + Duration::from_millis(50));
     let _ = go_on.send(());
     let _ = pass.await.expect("no panic");

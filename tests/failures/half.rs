@@ -1,4 +1,4 @@
-//! AWS that answers by half: a listing that breaks off between two pages.
+//! Listings of AWS that break off between two pages.
 
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Outcome};
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use test_support::{Front, REGION, Trouble, World, WorldBuilder, connection, wait
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-/// Two on a page, so that they make three pages.
-const LINES: usize = 5;
+/// With two connections a page, these are three pages.
+const CONNECTIONS: usize = 5;
 const PAGE: usize = 2;
 
 fn id(line: usize) -> String {
@@ -20,11 +20,11 @@ fn name(line: usize) -> String {
     format!("line-{line}")
 }
 
-/// A world of three pages, with a resource for each connection and no operator yet.
+/// A world with three pages, with a resource for each connection, and no operator yet.
 async fn three_pages(builder: WorldBuilder) -> World {
     let world = builder.without_operator().build().await;
     world.aws.configure(|settings| settings.page_size = PAGE);
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.aws.add(REGION, Connection::new(&id(line), &name(line)));
         world.apply(connection(&name(line)).id(&id(line)).name(&name(line))).await;
     }
@@ -32,20 +32,20 @@ async fn three_pages(builder: WorldBuilder) -> World {
 }
 
 async fn all_in_sync(world: &World) {
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.condition(&name(line), "Ready", "True", "InSync").await;
     }
 }
 
 async fn versions(world: &World) -> BTreeMap<usize, String> {
     let mut versions = BTreeMap::new();
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         versions.insert(line, world.get(&name(line)).await.version().to_owned());
     }
     versions
 }
 
-/// What may become of a page that is not the first.
+/// What can happen to a page after the first.
 fn troubles() -> Vec<FaultKind> {
     vec![
         FaultKind::ClientException { message: "The pagination token is invalid.".to_owned() },
@@ -65,7 +65,7 @@ fn troubles() -> Vec<FaultKind> {
     ]
 }
 
-/// Waits until so many calls have ended without a true answer.
+/// Waits until this many calls have ended without a correct answer.
 async fn broken_off(world: &World, times: usize) {
     let failed = |call: &Call| call.finished.is_some() && call.outcome != Outcome::Ok;
     wait::until(wait::SOON, format!("{times} rounds to break off"), async || {
@@ -77,7 +77,7 @@ async fn broken_off(world: &World, times: usize) {
 
 #[tokio::test]
 async fn a_round_that_breaks_off_once_writes_nothing_and_sends_nothing() {
-    // A status is stale after three intervals, and no machine is so slow.
+    // A status is stale only after three poll intervals, which no machine is slow enough to reach.
     let mut world = three_pages(World::builder().flag("--poll-interval", "10s")).await;
     world.start_operator();
     all_in_sync(&world).await;
@@ -85,7 +85,7 @@ async fn a_round_that_breaks_off_once_writes_nothing_and_sends_nothing() {
     world.aws.clear_calls();
     world.aws.inject(Fault::new(FaultKind::ResetAfter).on_page(2).times(1));
     broken_off(&world, 1).await;
-    // The next try follows within a second or so, and is whole.
+    // The next attempt follows within about a second and is complete.
     world.polls(1).await;
     assert_eq!(versions(&world).await, before);
     assert_eq!(world.updates(), []);
@@ -103,11 +103,11 @@ async fn whatever_becomes_of_a_later_page_nothing_of_the_round_counts() {
         world.aws.inject(Fault::new(what).on_page(page));
         world.aws.clear_calls();
         broken_off(&world, 1).await;
-        // The first page has news, which a round that counted by half would show.
+        // The first page contains a change, which would be visible if an incomplete listing counted.
         world.aws.edit(REGION, &id(0), |line| line.location = Some(case.clone()));
         world.aws.clear_calls();
         broken_off(&world, 3).await;
-        for line in 0..LINES {
+        for line in 0..CONNECTIONS {
             let resource = world.get(&name(line)).await;
             assert_eq!(resource.status("connectionName"), &name(line), "{case}: {resource}");
             assert_ne!(resource.status("location"), &case, "{resource}");
@@ -118,7 +118,7 @@ async fn whatever_becomes_of_a_later_page_nothing_of_the_round_counts() {
     }
     all_in_sync(&world).await;
     assert_eq!(world.updates(), []);
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         let missing =
             world.events(&name(line)).await.into_iter().filter(|event| event.reason.as_deref() == Some("Blocked"));
         assert_eq!(missing.count(), 0, "nobody was told to be missing");
@@ -133,9 +133,9 @@ async fn a_page_that_never_comes_is_given_up_and_nothing_of_the_round_counts() {
     world.aws.clear_calls();
     world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on_page(3));
     broken_off(&world, 1).await;
-    // Not the end of the whole call, which comes later.
+    // The read timeout, and not the timeout of the whole call, which is longer.
     world.operator().says("read timeout occurred after 8s").await;
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         let resource = world.get(&name(line)).await;
         assert_eq!(resource.status("connectionName"), &name(line), "{resource}");
         assert!(!resource.is("Stalled", "True", "NotFound"), "{resource}");
@@ -150,7 +150,7 @@ async fn an_account_that_was_never_read_whole_misses_nobody() {
     let mut world = three_pages(World::builder().flag("--poll-interval", "300ms")).await;
     world.aws.inject(Fault::new(FaultKind::InternalFailure).on_page(3));
     world.start_operator();
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         let resource = world.condition(&name(line), "Reconciling", "True", "AwsUnavailable").await;
         assert!(resource.status("connectionName").is_null(), "nothing is shown of it: {resource}");
     }
@@ -181,7 +181,7 @@ async fn pages_without_end_are_no_round() {
     assert_eq!(world.updates(), []);
 }
 
-/// A queue for one, which is full: the system answers nobody else who wants to connect.
+/// A queue for one connection, which is full, so the system accepts no more connections.
 #[tokio::test]
 async fn an_endpoint_that_takes_no_connection_is_given_up() {
     let socket = TcpSocket::new_v4().expect("there are sockets");
@@ -195,7 +195,7 @@ async fn an_endpoint_that_takes_no_connection_is_given_up() {
     world.operator().says("connect timeout occurred after 3s").await;
 }
 
-/// Headers came and something always follows, so neither a wait for the one nor for the other helps.
+/// Headers arrive and data keeps coming, so neither the connect timeout nor the read timeout helps.
 #[tokio::test]
 async fn an_answer_that_only_trickles_is_given_up() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");

@@ -1,12 +1,12 @@
-//! What comes from outside, at its worst.
+//! The worst input from outside.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind, Tag};
 use serde_json::Value;
 use test_support::{REGION, Resource, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// Longest word that any field of a status may be: AWS's words, and what is said around them.
-const LONGEST: usize = 8192;
+/// The longest string that any field of a status may contain.
+const MAX_BYTES: usize = 8192;
 
 fn words() -> Vec<String> {
     let mut words: Vec<String> = [
@@ -40,15 +40,19 @@ fn longest(value: &Value) -> usize {
 
 async fn is_bounded(world: &World) {
     let line = world.get("line").await;
-    assert!(longest(&line.0["status"]) <= LONGEST, "a status holds {} bytes in one place", longest(&line.0["status"]));
+    assert!(
+        longest(&line.0["status"]) <= MAX_BYTES,
+        "a status holds {} bytes in one place",
+        longest(&line.0["status"])
+    );
     let logs = world.operator().logs();
     let longest = logs.iter().map(String::len).max().unwrap_or_default();
-    assert!(longest <= 2 * LONGEST, "a line of the log has {longest} bytes");
+    assert!(longest <= 2 * MAX_BYTES, "a line of the log has {longest} bytes");
     for event in world.events("line").await {
         assert!(event.note.unwrap_or_default().len() <= 1024);
     }
     let metrics = world.http_get("/metrics").await.body;
-    assert!(metrics.lines().all(|line| line.len() <= LONGEST));
+    assert!(metrics.lines().all(|line| line.len() <= MAX_BYTES));
     assert_eq!(world.operator().exit(), None, "it lives");
 }
 
@@ -69,7 +73,7 @@ async fn whatever_aws_answers_the_operator_lives_and_says_no_more_than_fits() {
             line.port_encryption_status = Some(word.clone());
             line.tags = Some(vec![Tag { key: word.clone(), value: Some(word.clone()) }; 110]);
         });
-        // Shown as far as it fits; what could not be written would not be there at all.
+        // The value is shown as far as it fits; a status that could not be written would show nothing.
         let shown = |line: &Resource| {
             line.status("location")
                 .as_str()

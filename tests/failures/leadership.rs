@@ -1,4 +1,4 @@
-//! One process at a time acts, whatever becomes of the others.
+//! One process at a time acts, whatever happens to the others.
 
 use crate::replicas::{
     AFTER_LEASE, LEASE, access_key, calls_of, last_words, leads, leases, replica_of, start, updates_of,
@@ -22,7 +22,7 @@ async fn with_line(world: &World) {
     world.apply(connection("line").id(ID).name("one")).await;
 }
 
-/// Tries of what has a time limit: on a machine that is busy with other things, not every one may keep it.
+/// Attempts of a test with a time limit. On a busy machine, not every attempt can keep it.
 const TRIES: usize = 4;
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn the_next_leads_within_a_second_of_sigterm() {
         let term = leads(&world, &name).await;
         fastest = fastest.min(term.acquired.duration_since(told).try_into().expect("it came after"));
         leader = next;
-        let wish = format!("by {name}");
-        world.apply(connection("line").id(ID).name(&wish)).await;
+        let wanted = format!("by {name}");
+        world.apply(connection("line").id(ID).name(&wanted)).await;
         world.ready("line").await;
         assert_eq!(updates_of(&world, &name), 1);
         if fastest <= Duration::from_secs(1) {
@@ -70,7 +70,7 @@ async fn a_read_that_hangs_does_not_hold_the_lease_up_at_sigterm() {
     first.signal(Signal::TERM);
     let term = leads(&world, "second").await;
     let after = term.acquired.duration_since(told);
-    // Far less than what is waited for at the utmost.
+    // Much less than the longest possible wait.
     assert!(after.as_millis() <= 3000, "it took {after:?}");
     assert!(first.wait_exit(wait::SOON).await.success());
 }
@@ -90,8 +90,8 @@ async fn the_next_leads_within_the_lease_and_two_seconds_of_a_kill() {
         let killed = Timestamp::now();
         leader.signal(Signal::KILL);
         leader.wait_exit(wait::SOON).await;
-        let wish = format!("by {name}");
-        world.apply(connection("line").id(ID).name(&wish)).await;
+        let wanted = format!("by {name}");
+        world.apply(connection("line").id(ID).name(&wanted)).await;
         let term = leads(&world, &name).await;
         fastest = fastest.min(term.acquired.duration_since(killed).try_into().expect("it came after"));
         leader = next;
@@ -220,7 +220,7 @@ async fn a_process_that_never_heard_that_it_has_the_lease_finds_out_and_leads() 
     assert!(!waited, "it waited for itself: {:#?}", operator.logs());
 }
 
-/// The leader is stopped with its update decided on and written down, and goes on when another leads.
+/// The leader is stopped after it has written its intention, and continues when another process leads.
 #[tokio::test]
 async fn a_leader_that_was_stopped_beyond_its_lease_sends_nothing_when_it_goes_on() {
     let world = world().build().await;

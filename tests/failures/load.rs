@@ -1,4 +1,4 @@
-//! Many resources in many regions, of which one hangs and one throttles. `LOAD_RESOURCES` chooses how many.
+//! Many resources in many regions, one of which hangs and one of which throttles. `LOAD_RESOURCES` sets the number.
 
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind};
 use futures::{StreamExt, stream};
@@ -30,35 +30,34 @@ const REGIONS: [&str; 20] = [
 ];
 const HANGS: &str = REGIONS[0];
 const THROTTLES: &str = REGIONS[1];
-/// What `--concurrency` is unless somebody sets it; fewer than there are regions.
+/// The default of `--concurrency`, which is less than the number of regions.
 const CONCURRENCY: usize = 16;
-/// So many resources of each region are changed at once.
+/// This many resources of each region are changed at once.
 const EACH: usize = 5;
-/// What a process takes that has nothing to do, and what each resource may add; of a debug build, which takes more than a
-/// released one.
+/// The memory of an idle process, and of each resource; for a debug build, which needs more than a release build.
 const MEMORY_OF_NOTHING: u64 = 60 * 1024 * 1024;
 const MEMORY_OF_EACH: u64 = 16 * 1024;
 
-fn line(number: usize) -> (String, String, &'static str) {
+fn resource_of(number: usize) -> (String, String, &'static str) {
     (format!("line-{number}"), format!("dxcon-{number:08}"), REGIONS[number % REGIONS.len()])
 }
 
-async fn wish(world: &World, numbers: impl Iterator<Item = usize>, name: &str) {
+async fn apply_name(world: &World, numbers: impl Iterator<Item = usize>, name: &str) {
     stream::iter(numbers)
         .for_each_concurrent(8, |number| async move {
-            let (resource, id, region) = line(number);
+            let (resource, id, region) = resource_of(number);
             world.apply(connection(&resource).id(&id).region(region).name(name)).await;
         })
         .await;
 }
 
-/// Wishes for a name, and says how long it took until AWS had it everywhere.
+/// Gives all resources this name, and returns how long it took until AWS had it everywhere.
 async fn serve(world: &World, numbers: &[usize], name: &str) -> Duration {
     let began = Instant::now();
-    wish(world, numbers.iter().copied(), name).await;
+    apply_name(world, numbers.iter().copied(), name).await;
     wait::until(Duration::from_mins(2), format!("{} connections to be named {name:?}", numbers.len()), async || {
         let served = numbers.iter().filter(|number| {
-            let (_, id, region) = line(**number);
+            let (_, id, region) = resource_of(**number);
             world.aws.connection(region, &id).and_then(|line| line.connection_name).as_deref() == Some(name)
         });
         let served = served.count();
@@ -74,11 +73,11 @@ fn resident(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
-/// How many of these calls were in flight together at the most.
+/// The largest number of these calls that were in flight at the same time.
 fn most_at_once<'a>(calls: impl Iterator<Item = &'a Call>) -> usize {
     let ends = |call: &Call| call.finished.as_ref().map_or(f64::INFINITY, |moment| moment.millis);
     let mut steps: Vec<(f64, i32)> = calls.flat_map(|call| [(call.time.millis, 1), (ends(call), -1)]).collect();
-    // What ends as another begins is not in flight with it.
+    // A call that ends at the moment when another begins is not in flight with it.
     steps.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
     let (mut now, mut most) = (0, 0);
     for (_, step) in steps {
@@ -88,7 +87,7 @@ fn most_at_once<'a>(calls: impl Iterator<Item = &'a Call>) -> usize {
     usize::try_from(most).expect("none ends before it begins")
 }
 
-/// Passes make the calls that are about one connection, one at a time each; a region's poller makes the others, one at a
+/// Passes make the calls for single connections, one at a time each. The poller of a region makes the others, one at a
 /// time.
 fn is_bounded(calls: &[Call]) {
     let (of_passes, of_polls): (Vec<&Call>, Vec<&Call>) =
@@ -110,10 +109,10 @@ async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() 
     let count = number("LOAD_RESOURCES", 600);
     let mut world = World::builder().without_operator().flag("--poll-interval", "2s").build().await;
     for number in 0..count {
-        let (_, id, region) = line(number);
+        let (_, id, region) = resource_of(number);
         world.aws.add(region, Connection::new(&id, "as it is"));
     }
-    wish(&world, 0..count, "as it is").await;
+    apply_name(&world, 0..count, "as it is").await;
     world.start_operator();
     let writes = async |world: &World| world.operator().metric("directconnect_operator_status_writes_total").await;
     let began = Instant::now();
@@ -126,7 +125,7 @@ async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() 
 
     println!("{count} resources: each had its status after {:?}", began.elapsed());
 
-    // A process that starts anew lists and polls everything, and finds nothing to write.
+    // A new process lists and polls everything and finds nothing to write.
     world.start_operator();
     wait::until(Duration::from_mins(2), "all regions to be read", async || {
         let read = world.operator().logs().iter().filter(|line| line.contains("AWS was read")).count();
@@ -136,16 +135,16 @@ async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() 
     world.polls(REGIONS.len()).await;
     assert_eq!(writes(&world).await.unwrap_or_default().to_bits(), 0.0_f64.to_bits(), "a list leads to no writes");
 
-    let in_trouble = |number: &usize| [HANGS, THROTTLES].contains(&line(*number).2);
+    let in_trouble = |number: &usize| [HANGS, THROTTLES].contains(&resource_of(*number).2);
     let elsewhere: Vec<usize> = (0..EACH * REGIONS.len()).filter(|number| !in_trouble(number)).collect();
-    // Slow enough for calls to meet one another, so that it shows how many there are at once.
+    // Slow enough for calls to overlap, so that their concurrency can be measured.
     world.aws.configure(|settings| settings.latency = Duration::from_millis(200));
     let calm = serve(&world, &elsewhere, "in calm").await;
     world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).in_region(HANGS));
     world.aws.inject(Fault::new(FaultKind::Throttling).in_region(THROTTLES));
-    wish(&world, (0..count).filter(in_trouble), "never").await;
+    apply_name(&world, (0..count).filter(in_trouble), "never").await;
     world.aws.clear_calls();
-    // Whatever else runs on this machine may slow one round and not the other, but hardly three in a row.
+    // Other load on the machine may slow one round down and not the other, but hardly three times in a row.
     let mut troubled = Vec::new();
     while troubled.len() < 3 && troubled.iter().all(|&took| took >= 2 * calm) {
         troubled.push(serve(&world, &elsewhere, &format!("in trouble, round {}", troubled.len())).await);
@@ -154,7 +153,7 @@ async fn one_region_that_hangs_and_one_that_throttles_slow_no_other_of_twenty() 
         "{count} resources: {} in the other regions were served in {calm:?}, with trouble in {troubled:?}",
         elsewhere.len()
     );
-    // With places for all regions in common it is some three times as long.
+    // With common slots for all regions, it would take about three times as long.
     assert!(troubled.iter().any(|&took| took < 2 * calm), "in {calm:?} without trouble, and with it in {troubled:?}");
     is_bounded(&world.aws.calls());
     let memory = resident(world.operator().id());

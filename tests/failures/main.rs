@@ -1,5 +1,5 @@
-//! What fails around the operator, and how it keeps its promises: on the real API server, with the real binary, judged by
-//! the call log of the simulated AWS. `docs/reliability.md` has the table.
+//! Failures around the operator: how it keeps its guarantees, with the real API server and the real binary, verified by
+//! the call log of the simulated AWS. The table is in `docs/reliability.md`.
 
 mod api_server;
 mod crashes;

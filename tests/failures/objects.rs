@@ -1,4 +1,4 @@
-//! Objects that change, go and come back, while something is under way.
+//! Objects that are changed, deleted and created again while an operation is in flight.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;

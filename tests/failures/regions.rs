@@ -1,5 +1,6 @@
-//! Resources that go and come back within moments: `kubectl replace --force`, delete and apply, a namespace made anew. With
-//! the last of them a region is given up, while passes of it may be under way. `ROUNDS` says how often; few unless told.
+//! Resources that are deleted and created again within moments: `kubectl replace --force`, delete and apply, a
+//! namespace created again. When the last resource of a region goes, its poller is stopped, possibly while passes wait
+//! in it. `ROUNDS` sets the number of rounds; the default is small.
 
 use crate::replicas::access_key;
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Throttle};
@@ -10,19 +11,19 @@ use std::time::Duration;
 use test_support::{Manifest, REGION, World, WorldBuilder, connection, number, wait};
 
 const OTHER_REGION: &str = "eu-west-1";
-/// How long a round may take: thirty reads and thirty updates, throttled, and a good deal more for a busy machine.
+/// How long a round may take: thirty reads and thirty updates, throttled, with a generous margin for a busy machine.
 const SERVED: Duration = Duration::from_secs(90);
-/// Requests of a test to the API server at once.
+/// Concurrent requests of a test to the API server.
 const SIDE_BY_SIDE: usize = 8;
 
-/// How resources go.
+/// How resources are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vanish {
     Deleted,
     WithTheirNamespace,
 }
 
-/// When they go, counted from the change before that.
+/// When they are deleted, after the change before.
 #[derive(Clone, Copy, Debug)]
 enum Moment {
     AtOnce,
@@ -41,7 +42,7 @@ fn id(number: usize) -> String {
     format!("dxcon-{number:08}")
 }
 
-fn wish(number: usize, name: &str) -> Manifest {
+fn resource_named(number: usize, name: &str) -> Manifest {
     connection(&format!("line-{number}")).id(&id(number)).name(name)
 }
 
@@ -49,7 +50,7 @@ async fn for_each(numbers: usize, work: impl AsyncFn(usize)) {
     stream::iter(0..numbers).for_each_concurrent(SIDE_BY_SIDE, |number| work(number)).await;
 }
 
-/// A world whose resources are in a namespace of their own, which can be made anew.
+/// A world whose resources are in a namespace that can be deleted and created again.
 async fn with_a_namespace_of_its_own(builder: WorldBuilder) -> World {
     let mut world = builder.without_operator().build().await;
     let other = world.control_plane.namespace().await;
@@ -60,7 +61,7 @@ async fn with_a_namespace_of_its_own(builder: WorldBuilder) -> World {
     world
 }
 
-/// What the namespace controller does, which this control plane is without: empties it, then lets it go.
+/// Does what the namespace controller does, which this control plane lacks: empties the namespace, then finalizes it.
 async fn delete_the_namespace(world: &World, resources: usize) {
     let namespaces: Api<Namespace> = Api::all(world.client.clone());
     let name = &world.namespace;
@@ -97,7 +98,7 @@ async fn vanish(world: &World, how: Vanish, resources: usize) {
     }
 }
 
-/// Each resource is in sync, and its connection has this name in AWS.
+/// Waits until each resource is in sync and its connection has this name in AWS.
 async fn all_are_served(world: &World, resources: usize, name: &str) {
     wait::until(SERVED, format!("all to be named {name:?}"), async || {
         let mut left = Vec::new();
@@ -152,13 +153,13 @@ async fn come_and_go(how: Vanish, resources: usize, throttle: Option<Throttle>) 
         let seen = world.aws.calls().len();
         let (before, after) = (format!("before {round}"), format!("after {round}"));
         for_each(resources, async |number| {
-            world.apply(wish(number, &before)).await;
+            world.apply(resource_named(number, &before)).await;
         })
         .await;
         is_their_moment(&world, MOMENTS[round % MOMENTS.len()], seen, resources, &before).await;
         vanish(&world, how, resources).await;
         for_each(resources, async |number| {
-            world.apply(wish(number, &after)).await;
+            world.apply(resource_named(number, &after)).await;
         })
         .await;
         all_are_served(&world, resources, &after).await;
@@ -170,7 +171,7 @@ async fn come_and_go(how: Vanish, resources: usize, throttle: Option<Throttle>) 
     }
 }
 
-/// A burst, and then fewer calls than a round needs in a second.
+/// A burst, and then fewer calls a second than a round needs.
 const THROTTLE: Throttle = Throttle { capacity: 5, per_second: 15.0 };
 
 #[tokio::test]
@@ -194,7 +195,7 @@ async fn the_resources_of_a_namespace_that_is_made_anew_are_served_each_time() {
     tokio::join!(come_and_go(namespace, few, None), come_and_go(namespace, few, Some(THROTTLE)));
 }
 
-/// Sixteen that wait for ever would be all places that there are.
+/// Sixteen passes that wait for ever would use up all slots.
 #[tokio::test]
 async fn resources_that_come_and_go_do_not_use_up_the_places_of_other_regions() {
     const EACH: usize = 12;
@@ -205,7 +206,7 @@ async fn resources_that_come_and_go_do_not_use_up_the_places_of_other_regions() 
         }
         let seen = world.aws.calls().len();
         for_each(EACH, async |number| {
-            world.apply(wish(round * EACH + number, "new")).await;
+            world.apply(resource_named(round * EACH + number, "new")).await;
         })
         .await;
         is_their_moment(&world, Moment::WhileRead, seen, EACH, "new").await;
@@ -224,12 +225,12 @@ async fn region_is_given_up(world: &World, times: usize) {
     .await;
 }
 
-/// The region is given up, and needed again, while an update of it is on its way.
+/// The region's poller is stopped and started again while an update is in flight.
 async fn the_next_update_waits(effect_is_late: bool) {
     const LINE: &str = "dxcon-aaaaaaaa";
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(LINE, "old"));
-    // Long enough for the region to come back, and shorter than a call may take.
+    // Long enough for the region to come back, and shorter than the time limit of a call.
     let slow = if effect_is_late { FaultKind::Latency { millis: 4000 } } else { FaultKind::Hang { effect: true } };
     world.aws.inject(Fault::new(slow).on("UpdateConnection").for_name("one"));
     world.apply(connection("one").id(LINE).name("one")).await;
@@ -248,7 +249,7 @@ async fn an_update_that_outlives_its_region_is_waited_for_when_the_region_comes_
     future::join(the_next_update_waits(true), the_next_update_waits(false)).await;
 }
 
-/// Many regions come and go at once, each with one resource.
+/// Many regions with one resource each come and go at the same time.
 #[tokio::test]
 async fn regions_that_come_and_go_by_the_dozen_are_served() {
     const REGIONS: usize = 12;
@@ -261,7 +262,7 @@ async fn regions_that_come_and_go_by_the_dozen_are_served() {
         for name in ["before", "after"].map(|when| format!("{when} {round}")) {
             let seen = world.aws.calls().len();
             for_each(REGIONS, async |number| {
-                world.apply(wish(number, &name).region(&region(number))).await;
+                world.apply(resource_named(number, &name).region(&region(number))).await;
             })
             .await;
             is_their_moment(&world, Moment::WhileRead, seen, REGIONS, &name).await;

@@ -1,4 +1,4 @@
-//! Several processes of one operator, told apart by their access keys and by whom the Lease names.
+//! Several processes of one operator, distinguished by their access keys and by the holder of the Lease.
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -6,9 +6,9 @@ use kube::Api;
 use std::time::Duration;
 use test_support::{Operator, OperatorBuilder, World, wait};
 
-/// How long a lease holds.
+/// How long a lease is valid.
 pub const LEASE: Duration = Duration::from_secs(15);
-/// How long a test waits for what takes a lease to end: far beyond that, even on a busy machine.
+/// The timeout for events that take the duration of a lease, with a generous margin for a busy machine.
 pub const AFTER_LEASE: Duration = Duration::from_mins(1);
 
 /// The access key of a process.
@@ -16,20 +16,20 @@ pub fn access_key(name: &str) -> String {
     format!("AKIA{:0<16}", name.to_uppercase().replace('-', "0"))
 }
 
-/// The world's operator as one of several.
+/// The world's operator as one of several replicas.
 pub fn replica_of(settings: &OperatorBuilder, name: &str) -> OperatorBuilder {
     settings.clone().env("HOSTNAME", name).env("AWS_ACCESS_KEY_ID", access_key(name))
 }
 
-/// Starts one more, with the world's settings.
+/// Starts another replica with the world's settings.
 pub fn start(world: &World, name: &str) -> Operator {
     replica_of(&world.settings, name).start()
 }
 
-/// The Lease, as far as it matters.
+/// The relevant fields of the Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// The `HOSTNAME` of the holder; empty when nobody holds it.
+    /// The `HOSTNAME` of the holder; empty if nobody holds it.
     pub holder: String,
     pub acquired: Timestamp,
     pub renewed: Timestamp,
@@ -57,19 +57,19 @@ pub fn leads(world: &World, name: &str) -> impl Future<Output = Term> {
     })
 }
 
-/// The calls of one process.
+/// The number of calls of one process.
 pub fn calls_of(world: &World, name: &str) -> usize {
     let key = access_key(name);
     world.aws.calls().iter().filter(|call| call.access_key_id == key).count()
 }
 
-/// The updates of one process.
+/// The number of updates of one process.
 pub fn updates_of(world: &World, name: &str) -> usize {
     let key = access_key(name);
     world.updates().iter().filter(|call| call.access_key_id == key).count()
 }
 
-/// The words with which a process ended: its only lines that are no log records.
+/// The final error message of a process: its only lines that are not log records.
 pub fn last_words(operator: &Operator) -> Vec<String> {
     operator.logs().into_iter().filter(|line| !line.starts_with('{')).collect()
 }

@@ -1,4 +1,4 @@
-//! An API server that comes back from an older backup: what it holds, and its resource versions, have gone back.
+//! An API server that is restored from an older backup: objects and resource versions have gone back.
 
 use direct_connect_simulator::Connection;
 use serde_json::{Value, json};
@@ -11,38 +11,38 @@ use test_support::{ControlPlane, REGION, World, connection, wait};
 
 use crate::replicas::{AFTER_LEASE, last_words};
 
-/// Changed after the backup was made.
+/// Changed after the backup.
 const CHANGED: &str = "dxcon-changed0";
-/// Its resource was deleted after that.
+/// Its resource was deleted after the backup.
 const DELETED: &str = "dxcon-deleted0";
-/// Its resource was made after that.
+/// Its resource was created after the backup.
 const MADE: &str = "dxcon-made0000";
-/// How long a process may take to find out, and a good deal more for a busy machine.
+/// How long a process may take to notice, with a generous margin for a busy machine.
 const FOUND_OUT: Duration = Duration::from_secs(90);
 
-/// Changes between backup and restore.
+/// Number of changes between backup and restore.
 const CHANGES: usize = 200;
 
-/// Where the API server of one test tells what it was asked.
+/// The audit log of the API server of one test.
 fn audit_log() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("audit-restore-{}-{number}.jsonl", std::process::id()))
 }
 
-/// How often a list of one object was asked for, by which the operator looks how far the API server is.
-fn looks_back(audit: &Path) -> usize {
+/// Number of list requests for one object, by which the operator checks the version of the API server.
+fn version_checks(audit: &Path) -> usize {
     let log = std::fs::read_to_string(audit).unwrap_or_default();
     let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let is_look = |record: &Value| {
+    let is_check = |record: &Value| {
         let asked = record["requestURI"].as_str().unwrap_or_default();
         record["stage"] == "ResponseComplete" && asked.split(['?', '&']).any(|parameter| parameter == "limit=1")
     };
-    records.filter(is_look).count()
+    records.filter(is_check).count()
 }
 
-/// A world that was backed up, went on, and is back at the backup. What AWS has is newer, and then somebody changes that too:
-/// an operator that still believed in what it remembers would put its own back.
+/// A world that is restored from a backup after further changes. AWS has the newer values, and then someone changes
+/// those too. An operator that relied on its memory would send old values.
 async fn restored(leader_elect: &'static str) -> World {
     let audit = audit_log();
     let control_plane = Arc::new(ControlPlane::start_audited(&audit).await);
@@ -63,12 +63,13 @@ async fn restored(leader_elect: &'static str) -> World {
     world.delete("deleted").await;
     world.ready("changed").await;
     world.ready("made").await;
-    // A backup is older than a look back, and than what a server that starts writes by itself.
+    // So many versions that the restored API server's own writes at its start do not catch up with them.
     for change in 0..CHANGES {
         world.patch("made", json!({ "metadata": { "labels": { "change": change.to_string() } } })).await;
     }
-    let looks = looks_back(&audit);
-    wait::until(FOUND_OUT, "the operator to look how far the API server is", async || looks_back(&audit) > looks).await;
+    let before = version_checks(&audit);
+    wait::until(FOUND_OUT, "the operator to look how far the API server is", async || version_checks(&audit) > before)
+        .await;
     world.aws.clear_calls();
 
     world.control_plane.restore().await;
@@ -79,7 +80,7 @@ async fn restored(leader_elect: &'static str) -> World {
     world
 }
 
-/// What people want now is in the backup, and nothing else is sent.
+/// The backup contains the current specs, and nothing else is sent.
 async fn is_as_the_backup_says(world: &World) {
     for name in ["changed", "deleted"] {
         world.until(name, "as in the backup", |line| line.status("connectionName") == "in the backup").await;
@@ -98,7 +99,7 @@ async fn is_as_the_backup_says(world: &World) {
     assert_eq!(made.name(), "by hand", "nobody is about it any more");
 }
 
-/// The process ends and says why, and a new one, such as a kubelet starts, does what the backup says.
+/// The process ends and says why. A new one, as a kubelet starts it, does what the backup says.
 async fn starts_afresh(mut world: World, because: &[&str]) {
     let exit = world.operator().wait_exit(FOUND_OUT).await;
     assert_eq!(exit.code(), Some(1));
@@ -118,8 +119,8 @@ async fn an_api_server_that_is_restored_from_an_older_backup_makes_the_process_s
     starts_afresh(restored("false").await, &["as after the restore of an older backup"]).await;
 }
 
-/// The Lease is back at an older version too, and while the API server was away it could not be renewed: whatever is found
-/// out first ends the process.
+/// The Lease went back as well, and could not be renewed while the API server was away. Whatever is noticed first ends
+/// the process.
 #[tokio::test]
 async fn a_leader_whose_api_server_is_restored_from_an_older_backup_starts_afresh() {
     let because = ["as after the restore of an older backup", "could not be renewed in time", "was lost to"];

@@ -1,6 +1,6 @@
-//! Two replicas under random kills, stops and partitions, judged by what AWS and the API server saw of them.
+//! Two replicas under random kills, stops and partitions, verified by what AWS and the API server saw.
 //!
-//! `SOAK_SECONDS` and `SOAK_SEED` choose how long and which; `make soak` runs for longer.
+//! `SOAK_SECONDS` and `SOAK_SEED` set the duration and the random seed; `make soak` runs for longer.
 
 use crate::replicas::{LEASE, Term, access_key, leases, replica_of, term_of};
 use direct_connect_simulator::{Call, Connection};
@@ -14,9 +14,9 @@ use test_support::{
 };
 use tokio::time::{Instant, sleep};
 
-const LINES: usize = 4;
+const CONNECTIONS: usize = 4;
 
-/// One of the two, in the process of the day.
+/// One of the two replicas, with its current process.
 struct Replica {
     slot: &'static str,
     starts: usize,
@@ -35,7 +35,7 @@ impl Replica {
         Self { slot, starts: 1, operator, to_api_server, to_aws, heals_at: None }
     }
 
-    /// A process of its own name, as a new pod has.
+    /// Starts a process with a new name, like a new pod.
     fn restart(&mut self, world: &World) {
         self.operator = process(world, self.slot, self.starts, &self.to_api_server, &self.to_aws);
         self.starts += 1;
@@ -50,9 +50,9 @@ impl Replica {
         }
     }
 
-    async fn suffer(&mut self, world: &World, dice: &mut fastrand::Rng) {
+    async fn suffer(&mut self, world: &World, rng: &mut fastrand::Rng) {
         let mut longest = 0;
-        match dice.u8(0..6) {
+        match rng.u8(0..6) {
             0 => {
                 self.operator.signal(Signal::KILL);
                 self.operator.wait_exit(wait::SOON).await;
@@ -82,7 +82,7 @@ impl Replica {
             }
         }
         if longest > 0 {
-            self.heals_at = Some(Instant::now() + Duration::from_millis(dice.u64(500..longest)));
+            self.heals_at = Some(Instant::now() + Duration::from_millis(rng.u64(500..longest)));
         }
     }
 }
@@ -105,39 +105,39 @@ async fn two_replicas_never_act_at_once_whatever_happens_to_them() {
     let seed = number("SOAK_SEED", 1);
     let lasts = Duration::from_secs(number("SOAK_SECONDS", 60));
     println!("SOAK_SEED={seed}");
-    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut rng = fastrand::Rng::with_seed(seed);
     let world = World::builder().without_operator().build().await;
     world.aws.configure(|settings| settings.latency = Duration::from_millis(60));
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.aws.add(REGION, Connection::new(&id(line), "old"));
     }
     let terms = watch_terms(&world);
     let mut replicas = [Replica::start(&world, "a").await, Replica::start(&world, "b").await];
-    let mut wishes = vec!["old".to_owned(); LINES];
+    let mut names = vec!["old".to_owned(); CONNECTIONS];
     let ends = Instant::now() + lasts;
     let mut suffers_at = Instant::now() + Duration::from_secs(3);
-    for wish in 0.. {
+    for change in 0.. {
         if Instant::now() >= ends {
             break;
         }
-        let line = dice.usize(0..LINES);
-        wishes[line] = format!("wish {wish}");
-        world.apply(connection(&format!("line-{line}")).id(&id(line)).name(&wishes[line])).await;
+        let line = rng.usize(0..CONNECTIONS);
+        names[line] = format!("name {change}");
+        world.apply(connection(&format!("line-{line}")).id(&id(line)).name(&names[line])).await;
         for replica in &mut replicas {
             if replica.heals_at.is_some_and(|at| Instant::now() >= at) {
                 replica.heal();
             }
-            // What ended by itself is started again, as by a kubelet.
+            // A process that ended by itself is started again, as by a kubelet.
             if replica.operator.exit().is_some() {
                 replica.restart(&world);
             }
         }
-        let well = dice.usize(0..2);
+        let well = rng.usize(0..2);
         if Instant::now() >= suffers_at && replicas[well].heals_at.is_none() {
-            replicas[well].suffer(&world, &mut dice).await;
-            suffers_at = Instant::now() + Duration::from_millis(dice.u64(500..6000));
+            replicas[well].suffer(&world, &mut rng).await;
+            suffers_at = Instant::now() + Duration::from_millis(rng.u64(500..6000));
         }
-        // The pace of people, not a wait for anything.
+        // The pace of people who make changes, not a wait for a condition.
         sleep(Duration::from_millis(300)).await;
     }
     for replica in &mut replicas {
@@ -146,17 +146,17 @@ async fn two_replicas_never_act_at_once_whatever_happens_to_them() {
             replica.restart(&world);
         }
     }
-    for (line, wish) in wishes.iter().enumerate().filter(|(_, wish)| *wish != "old") {
+    for (line, wanted) in names.iter().enumerate().filter(|(_, wanted)| *wanted != "old") {
         wait::until(Duration::from_secs(90), format!("line {line} to be as wished"), async || {
             let name = world.aws.connection(REGION, &id(line)).and_then(|line| line.connection_name);
-            if name.as_ref() == Some(wish) { Ok(()) } else { Err(format!("{name:?}, not {wish}")) }
+            if name.as_ref() == Some(wanted) { Ok(()) } else { Err(format!("{name:?}, not {wanted}")) }
         })
         .await;
     }
     judge(&world.updates(), &terms.lock().expect("nobody panicked"));
 }
 
-/// Who led when, as the API server saw it.
+/// Records who led when, as the API server saw it.
 fn watch_terms(world: &World) -> Arc<Mutex<Vec<Term>>> {
     let terms = Arc::<Mutex<Vec<Term>>>::default();
     let (noted, leases) = (Arc::clone(&terms), leases(world));

@@ -1,13 +1,13 @@
-//! Whoever takes over the lease does nothing before it has listed the resources anew.
+//! A new leader does nothing before it has listed the resources again.
 
 use crate::replicas::{AFTER_LEASE, calls_of, leads, leases, replica_of, start, term_of, updates_of};
 use direct_connect_simulator::Connection;
 use jiff::Timestamp;
 use test_support::{Front, Passing, REGION, Signal, Trouble, World, connection, kubeconfig_via, wait};
 
-/// A line whose resource is changed while the standby's watch is deaf.
+/// A connection whose resource is changed while the watch of the standby receives nothing.
 const CHANGED: &str = "dxcon-changed0";
-/// A line that only AWS changes meanwhile, so that what a standby knows of its resource is enough to repair it.
+/// A connection that only AWS changes meanwhile, so that the standby's knowledge of its resource is sufficient.
 const DRIFTS: &str = "dxcon-drifts00";
 
 async fn world() -> World {
@@ -37,7 +37,7 @@ async fn a_standby_that_takes_over_sends_nothing_before_it_has_seen_what_was_wri
     world.ready("drifts").await;
 
     let front = Front::of_api_server(&world.kubeconfig).await;
-    // Listed plainly, so that the watch after the list can be held back by itself.
+    // The list is plain, so that the watch after it can be held back separately.
     front.trouble(Trouble::status(422, "Invalid", "no streams"), Passing::is_streaming_list);
     front.trouble(Trouble::HangBefore, Passing::is_watch);
     let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "standby");
@@ -71,7 +71,7 @@ async fn a_standby_that_takes_over_sends_nothing_before_it_has_seen_what_was_wri
     assert_eq!(updates_of(&world, "second"), 2, "{:#?}", world.updates());
 }
 
-/// What was listed after the lease was taken need not be listed again.
+/// A list that began after the lease was taken need not be repeated.
 #[tokio::test]
 async fn a_process_that_finds_the_lease_free_lists_once() {
     let world = world().await;

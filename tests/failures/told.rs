@@ -1,10 +1,10 @@
-//! The documents name tests that exist.
+//! Checks that the tests that the documents name exist.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use test_support::repository;
 
-/// All Rust sources below a folder.
+/// Appends all Rust sources below a folder.
 fn sources(folder: &Path, into: &mut String) {
     for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("it can be read")) {
         let path = entry.path();
@@ -26,7 +26,7 @@ fn every_test_that_the_documents_name_exists() {
     for document in ["docs/reliability.md", "docs/security.md"] {
         let text = std::fs::read_to_string(repository(document)).expect("it is there");
         let quoted = text.split('`').skip(1).step_by(2);
-        // Names of tests are sentences, and nothing else in these documents has so many words.
+        // In these documents, only names of tests have so many words.
         let is_test = |name: &&str| {
             name.matches('_').count() >= 4
                 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')

@@ -1,4 +1,4 @@
-//! Statuses that the release before this one wrote, found at a start: nothing is sent or written that is not due.
+//! Starts with statuses that the previous release wrote: nothing is sent or written that is not due.
 
 use direct_connect_simulator::{Connection, DEFAULT_ACCOUNT, ENCRYPTION_DOWN, ENCRYPTION_UP};
 use jiff::{Timestamp, ToSpan};
@@ -9,19 +9,19 @@ use test_support::{Front, Manifest, Passing, REGION, Resource, World, connection
 const A: &str = "dxcon-aaaaaaaa";
 const B: &str = "dxcon-bbbbbbbb";
 const SOAK: Duration = Duration::from_secs(2);
-/// How long the soak may take that a start begins anew, with the settle window and the longest call before it.
+/// How long a soak after a start may take, with the settle window and the longest call before it.
 const AFTER_A_START: Duration = Duration::from_mins(1);
 
-/// What the earlier release wrote about a connection, whatever its operator was about to do.
+/// What the previous release wrote about a connection.
 struct Written {
     id: &'static str,
     mode: &'static str,
     state: &'static str,
     encryption: &'static str,
     has_key: bool,
-    /// `Ready`: its status, reason and message, and whether a person or time is waited for.
+    /// `Ready`: its status, reason and message, and the condition that is present beside it.
     verdict: (&'static str, &'static str, &'static str, Option<&'static str>),
-    /// When all of it was written, in seconds before now.
+    /// Age of the status, in seconds.
     ago: i64,
     ledger: Value,
 }
@@ -99,7 +99,7 @@ impl Written {
         status
     }
 
-    /// The connection as it was when that was written.
+    /// The connection as it was when the status was written.
     fn connection(&self) -> Connection {
         let line = Connection::new(self.id, "line").with_mode(self.mode).in_state(self.state);
         let mut line = if self.has_key { line.with_key("01") } else { line };
@@ -126,14 +126,14 @@ fn met(ago: i64) -> Written {
     }
 }
 
-/// `must_encrypt` was sent without a key, as somebody insisted: the line is down.
+/// `must_encrypt` was sent without a key by an Immediate transition: the link is down.
 fn cut(ago: i64) -> Written {
     const MESSAGE: &str = "AWS has what the spec asks for; portEncryptionStatus is Encryption Down, so must_encrypt lets no traffic pass: bring MACsec up, or lower spec.encryptionMode";
     let verdict = ("True", "InSync", MESSAGE, None);
     Written { state: "down", encryption: ENCRYPTION_DOWN, has_key: false, verdict, ..met(ago) }
 }
 
-/// Between `should_encrypt`, which was sent, and `must_encrypt`, whose soak was under way.
+/// `should_encrypt` was sent, and the soak before `must_encrypt` was not over.
 fn in_mid_ladder(ago: i64) -> Written {
     const MESSAGE: &str = "portEncryptionStatus of dxcon-aaaaaaaa is Encryption Up; must_encrypt follows once that has held for the whole soak";
     Written {
@@ -144,7 +144,7 @@ fn in_mid_ladder(ago: i64) -> Written {
     }
 }
 
-/// Ready, and behind another.
+/// Ready for `must_encrypt`, and waiting for the turn of another connection.
 fn waits_for_its_turn(ago: i64) -> Written {
     const MESSAGE: &str = "dxcon-bbbbbbbb is ready for must_encrypt, but default/first of the same AWS account is on its way there: it goes on once that one has shown Encryption Up for a whole soak or no longer wants must_encrypt";
     Written {
@@ -170,15 +170,15 @@ fn without_a_key(ledger: Value) -> Written {
 const HOURS: i64 = 3 * 3600;
 const MOMENTS: i64 = 3;
 
-fn wish(name: &str, id: &str) -> Manifest {
+fn wants_must(name: &str, id: &str) -> Manifest {
     connection(name).id(id).mode("must_encrypt")
 }
 
 fn insists(name: &str, id: &str) -> Manifest {
-    wish(name, id).transition("Immediate")
+    wants_must(name, id).transition("Immediate")
 }
 
-/// What an earlier release left, with no operator yet, and what this one will write.
+/// A world that a previous release left, with no operator yet, and a record of all versions that are written.
 struct Left {
     world: World,
     api_server: Front,
@@ -213,7 +213,7 @@ impl Left {
         wait::until(AFTER_A_START, format!("an update of {id}"), async || !self.sent(id).is_empty()).await;
     }
 
-    /// What `before` says still stands, but for what this release adds to it, and to its messages.
+    /// Asserts that `before` is unchanged, except for what this release adds to it and for messages.
     async fn keeps(&self, name: &str, before: &Resource) {
         let without_messages = |resource: &Resource| {
             let mut resource = Resource(resource.0.clone());
@@ -232,8 +232,8 @@ impl Left {
 #[tokio::test]
 async fn a_line_that_was_proven_long_ago_is_left_alone_and_holds_nobody_up() {
     for encryption in [ENCRYPTION_UP, ENCRYPTION_DOWN] {
-        let first = (wish("first", A), met(HOURS));
-        let left = Left::of(vec![first, (wish("second", B), waits_for_its_turn(HOURS))]).await;
+        let first = (wants_must("first", A), met(HOURS));
+        let left = Left::of(vec![first, (wants_must("second", B), waits_for_its_turn(HOURS))]).await;
         let mut left = left;
         let before = left.world.get("first").await;
         left.world.aws.edit(REGION, A, |line| line.port_encryption_status = Some(encryption.to_owned()));
@@ -252,7 +252,7 @@ async fn a_line_that_was_proven_long_ago_is_left_alone_and_holds_nobody_up() {
 #[tokio::test]
 async fn a_line_in_mid_ladder_soaks_anew_and_goes_once() {
     for ago in [HOURS, MOMENTS] {
-        let mut left = Left::of(vec![(wish("first", A), in_mid_ladder(ago))]).await;
+        let mut left = Left::of(vec![(wants_must("first", A), in_mid_ladder(ago))]).await;
         left.world.start_operator();
         left.until_sent(A).await;
         left.world.ready("first").await;
@@ -264,22 +264,23 @@ async fn a_line_in_mid_ladder_soaks_anew_and_goes_once() {
     }
 }
 
-/// Whatever the earlier process sent last may still be on its way: that process may have lived until a moment ago.
+/// The last update of the previous process may still be in flight, since that process may have just ended.
 #[tokio::test]
 async fn a_line_whose_last_update_was_moments_ago_is_not_decided_on_before_that_update_must_have_ended() {
-    let mut left = Left::of(vec![(wish("first", A), in_mid_ladder(MOMENTS))]).await;
+    let mut left = Left::of(vec![(wants_must("first", A), in_mid_ladder(MOMENTS))]).await;
     left.world.start_operator();
     left.until_sent(A).await;
     let calls = left.world.aws.calls();
     let took = left.world.updates()[0].time.millis - calls[0].time.millis;
-    // The settle window of 1 s and the longest life of a call.
+    // The settle window of 1 s and the longest call.
     assert!(took >= 12_500.0, "it went {took:.0} ms after this process had begun to read");
 }
 
-/// The first was sent `must_encrypt` a moment ago and is up: its soak is seen by this process, and then the second goes.
+/// The first was sent `must_encrypt` a moment ago and is up. This process sees its soak, and then the second goes.
 #[tokio::test]
 async fn a_pair_in_the_middle_of_the_ladder_goes_on_one_after_another() {
-    let resources = vec![(wish("first", A), met(MOMENTS)), (wish("second", B), waits_for_its_turn(MOMENTS))];
+    let resources =
+        vec![(wants_must("first", A), met(MOMENTS)), (wants_must("second", B), waits_for_its_turn(MOMENTS))];
     let mut left = Left::of(resources).await;
     left.world.aws.edit(REGION, A, |line| line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned()));
     left.world.start_operator();
@@ -295,12 +296,12 @@ async fn a_pair_in_the_middle_of_the_ladder_goes_on_one_after_another() {
     assert_eq!((left.sent(A), left.sent(B)), (Vec::new(), vec![json!("must_encrypt")]));
 }
 
-/// Neither its age nor a rename since proves a line that has been down from the moment it was sent `must_encrypt`.
+/// Neither age nor a later rename proves a connection that has been down since `must_encrypt` was sent.
 #[tokio::test]
 async fn a_line_that_was_cut_and_never_proven_holds_its_turn_however_long_ago_that_was() {
     let renamed = json!({ "metGeneration": 1, "mustEncryptGeneration": 1, "lastUpdate": { "connectionName": "line" } });
     for written in [cut(HOURS), Written { ledger: renamed, ..cut(HOURS) }] {
-        let second = (wish("second", B), waits_for_its_turn(HOURS));
+        let second = (wants_must("second", B), waits_for_its_turn(HOURS));
         let mut left = Left::of(vec![(insists("first", A).name("line"), written), second]).await;
         let before = left.world.get("first").await;
         left.world.start_operator();
@@ -313,13 +314,13 @@ async fn a_line_that_was_cut_and_never_proven_holds_its_turn_however_long_ago_th
     }
 }
 
-/// AWS took the mode back while no operator ran, or before; whoever insisted did so once.
+/// AWS lowered the mode while no operator ran, or before. Immediate had been used already.
 #[tokio::test]
 async fn an_immediate_of_the_earlier_release_is_not_sent_once_more() {
     let renamed = json!({ "metGeneration": 1, "mustEncryptGeneration": 1, "lastUpdate": { "connectionName": "line" } });
     let met =
         json!({ "metGeneration": 1, "mustEncryptGeneration": 1, "lastUpdate": { "encryptionMode": "must_encrypt" } });
-    // The name was held back, so nothing was ever met.
+    // The name was blocked, so no generation was matched.
     let seen = json!({ "mustEncryptGeneration": 1 });
     for ledger in [renamed, met, seen] {
         let case = ledger.to_string();
@@ -329,26 +330,27 @@ async fn an_immediate_of_the_earlier_release_is_not_sent_once_more() {
         left.world.polls(10).await;
         assert_eq!(left.sent(A), Vec::<Value>::new(), "{case}");
         left.keeps("first", &before).await;
-        // Its message says by now that Immediate has been used up.
+        // Only its message changes: it says that Immediate has been used.
         assert!(left.writes("first").len() <= 1, "{case}: {:#?}", left.writes("first"));
     }
 }
 
 #[tokio::test]
 async fn a_line_that_waits_for_a_key_is_neither_sent_nor_written_anything() {
-    let mut left = Left::of(vec![(wish("first", A), without_a_key(json!({})))]).await;
+    let mut left = Left::of(vec![(wants_must("first", A), without_a_key(json!({})))]).await;
     let before = left.world.get("first").await;
     left.world.start_operator();
     left.world.polls(10).await;
     assert_eq!(left.sent(A), Vec::<Value>::new());
     assert_eq!(left.world.get("first").await.version(), before.version());
-    // And it goes on as it was promised.
+    // And it goes on as the message says.
     left.world.aws.associate_key(REGION, A, "01");
     left.world.ready("first").await;
     assert_eq!(left.sent(A), [json!("must_encrypt")]);
 }
 
-/// A status that was restored from a backup claims more generations than the object has had: it is from another life.
+/// A status that was restored from a backup names greater generations than the object has, so it belongs to an earlier
+/// object.
 #[tokio::test]
 async fn a_status_of_another_life_is_as_if_absent() {
     let from_another_life = Written {
@@ -356,7 +358,7 @@ async fn a_status_of_another_life_is_as_if_absent() {
         mode: "should_encrypt",
         ..met(HOURS)
     };
-    let mut left = Left::of(vec![(wish("first", A), from_another_life)]).await;
+    let mut left = Left::of(vec![(wants_must("first", A), from_another_life)]).await;
     left.world.start_operator();
     left.until_sent(A).await;
     left.world.until("first", "at must_encrypt", |line| line.status("encryptionMode") == "must_encrypt").await;

@@ -1,5 +1,5 @@
-//! Every verdict that `Ready` can carry, as the whole resource that people and tools would read, beside what kstatus
-//! makes of it. `GOLDEN=write cargo test --test golden` writes them anew.
+//! Every verdict of `Ready` as a complete resource, with the result of kstatus. `GOLDEN=write cargo test --test golden`
+//! writes the files again.
 
 #[path = "../../crates/core/tests/core/given/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the words are those of the tests of the core, which use them all")]
@@ -20,12 +20,15 @@ use directconnect_operator::api::{
     DirectConnectConnection, DirectConnectConnectionSpec, DirectConnectConnectionStatus,
 };
 use directconnect_operator::kubernetes::status;
-use given::{Asks, ID, Line, Must, No, REGION, Should, Story, encrypted_line, fault, given, line, renames, sets, wish};
+use given::{
+    Asks, ConnectionExt, ID, Must, No, REGION, Should, Story, connection, encrypted_connection, fault, given, renames,
+    sets, spec,
+};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
-/// What kstatus says of a resource (sigs.k8s.io/cli-utils, `pkg/kstatus/status`, generic resources).
+/// The result of kstatus for a resource (sigs.k8s.io/cli-utils, `pkg/kstatus/status`, generic resources).
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kstatus {
     InProgress,
@@ -33,7 +36,7 @@ enum Kstatus {
     Current,
 }
 
-/// Its rules for generic resources, in its order.
+/// The rules of kstatus for generic resources, in its order.
 fn kstatus(resource: &Value) -> Kstatus {
     let observed = &resource["status"]["observedGeneration"];
     let condition = |kind: &str| {
@@ -56,7 +59,7 @@ fn kstatus(resource: &Value) -> Kstatus {
     }
 }
 
-/// One resource at the moment that its name says.
+/// A resource in the situation that its name describes.
 struct Golden {
     name: &'static str,
     reason: Reason,
@@ -67,38 +70,38 @@ struct Golden {
 fn golden(name: &'static str, reason: Reason, kstatus: Kstatus, story: &Story) -> Golden {
     let plan = story.plan();
     let verdict = plan.verdict.clone().expect("there is something to say");
-    let resource = resource(&story.wish, Some(&plan), &verdict, plan.observation.as_ref());
+    let resource = resource(&story.spec, Some(&plan), &verdict, plan.observation.as_ref());
     Golden { name, reason, kstatus, resource }
 }
 
-fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, observation: Option<&Observation>) -> Value {
+fn resource(desired: &Desired, plan: Option<&Plan>, verdict: &Verdict, observation: Option<&Observation>) -> Value {
     let spec = DirectConnectConnectionSpec {
-        connection_id: wish.circuit.id.to_string(),
+        connection_id: desired.circuit.id.to_string(),
         region: Some(REGION.into()),
-        connection_name: wish.name.clone(),
-        encryption_mode: wish.mode,
-        encryption_transition: wish.transition,
-        management_policy: wish.policy,
+        connection_name: desired.name.clone(),
+        encryption_mode: desired.mode,
+        encryption_transition: desired.transition,
+        management_policy: desired.policy,
     };
     let seen = observation.and_then(|read| read.connection.as_deref().cloned()).unwrap_or_default();
     let now = Timestamp::from_second(1_772_442_000).expect("it is a time");
     let status = DirectConnectConnectionStatus {
-        observed_generation: Some(wish.generation),
+        observed_generation: Some(desired.generation),
         ledger: Ledger {
-            met_generation: plan.filter(|plan| plan.is_met).map(|_| wish.generation),
+            met_generation: plan.filter(|plan| plan.is_met).map(|_| desired.generation),
             ..Ledger::default()
         },
-        conditions: status::conditions(conditions(verdict, observation), &[], Some(wish.generation), now),
+        conditions: status::conditions(conditions(verdict, observation), &[], Some(desired.generation), now),
         connection_id: plan.map(|_| ID.into()),
-        arn: plan.and_then(|_| status::arn(&wish.circuit, &seen)),
+        arn: plan.and_then(|_| status::arn(&desired.circuit, &seen)),
         connection: seen.into(),
         drift: plan.map(|plan| status::drift(&plan.drift)).unwrap_or_default(),
         ..DirectConnectConnectionStatus::default()
     };
     let mut resource = DirectConnectConnection::new("frankfurt-primary", spec);
     resource.metadata.namespace = Some("network".into());
-    resource.metadata.generation = Some(wish.generation);
-    if wish.paused {
+    resource.metadata.generation = Some(desired.generation);
+    if desired.paused {
         let paused = ("directconnect-operator.dev/paused".to_owned(), "true".to_owned());
         resource.metadata.annotations = Some([paused].into());
     }
@@ -108,51 +111,61 @@ fn resource(wish: &Desired, plan: Option<&Plan>, verdict: &Verdict, observation:
 
 fn all() -> Vec<Golden> {
     use Kstatus::{Current, Failed, InProgress};
-    let should = || wish().to(Should);
-    let must = || wish().to(Must);
-    let keyed = || line().key("associated");
+    let should = || spec().to(Should);
+    let must = || spec().to(Must);
+    let keyed = || connection().key("associated");
     let denied = || Fault { operation: "DescribeConnections", ..fault(FaultKind::AccessDenied) };
-    let mut disputed = given(wish().name("fra-2")).sees(line());
+    let mut disputed = given(spec().name("fra-2")).sees(connection());
     for _ in 0..3 {
-        disputed = disputed.gets_answer(&renames("fra-2"), &line().named("fra-2")).after(61).sees(line());
+        disputed = disputed.gets_answer(&renames("fra-2"), &connection().named("fra-2")).after(61).sees(connection());
     }
     let invalid = Verdict::new(Reason::InvalidSpec, "spec.region is not set and the operator has no region of its own");
-    let unread = || given(wish().name("fra-2"));
+    let unread = || given(spec().name("fra-2"));
     let cut = keyed().mode("must_encrypt").state("down");
-    let refused = |class| unread().sees(line()).after(1).gets_refusal(&renames("fra-2"), fault(class));
-    let stale = |class| given(should()).sees(line()).was_met(1).polls_fail(class).after(180);
+    let refused = |class| unread().sees(connection()).after(1).gets_refusal(&renames("fra-2"), fault(class));
+    let stale = |class| given(should()).sees(connection()).was_met(1).polls_fail(class).after(180);
     let goldens = vec![
-        golden("in_sync", Reason::InSync, Current, &given(should()).sees(line())),
-        golden("in_sync_paused", Reason::InSync, Current, &given(should().paused()).sees(line())),
+        golden("in_sync", Reason::InSync, Current, &given(should()).sees(connection())),
+        golden("in_sync_paused", Reason::InSync, Current, &given(should().paused()).sees(connection())),
         golden("in_sync_encryption_down", Reason::InSync, Current, &given(must()).sees(cut)),
-        golden("observed", Reason::Observed, Current, &given(should().observing()).sees(line())),
-        golden("updating", Reason::Updating, InProgress, &unread().sees(line())),
-        golden("settling", Reason::Settling, InProgress, &unread().has_sent(renames("fra-2"), 1).sees(line())),
+        golden("observed", Reason::Observed, Current, &given(should().observing()).sees(connection())),
+        golden("updating", Reason::Updating, InProgress, &unread().sees(connection())),
+        golden("settling", Reason::Settling, InProgress, &unread().has_sent(renames("fra-2"), 1).sees(connection())),
         golden(
             "waiting_for_available",
             Reason::WaitingForAvailable,
             InProgress,
-            &given(must()).sees(line().state("pending")),
+            &given(must()).sees(connection().state("pending")),
         ),
         golden("waiting_for_encryption_up", Reason::WaitingForEncryptionUp, InProgress, &given(must()).sees(keyed())),
-        golden("waiting_for_soak", Reason::WaitingForEncryptionUp, InProgress, &given(must()).sees(encrypted_line())),
+        golden(
+            "waiting_for_soak",
+            Reason::WaitingForEncryptionUp,
+            InProgress,
+            &given(must()).sees(encrypted_connection()),
+        ),
         golden(
             "waiting_for_turn",
             Reason::WaitingForTurn,
             InProgress,
-            &given(must()).waits_for("network/frankfurt-backup").soaks(&encrypted_line()),
+            &given(must()).waits_for("network/frankfurt-backup").soaks(&encrypted_connection()),
         ),
         golden("throttled", Reason::Throttled, InProgress, &refused(FaultKind::Throttled)),
         golden("aws_unavailable", Reason::AwsUnavailable, InProgress, &refused(FaultKind::Unavailable)),
-        golden("unknown_mode", Reason::AwsUnavailable, InProgress, &given(must()).sees(line().mode("quantum_encrypt"))),
-        golden("no_macsec_key", Reason::NoMacSecKey, Failed, &given(must()).sees(line())),
+        golden(
+            "unknown_mode",
+            Reason::AwsUnavailable,
+            InProgress,
+            &given(must()).sees(connection().mode("quantum_encrypt")),
+        ),
+        golden("no_macsec_key", Reason::NoMacSecKey, Failed, &given(must()).sees(connection())),
         golden(
             "macsec_not_supported",
             Reason::MacSecNotSupported,
             Failed,
-            &given(must()).sees(line().hosted(101).without_mode()),
+            &given(must()).sees(connection().hosted(101).without_mode()),
         ),
-        golden("lag_member", Reason::LagMember, Failed, &given(must()).sees(line().in_lag("dxlag-fg5678cd"))),
+        golden("lag_member", Reason::LagMember, Failed, &given(must()).sees(connection().in_lag("dxlag-fg5678cd"))),
         golden(
             "encryption_not_up",
             Reason::EncryptionNotUp,
@@ -160,12 +173,12 @@ fn all() -> Vec<Golden> {
             &given(must()).sees(keyed()).after(600).sees(keyed()),
         ),
         golden("not_found", Reason::NotFound, Failed, &unread().misses()),
-        golden("connection_gone", Reason::ConnectionGone, Failed, &unread().sees(line().state("deleted"))),
+        golden("connection_gone", Reason::ConnectionGone, Failed, &unread().sees(connection().state("deleted"))),
         golden(
             "access_denied",
             Reason::AccessDenied,
             Failed,
-            &unread().sees(line()).after(1).read_fails(denied()).after(40),
+            &unread().sees(connection()).after(1).read_fails(denied()).after(40),
         ),
         golden("access_denied_unread", Reason::AccessDenied, Failed, &unread().polls_fail(FaultKind::AccessDenied)),
         golden(
@@ -179,16 +192,16 @@ fn all() -> Vec<Golden> {
             name: "invalid_spec",
             reason: Reason::InvalidSpec,
             kstatus: Failed,
-            resource: resource(&wish(), None, &invalid, None),
+            resource: resource(&spec(), None, &invalid, None),
         },
-        golden("conflict", Reason::Conflict, Failed, &unread().has_elder("network/elder").sees(line())),
+        golden("conflict", Reason::Conflict, Failed, &unread().has_older_claim("network/elder").sees(connection())),
         golden("contended", Reason::Contended, Failed, &disputed),
-        golden("paused", Reason::Paused, InProgress, &given(wish().to(No).paused()).sees(line())),
-        golden("drifted", Reason::Drifted, InProgress, &given(wish().to(No).observing()).sees(line())),
+        golden("paused", Reason::Paused, InProgress, &given(spec().to(No).paused()).sees(connection())),
+        golden("drifted", Reason::Drifted, InProgress, &given(spec().to(No).observing()).sees(connection())),
         golden("stale_reconciling", Reason::ObservationStale, InProgress, &stale(FaultKind::Unavailable)),
         golden("stale_stalled", Reason::ObservationStale, Failed, &stale(FaultKind::AccessDenied)),
     ];
-    let sent = given(must()).soaks(&encrypted_line()).sends(&sets(Must));
+    let sent = given(must()).soaks(&encrypted_connection()).sends(&sets(Must));
     assert_eq!(sent.plan().verdict.map(|verdict| verdict.reason), Some(Reason::Updating));
     goldens
 }
@@ -221,7 +234,7 @@ fn a_new_spec_is_in_progress_until_it_is_observed() {
         golden.resource["metadata"]["generation"] = json!(99);
         assert_eq!(kstatus(&golden.resource), Kstatus::InProgress, "{}", golden.name);
     }
-    // The default that the CRD gives a status keeps an empty one from passing for a healthy one.
+    // With the default of the CRD, an empty status is not taken for a healthy one.
     let new = json!({ "metadata": { "generation": 1 }, "status": { "observedGeneration": -1 } });
     assert_eq!(kstatus(&new), Kstatus::InProgress);
 }

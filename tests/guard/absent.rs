@@ -1,15 +1,15 @@
-//! A line that one answer does not show, or shows without its mode, has not gone, and its turn is not free.
+//! A connection that one answer does not contain, or shows without its mode, is not gone, and its turn is not free.
 
 use crate::log::{A, B, is_by_id, sent};
 use crate::pair::{
     alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first, let_the_second_wait,
-    ready_line, wants_must,
+    ready_connection, wants_must,
 };
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{Front, Passing, REGION, Resource, Trouble, World};
 
-/// The answer of AWS that shows these connections and no others.
+/// An answer of AWS with these connections only.
 fn page(connections: &[Connection]) -> Trouble {
     let body = json!({ "connections": connections }).to_string();
     let headers = vec![("content-type", "application/x-amz-json-1.1".to_owned())];
@@ -20,7 +20,7 @@ fn is_listing(request: &Passing) -> bool {
     request.calls("DescribeConnections") && !request.body.contains("connectionId")
 }
 
-/// `first` is cut and not proven, `second` waits, and what the operator reads passes through a front.
+/// `first` is down and not proven, and `second` waits. The operator reads AWS through a front.
 async fn behind_a_front() -> (World, Front) {
     let mut world = alone().without_operator().build().await;
     let front = world.front_of_aws().await;
@@ -50,7 +50,7 @@ async fn a_listing_without_the_first_line_frees_no_turn() {
     }
 }
 
-/// Each kind of it once: the field is absent, the undocumented word, and a word that nobody knows yet.
+/// One read of each kind: without the field, with the undocumented `unknown`, and with an unknown value.
 #[tokio::test]
 async fn a_read_that_shows_no_known_mode_frees_no_turn() {
     for mode in [None, Some("unknown"), Some("may_encrypt")] {
@@ -68,7 +68,7 @@ async fn a_read_that_shows_no_known_mode_frees_no_turn() {
     }
 }
 
-/// Nobody else takes what is missing from a listing for gone either: neither in status nor by what is sent.
+/// A connection that is missing from a listing does not count as gone: status does not say so, and nothing is sent.
 #[tokio::test]
 async fn a_line_that_a_listing_does_not_show_is_read_by_id_before_it_is_called_gone() {
     let mut world = World::builder().without_operator().build().await;
@@ -90,17 +90,17 @@ async fn a_line_that_a_listing_does_not_show_is_read_by_id_before_it_is_called_g
     for version in &versions {
         assert!(version.is("Ready", "True", "InSync"), "{version}");
     }
-    // What truly is gone is told so.
+    // A connection that is really gone is reported.
     world.aws.remove(REGION, A);
     world.condition("first", "Stalled", "True", "NotFound").await;
 }
 
-/// Before the step, a line that is missing from a listing is not sent anything on what was seen before.
+/// Before the step, a connection that is missing from a listing gets no update based on earlier reads.
 #[tokio::test]
 async fn a_soak_is_not_continued_by_answers_that_do_not_show_the_line() {
     let mut world = alone().flag("--encryption-soak", "2s").without_operator().build().await;
     let front = world.front_of_aws().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     front.trouble(page(&[]), is_listing);
     front.trouble(page(&[]), |request| request.calls("DescribeConnections"));
     world.start_operator();
@@ -111,5 +111,5 @@ async fn a_soak_is_not_continued_by_answers_that_do_not_show_the_line() {
     let calls = world.aws.calls();
     let first_look = calls.iter().find(|call| call.operation == "DescribeConnections").expect("it was read");
     let must = world.updates()[0].time.millis - first_look.time.millis;
-    assert!(must >= 2000.0, "{must:.0} ms of looks that showed it, and the soak is 2 s");
+    assert!(must >= 2000.0, "{must:.0} ms of reads that showed it, and the soak is 2 s");
 }

@@ -1,37 +1,37 @@
-//! Killed, stopped and taken over at every exchange of a pass, before it and after it took effect: whatever was under way,
-//! no second line of the account goes while the first is not proven.
+//! The operator is killed, stopped and taken over at every exchange of a pass, both before and after the exchange takes
+//! effect. In all cases, no second connection of the account takes a step while the first is not proven.
 
 use crate::log::{A, B};
-use crate::pair::{cut_the_first, insists, let_the_second_wait, ready_line, wants_must};
+use crate::pair::{cut_the_first, insists, let_the_second_wait, ready_connection, wants_must};
 use direct_connect_simulator::{Call, Connection};
 use futures::{StreamExt, stream};
 use std::time::Duration;
 use test_support::{Front, Operator, OperatorBuilder, Passing, REGION, Signal, Trouble, World, wait};
 
-/// Worlds at a time.
+/// Number of worlds at a time.
 const SIDE_BY_SIDE: usize = 6;
-/// How long a take-over, a settle window, the longest call and some soaks may take, and a good deal more.
+/// How long a takeover, a settle window, the longest call and some soaks may take, with a generous margin.
 const IN_THE_END: Duration = Duration::from_mins(2);
-/// How long an exchange is waited for that may not come.
+/// How long to wait for an exchange that may not happen.
 const COMES: Duration = Duration::from_secs(15);
 const SOAK_MILLIS: f64 = 1000.0;
-/// How far the arrival of a call may lie from the moment at which it was decided on.
+/// The largest time between the decision on a call and its arrival.
 const TRANSIT_MILLIS: f64 = 100.0;
 
-/// What is under way when the operator ends.
+/// What is in progress when the operator ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Story {
-    /// The first is sent `must_encrypt` without a key, as somebody insists, while the second soaks.
+    /// The first is sent `must_encrypt` without a key, by Immediate, while the second soaks.
     Insists,
     /// Both go up the ladder, the first from `no_encrypt`.
     Climbs,
-    /// The first is cut, the second waits, and the first is renamed.
+    /// The first is down and unproven, the second waits, and the first is renamed.
     Renames,
-    /// The first is cut and lowered, and then wanted at `must_encrypt` once more.
+    /// The first is down and unproven, is lowered, and then is to be at `must_encrypt` again.
     Lowers,
 }
 
-/// An exchange about the first line.
+/// An exchange for the first connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exchange {
     Read,
@@ -39,7 +39,7 @@ enum Exchange {
     Update,
 }
 
-/// How the operator ends, and who goes on.
+/// How the operator ends, and which process continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Kill,
@@ -52,9 +52,9 @@ enum End {
 struct Boundary {
     story: Story,
     at: Exchange,
-    /// So many of the kind went well before.
+    /// This many exchanges of the kind succeed before.
     after: usize,
-    /// Whether the exchange took effect.
+    /// Whether the exchange takes effect.
     effect: bool,
     end: End,
 }
@@ -98,16 +98,16 @@ async fn leads(world: &World, name: &str) {
 }
 
 impl Story {
-    /// What is there before the exchange that goes wrong.
+    /// Creates the situation before the exchange that goes wrong.
     async fn begin(self, world: &World) {
         match self {
             Self::Insists => world.aws.add(REGION, Connection::new(A, "line")),
-            Self::Climbs => world.aws.add(REGION, ready_line(A).with_mode("no_encrypt")),
+            Self::Climbs => world.aws.add(REGION, ready_connection(A).with_mode("no_encrypt")),
             Self::Renames | Self::Lowers => {}
         }
         if matches!(self, Self::Insists | Self::Climbs) {
-            world.aws.add(REGION, ready_line(B));
-            // Something to lead for.
+            world.aws.add(REGION, ready_connection(B));
+            // The Lease is held once there is a resource.
             world.apply(wants_must("first", A).policy("Observe")).await;
         }
     }
@@ -125,7 +125,7 @@ impl Story {
         }
     }
 
-    /// What a person does, and the operator dies of.
+    /// The change by a person whose exchange goes wrong.
     async fn act(self, world: &World) {
         match self {
             Self::Insists => {
@@ -145,11 +145,11 @@ impl Story {
         }
     }
 
-    /// What a person does after that.
+    /// The second change by a person.
     async fn act_again(self, world: &World) {
         if self == Self::Lowers {
             world.apply(insists("first", A)).await;
-            world.aws.add(REGION, ready_line(B));
+            world.aws.add(REGION, ready_connection(B));
             world.apply(wants_must("second", B)).await;
         }
     }
@@ -181,7 +181,7 @@ async fn run(boundary: Boundary) {
     let trouble = if effect { Trouble::HangAfter } else { Trouble::HangBefore };
     front.trouble_from(after, usize::MAX, trouble, move |request| at.is(request));
     story.act(&world).await;
-    // One that does not come, such as a write that there is no need of, leaves the story to run to its end.
+    // If the exchange does not happen, such as a write that is not needed, the story runs to its end.
     let _ = tokio::time::timeout(COMES, front.strikes()).await;
     leader.signal(end.signal());
     leader.wait_exit(wait::SOON).await;
@@ -204,11 +204,11 @@ async fn run(boundary: Boundary) {
     drop(next);
 }
 
-/// What took effect on the way up, and when.
+/// The updates that raised a mode, and when.
 fn steps(world: &World) -> Vec<Call> {
     let is_up = |call: &Call| match call.parameter("encryptionMode") {
         Some("must_encrypt") => true,
-        // `should_encrypt` is a way down for a line that was at `must_encrypt`.
+        // For a connection that was at `must_encrypt`, `should_encrypt` is a step down.
         Some("should_encrypt") => world.updates().iter().all(|other| {
             other.parameter("connectionId") != call.parameter("connectionId")
                 || other.parameter("encryptionMode") != Some("must_encrypt")
@@ -219,12 +219,13 @@ fn steps(world: &World) -> Vec<Call> {
     world.updates().into_iter().filter(|call| call.effect && is_up(call)).collect()
 }
 
-/// Of two steps of different lines, the later came a soak after the earlier, or after what was cut by it had its key.
+/// Asserts for two steps of different connections that the later one came at least a soak after the earlier one, or
+/// after the connection that was down got its key.
 fn assert_one_at_a_time(world: &World, boundary: Boundary, mended: f64) {
     let steps = steps(world);
     for (place, later) in steps.iter().enumerate() {
         let other = |call: &&Call| call.parameter("connectionId") != later.parameter("connectionId");
-        // What was lowered meanwhile is on its way no more.
+        // A connection that was lowered meanwhile holds no turn any more.
         let stands = |earlier: &&Call| {
             !world.updates().iter().any(|call| {
                 let is_between = call.time.millis > earlier.time.millis && call.time.millis < later.time.millis;
@@ -257,7 +258,7 @@ async fn run_all(story: Story, exchanges: &[(Exchange, usize)], ends: &[End]) {
 const RESTARTS: [End; 2] = [End::Kill, End::Stop];
 const TAKE_OVERS: [End; 2] = [End::KillBesideStandby, End::StopBesideStandby];
 
-/// The intention and what came of it, for each update.
+/// The exchanges of each update: the read, the intention, the call, the outcome.
 const OF_ONE_UPDATE: [(Exchange, usize); 3] = [(Exchange::Read, 1), (Exchange::StatusWrite, 2), (Exchange::Update, 1)];
 
 #[tokio::test]

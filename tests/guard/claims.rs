@@ -1,12 +1,12 @@
-//! Two resources about one connection.
+//! Two resources for one connection.
 
-use crate::log::{A, assert_told_once, sent};
+use crate::log::{A, assert_one_event, sent};
 use crate::witness::Witness;
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{Manifest, REGION, Resource, World, connection};
 
-/// Applies two manifests and tells which is the older: by creation time, which has whole seconds, then by uid.
+/// Applies two manifests and returns the names with the older first: by creation time in whole seconds, then by name.
 async fn by_age(world: &World, manifests: [Manifest; 2]) -> [String; 2] {
     let mut made = Vec::new();
     for manifest in manifests {
@@ -20,8 +20,8 @@ async fn by_age(world: &World, manifests: [Manifest; 2]) -> [String; 2] {
     [name(&made[0]), name(&made[1])]
 }
 
-/// A world in which two resources were made before the operator came, which want to call the connection after
-/// themselves. One of them names the region that the other has from the operator.
+/// A world with two resources that were created before the operator started, each with its own desired name. One names
+/// the region, the other takes it from the operator.
 async fn of_two() -> (World, [String; 2]) {
     let mut world = World::builder().without_operator().build().await;
     world.aws.add(REGION, Connection::new(A, "old"));
@@ -46,7 +46,7 @@ async fn of_two_the_older_acts_and_the_other_takes_over_when_it_goes() {
     world.ready(&younger).await;
     world.polls(3).await;
     assert_eq!(sent(&world, A), json!([{ "connectionName": older }, { "connectionName": younger }]));
-    assert_told_once(&world, &younger, "Conflict").await;
+    assert_one_event(&world, &younger, "Conflict").await;
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn who_only_observes_neither_claims_nor_conflicts() {
     }
     world.polls(3).await;
     assert_eq!(sent(&world, A), json!([{ "connectionName": younger }]));
-    // The elder that stops observing takes over, and gives back when it observes again.
+    // The older one no longer only observes, so it acts again, until it observes again.
     set_policy(&older, "Manage").await;
     world.ready(&older).await;
     world.condition(&younger, "Stalled", "True", "Conflict").await;

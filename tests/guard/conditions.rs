@@ -1,4 +1,4 @@
-//! Conditions that tools can wait on.
+//! Conditions that tools can wait for.
 
 use crate::log::{A, B, sent};
 use crate::witness::Witness;
@@ -12,8 +12,9 @@ async fn kubectl_waits_for_ready() {
     world.aws.add(REGION, Connection::new(A, "line"));
     world.apply(connection("line").id(A).mode("must_encrypt")).await;
     world.condition("line", "Stalled", "True", "NoMacSecKey").await;
-    let kubectl = async |wish: &str, timeout: &str| {
-        let arguments = ["wait", "--namespace", &world.namespace, wish, "dxcon/line", &format!("--timeout={timeout}")];
+    let kubectl = async |condition: &str, timeout: &str| {
+        let arguments =
+            ["wait", "--namespace", &world.namespace, condition, "dxcon/line", &format!("--timeout={timeout}")];
         world.control_plane.kubectl(&arguments, "").await
     };
     kubectl("--for=condition=Stalled", "30s").await.text();
@@ -44,7 +45,7 @@ async fn goes_stale(what: FaultKind, carrier: &str, reason: &str) {
     world.apply(connection("line").id(A).name("line")).await;
     let line = world.ready("line").await;
 
-    // One read that fails is made good by the next, long before three intervals have gone by.
+    // After one failed read the next one succeeds, long before three intervals have passed.
     world.aws.inject(Fault::new(what.clone()).on("DescribeConnections").times(1));
     world.polls(3).await;
     assert_eq!(world.get("line").await.version(), line.version(), "{what:?}");
@@ -105,7 +106,7 @@ async fn a_transition_is_one_event_however_many_polls_show_it() {
         (
             "watched",
             expected(&[
-                // Twice, as the link takes the session along.
+                // Twice, since the MACsec session goes down and up with the link.
                 ("Normal", "EncryptionUp"),
                 ("Normal", "EncryptionUp"),
                 ("Normal", "LinkUp"),

@@ -1,6 +1,6 @@
-//! Another writer that disagrees.
+//! Contention with another writer.
 
-use crate::log::{A, B, assert_told_once, sent, updates};
+use crate::log::{A, B, assert_one_event, sent, updates};
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{REGION, World, connection, wait};
@@ -20,7 +20,7 @@ async fn a_field_put_back_three_times_is_left_alone_until_someone_asks() {
             })
             .await;
         }
-        // What a read has shown once is not a late read later.
+        // Once a read has shown the new value, an old value is not a late read.
         world.polls(2).await;
         world.aws.edit(REGION, A, |line| line.connection_name = Some("old".into()));
         world.aws.edit(REGION, B, |line| line.encryption_mode = Some("no_encrypt".into()));
@@ -29,7 +29,7 @@ async fn a_field_put_back_three_times_is_left_alone_until_someone_asks() {
         let line = world.condition(name, "Stalled", "True", "Contended").await;
         let message = line.condition("Ready").expect("it is there").message;
         assert!(message.contains(field) && message.contains("CloudTrail"), "{message}");
-        assert_told_once(&world, name, "Contended").await;
+        assert_one_event(&world, name, "Contended").await;
     }
     world.polls(8).await;
     assert_eq!(sent(&world, A), json!(vec![json!({ "connectionName": "new" }); 3]), "the next try is minutes away");

@@ -1,4 +1,4 @@
-//! Answers that were lost: a read tells what happened, and nothing is sent on a guess.
+//! Lost answers: a read tells what happened, and nothing is sent on a guess.
 
 use crate::log::{A, B, assert_apart, assert_each_update_has_its_read, numbered, sent, updates};
 use direct_connect_simulator::{Connection, Fault, FaultKind, Outcome};

@@ -1,13 +1,13 @@
-//! Every row of the error table: what is said, how long it stands, and that it passes by itself.
+//! Every row of the table of errors: what is reported, how long it stays, and that the operator recovers by itself.
 
-use crate::log::{A, assert_told_once, is_by_id, numbered, sent, updates};
+use crate::log::{A, assert_one_event, is_by_id, numbered, sent, updates};
 use crate::witness::Witness;
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Simulator};
 use serde_json::json;
 use std::net::{Ipv4Addr, SocketAddr};
 use test_support::{REGION, World, connection, wait};
 
-/// A row of the table: what AWS does, the reason, the condition that carries it, and words that the message quotes.
+/// A row of the table: what AWS does, the reason, the condition that shows it, and text that the message quotes.
 type Row = (FaultKind, &'static str, &'static str, &'static str);
 
 fn error(status: u16, code: &str, message: &str) -> FaultKind {
@@ -66,13 +66,12 @@ fn throttles() -> Vec<Row> {
     ]
 }
 
-/// Each row in a region of its own, so that they do not share a pace.
+/// Each row has its own region, so that they share no rate limit.
 fn region(row: usize) -> String {
     format!("eu-central-{}", row + 10)
 }
 
-/// Makes each of these calls fail in its way, waits for what is said of it, lets AWS recover, and waits until all is
-/// well again.
+/// Makes each of these calls fail, waits for the report, lets AWS recover, and waits until all is well again.
 async fn each_is_told_and_passes(operation: &str, rows: Vec<Row>) {
     let world = World::new().await;
     let witness = Witness::of(&world).await;
@@ -129,7 +128,7 @@ async fn reads_that_fail_with_aws_are_told_and_tried_again() {
 
 #[tokio::test]
 async fn updates_that_fail_with_aws_are_told_and_tried_again() {
-    // Whether those without a true answer took effect is another matter: see `doubt`.
+    // Whether updates without a correct answer took effect is tested in `doubt`.
     let rows = outages().into_iter().filter(|(what, ..)| !matches!(what, FaultKind::ResetBefore | FaultKind::BadJson));
     each_is_told_and_passes("UpdateConnection", rows.collect()).await;
 }
@@ -147,7 +146,7 @@ async fn a_denied_update_is_tried_again_at_the_pace_of_polls_and_stays_stalled_m
     let (tries, polls) = (updates(&world, A).len(), world.aws.calls().iter().filter(|call| is_page(call)).count());
     assert!(tries >= 3 && tries <= polls + 1, "{tries} tries in {polls} polls");
     assert_eq!(witness.reasons(&line).await, ["Updating", "AccessDenied"], "it does not flicker");
-    assert_told_once(&world, "line", "UpdateFailed").await;
+    assert_one_event(&world, "line", "UpdateFailed").await;
     world.aws.clear_faults();
     let line = world.ready("line").await;
     assert!(!witness.reasons(&line).await.is_empty());
@@ -194,7 +193,7 @@ async fn any_other_refusal_is_a_rejection_and_passes_by_itself() {
     for row in 0..rows.len() {
         world.condition(&format!("row-{row}"), "Stalled", "True", "RequestRejected").await;
     }
-    // The first wait is 15 s.
+    // The first delay is 15 s.
     for row in 0..rows.len() {
         wait::until(2 * wait::SOON, "a second try", async || updates(&world, &numbered(row)).len() == 2).await;
         world.ready(&format!("row-{row}")).await;
@@ -267,7 +266,7 @@ async fn nothing_is_sent_on_an_answer_that_shows_an_unknown_state() {
 
 #[tokio::test]
 async fn an_aws_that_cannot_be_reached_is_unavailable_until_it_can() {
-    // Below the range that the system hands out by itself.
+    // A port below the range that the system assigns by itself.
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 12_000 + (std::process::id() % 8000) as u16));
     let mut world = World::builder().env("AWS_ENDPOINT_URL_DIRECT_CONNECT", format!("http://{address}")).build().await;
     world.apply(connection("line").id(A).name("new")).await;

@@ -1,9 +1,9 @@
-//! The turn is the connection's: it does not matter which resource stands for it, and it goes with the last one.
+//! The turn belongs to the connection: it does not matter for which resource, and it ends with the last one.
 
 use crate::log::{A, B, is_by_id, sent, updates};
 use crate::pair::{
     MANY, a_second_after, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first,
-    insists, let_the_second_wait, ready_line, wants_must,
+    insists, let_the_second_wait, ready_connection, wants_must,
 };
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;
@@ -11,14 +11,14 @@ use test_support::{Front, Manifest, Passing, REGION, Resource, Trouble, Weather,
 
 const C: &str = "dxcon-cccccccc";
 
-/// Reads by id of the first connection take long: whoever takes over comes to know nothing for a while.
+/// Makes reads by id of the first connection slow, so that a resource that takes over has no new read for a while.
 fn slow_reads_of_the_first(world: &World) {
     world.aws.inject(Fault::new(FaultKind::Latency { millis: 2500 }).on("DescribeConnections").for_connection(A));
 }
 
-/// A younger resource about the first connection stands back, and the second connection waits for its turn.
-async fn a_younger_claims_it_too(world: &World, elder: &Resource, younger: Manifest) {
-    a_second_after(elder).await;
+/// A younger resource for the first connection is in conflict, and the second connection waits for its turn.
+async fn a_younger_claims_it_too(world: &World, older: &Resource, younger: Manifest) {
+    a_second_after(older).await;
     world.apply(younger).await;
     world.condition("younger", "Stalled", "True", "Conflict").await;
     let_the_second_wait(world).await;
@@ -26,22 +26,22 @@ async fn a_younger_claims_it_too(world: &World, elder: &Resource, younger: Manif
 
 #[tokio::test]
 async fn the_turn_stays_when_an_elder_takes_the_connection_over() {
-    // Which of the two is looked at first is chance.
+    // It is random which of the two is processed first, so the test is repeated.
     futures::future::join_all([(); 4].map(|()| an_elder_takes_the_connection_over())).await;
 }
 
 async fn an_elder_takes_the_connection_over() {
     let world = alone().build().await;
     world.aws.add(REGION, Connection::new(A, "line"));
-    let elder = world.apply(wants_must("elder", A).policy("Observe").name("x")).await;
-    a_second_after(&elder).await;
+    let older = world.apply(wants_must("older", A).policy("Observe").name("x")).await;
+    a_second_after(&older).await;
     world.apply(insists("first", A)).await;
     world.ready("first").await;
     let_the_second_wait(&world).await;
     slow_reads_of_the_first(&world);
-    world.apply(wants_must("elder", A).policy("Manage").name("x")).await;
+    world.apply(wants_must("older", A).policy("Manage").name("x")).await;
     world.condition("first", "Stalled", "True", "Conflict").await;
-    assert_the_second_stays(&world, "the elder wants must_encrypt there as the younger did").await;
+    assert_the_second_stays(&world, "the older wants must_encrypt there as the younger did").await;
     world.aws.clear_faults();
     world.aws.associate_key(REGION, A, "01");
     assert_the_second_goes(&world).await;
@@ -50,22 +50,22 @@ async fn an_elder_takes_the_connection_over() {
 #[tokio::test]
 async fn the_turn_stays_when_a_younger_takes_over_from_one_that_is_deleted() {
     let world = alone().build().await;
-    let elder = cut_the_first(&world).await;
-    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).name("x")).await;
+    let older = cut_the_first(&world).await;
+    a_younger_claims_it_too(&world, &older, wants_must("younger", A).name("x")).await;
     slow_reads_of_the_first(&world);
     world.delete("first").await;
-    assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
+    assert_the_second_stays(&world, "the younger wants must_encrypt there as the older did").await;
 }
 
-/// The third way: whoever acted only observes from now on, and the younger acts.
+/// The third way: the acting resource only observes from now on, and the younger one acts.
 #[tokio::test]
 async fn the_turn_stays_when_the_elder_steps_back() {
     let mut world = alone().build().await;
-    let elder = cut_the_first(&world).await;
-    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).name("x")).await;
+    let older = cut_the_first(&world).await;
+    a_younger_claims_it_too(&world, &older, wants_must("younger", A).name("x")).await;
     slow_reads_of_the_first(&world);
     world.apply(wants_must("first", A).mode("should_encrypt").policy("Observe")).await;
-    assert_the_second_stays(&world, "the younger wants must_encrypt there as the elder did").await;
+    assert_the_second_stays(&world, "the younger wants must_encrypt there as the older did").await;
     world.start_operator();
     assert_the_second_stays(&world, "and so it is after a restart").await;
 }
@@ -73,13 +73,13 @@ async fn the_turn_stays_when_the_elder_steps_back() {
 #[tokio::test]
 async fn the_turn_is_free_when_no_resource_of_the_connection_wants_must_encrypt_any_more() {
     let world = alone().build().await;
-    let elder = cut_the_first(&world).await;
-    a_younger_claims_it_too(&world, &elder, wants_must("younger", A).mode("should_encrypt")).await;
+    let older = cut_the_first(&world).await;
+    a_younger_claims_it_too(&world, &older, wants_must("younger", A).mode("should_encrypt")).await;
     world.delete("first").await;
     assert_the_second_goes(&world).await;
 }
 
-/// A call about the first connection is under way.
+/// Waits until a call for the first connection is in flight.
 async fn is_under_way(world: &World, operation: &'static str) {
     wait::until(wait::SOON, format!("{operation} under way"), async || {
         world.aws.calls().iter().any(|call| {
@@ -92,7 +92,7 @@ async fn is_under_way(world: &World, operation: &'static str) {
 #[tokio::test]
 async fn a_resource_that_is_deleted_under_a_read_leaves_no_turn_behind() {
     let world = alone().flag("--encryption-soak", "4s").flag("--poll-interval", "1s").build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.aws.add(REGION, Connection::new(C, "line"));
     world.apply(wants_must("other", C).mode("should_encrypt")).await;
     world.apply(insists("first", A)).await;
@@ -111,8 +111,8 @@ async fn a_resource_that_is_deleted_under_a_read_leaves_no_turn_behind() {
 async fn a_resource_that_is_deleted_while_its_must_encrypt_is_under_way_leaves_no_turn_behind() {
     // The soak of the second lasts beyond the end of the update.
     let world = alone().flag("--encryption-soak", "3s").build().await;
-    world.aws.add(REGION, ready_line(A));
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(A));
+    world.aws.add(REGION, ready_connection(B));
     world.aws.inject(Fault::new(FaultKind::Latency { millis: 1500 }).on("UpdateConnection").for_connection(A));
     world.apply(wants_must("first", A)).await;
     is_under_way(&world, "UpdateConnection").await;
@@ -120,7 +120,7 @@ async fn a_resource_that_is_deleted_while_its_must_encrypt_is_under_way_leaves_n
     world.delete("first").await;
     world.gone("first").await;
     assert_the_second_goes(&world).await;
-    // Nobody wants it any more, however it ended.
+    // No resource wants the mode any more, however the update ended.
     assert_eq!(updates(&world, A).len(), 1);
 }
 
@@ -134,13 +134,13 @@ async fn a_resource_that_a_finalizer_keeps_from_being_deleted_holds_nobody_up() 
     world.gone("first").await;
 }
 
-/// Made again under its name: it is another resource, and its connection is still down.
+/// A resource created again under the same name is another resource, and its connection is still down.
 #[tokio::test]
 async fn a_resource_that_is_made_again_for_its_connection_keeps_the_turn() {
     let mut world = alone().build().await;
     cut_the_first(&world).await;
     let_the_second_wait(&world).await;
-    // Both before the operator looks, as `kubectl replace --force` does it.
+    // The operator sees both changes at once, as with `kubectl replace --force`.
     world.stop_operator();
     world.delete("first").await;
     world.gone("first").await;
@@ -151,7 +151,7 @@ async fn a_resource_that_is_made_again_for_its_connection_keeps_the_turn() {
     assert_eq!(sent(&world, A), json!([{ "encryptionMode": "must_encrypt" }]));
 }
 
-/// What an operator is behind that loses its watch, and has to list anew.
+/// A wire and a front, through which the operator loses its watch and has to list again.
 struct Gap {
     wire: Wire,
     front: Front,
@@ -167,7 +167,7 @@ impl Gap {
         Self { wire, front }
     }
 
-    /// The watch is cut, and when it is taken up again the API server has forgotten where it was.
+    /// The watch is cut, and when it is resumed, the version has expired.
     fn begin(&self) {
         self.front.trouble_from(
             0,
@@ -214,7 +214,7 @@ async fn a_resource_that_is_deleted_in_a_gap_of_the_watch_leaves_no_turn_behind(
     assert_the_second_goes(&world).await;
 }
 
-/// A connection that nobody stands for any more is not read by itself either.
+/// A connection without a resource is no longer read by id.
 #[tokio::test]
 async fn what_was_deleted_is_not_looked_at_any_more() {
     let world = held_by_the_first(alone()).await;

@@ -33,11 +33,11 @@ async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder()
 #[tokio::test]
 async fn a_new_wish_for_must_encrypt_may_be_immediate_again() {
     let world = World::new().await;
-    let wish = |mode| connection("line").id(A).mode(mode).transition("Immediate");
+    let manifest = |mode| connection("line").id(A).mode(mode).transition("Immediate");
     world.aws.add(REGION, Connection::new(A, "line"));
     let mut expected = Vec::new();
     for mode in ["must_encrypt", "should_encrypt", "must_encrypt"] {
-        world.apply(wish(mode)).await;
+        world.apply(manifest(mode)).await;
         world.ready("line").await;
         expected.push(json!({ "encryptionMode": mode }));
         assert_eq!(sent(&world, A), json!(expected));
@@ -48,14 +48,14 @@ async fn a_new_wish_for_must_encrypt_may_be_immediate_again() {
 async fn a_rename_after_must_encrypt_was_taken_back_does_not_send_it_again() {
     let mut world = World::new().await;
     let (must, name) = (json!({ "encryptionMode": "must_encrypt" }), json!({ "connectionName": "new" }));
-    let wish = |name| connection("line").id(A).name(name).mode("must_encrypt").transition("Immediate");
+    let manifest = |name| connection("line").id(A).name(name).mode("must_encrypt").transition("Immediate");
     world.aws.add(REGION, Connection::new(A, "old"));
-    world.apply(wish("old")).await;
+    world.apply(manifest("old")).await;
     world.ready("line").await;
     world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".into()));
     world.condition("line", "Stalled", "True", "NoMacSecKey").await;
 
-    world.apply(wish("new")).await;
+    world.apply(manifest("new")).await;
     world.until("line", "the new name", |line| line.status("connectionName") == "new").await;
     world.polls(3).await;
     assert_eq!(sent(&world, A), json!([must, name]), "a name asks for no mode");

@@ -1,4 +1,5 @@
-//! `Immediate` sends `must_encrypt` once for an unbroken wish for it, and what never left is not taken for sent.
+//! `Immediate` sends `must_encrypt` once while it is wanted without a break. An update that was not sent does not
+//! count.
 
 use crate::log::{A, sent, updates};
 use crate::pair::{insists, wants_must};
@@ -10,7 +11,7 @@ fn must() -> serde_json::Value {
     json!({ "encryptionMode": "must_encrypt" })
 }
 
-/// `must_encrypt` was in AWS while the wish for another name was held back; AWS takes the mode back with the last key.
+/// AWS had `must_encrypt` while the new name was held back by a pause. AWS lowers the mode with the last key.
 #[tokio::test]
 async fn a_pause_that_ends_does_not_put_back_what_aws_took_back_meanwhile() {
     let world = World::new().await;
@@ -29,7 +30,7 @@ async fn a_pause_that_ends_does_not_put_back_what_aws_took_back_meanwhile() {
     assert_eq!(world.aws.connection(REGION, A).expect("it is there").state(), "available", "AWS kept the line up");
 }
 
-/// The same where a restart lies between, so that only status can know it.
+/// The same with a restart in between, so only status can know it.
 #[tokio::test]
 async fn a_restart_does_not_put_back_what_aws_took_back_during_a_pause() {
     let mut world = World::builder().flag("--leader-elect", "false").build().await;
@@ -47,7 +48,7 @@ async fn a_restart_does_not_put_back_what_aws_took_back_during_a_pause() {
     assert_eq!(sent(&world, A), json!([{ "connectionName": "new" }]));
 }
 
-/// The name is in dispute, so the generation is never met; then its owner does what the message says and unsets the name.
+/// The name is in dispute, so the generation is never matched. Then its owner follows the message and unsets the name.
 #[tokio::test]
 async fn unsetting_a_disputed_name_does_not_send_must_encrypt_once_more() {
     let world = World::builder().flag("--settle-window", "0s").build().await;
@@ -61,7 +62,7 @@ async fn unsetting_a_disputed_name_does_not_send_must_encrypt_once_more() {
         world.until("line", "put back", put_back).await;
     }
     world.condition("line", "Stalled", "True", "Contended").await;
-    // The fibre is mended, so the mode may go, as its owner insists.
+    // The fibre is repaired, so the mode may be sent.
     world.aws.edit(REGION, A, |line| line.connection_state = Some("available".to_owned()));
     let is_must = || updates(&world, A).last().is_some_and(|call| call.parameter("encryptionMode").is_some());
     wait::until(wait::SOON, "must_encrypt", async || is_must()).await;
@@ -75,7 +76,7 @@ async fn unsetting_a_disputed_name_does_not_send_must_encrypt_once_more() {
     assert_eq!(updates(&world, A).len(), before, "sent once more: {:#?}", updates(&world, A));
 }
 
-/// The wish for `must_encrypt` is broken by a wish for another mode, and by nothing else.
+/// Only wanting another mode, and nothing else, makes Immediate available again.
 #[tokio::test]
 async fn only_a_wish_for_another_mode_lets_immediate_send_once_more() {
     let world = World::builder().flag("--settle-window", "0s").build().await;
@@ -99,7 +100,7 @@ async fn only_a_wish_for_another_mode_lets_immediate_send_once_more() {
     assert_eq!(sent(&world, A), json!([must(), { "connectionName": "x" }, must()]));
 }
 
-/// AWS throttled the update, which therefore had no effect, and the write of what came of it was refused.
+/// AWS throttled the update, so it had no effect, and the status write of this outcome was refused.
 async fn what_was_throttled_is_still_to_be_sent(refusal: (u16, &'static str)) {
     let mut world = World::builder().flag("--leader-elect", "false").without_operator().build().await;
     let front = world.front_of_api_server().await;
@@ -121,7 +122,7 @@ async fn an_immediate_that_was_throttled_is_not_taken_for_sent_when_its_status_i
     futures::future::join_all(refusals.map(what_was_throttled_is_still_to_be_sent)).await;
 }
 
-/// A refusal is certain: it neither blanks what was known before it, nor leaves the intention behind.
+/// A refusal is certain: the facts from before are kept, and the intention is removed.
 #[tokio::test]
 async fn a_refused_rename_forgets_no_must_encrypt_of_before() {
     let mut world = World::builder().flag("--leader-elect", "false").build().await;

@@ -1,28 +1,28 @@
 //! The ladder from clear text to `must_encrypt`, and down again.
 
 use crate::log::{
-    A, assert_apart, assert_each_update_has_its_read, assert_told_once, looks, now, numbered, sent, updates,
+    A, assert_apart, assert_each_update_has_its_read, assert_one_event, now, numbered, reads, sent, updates,
 };
 use crate::witness::Witness;
 use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
 use serde_json::json;
 use test_support::{REGION, World, connection};
 
-/// From when a session can come up until it is up, as the simulator has it by default, in milliseconds.
+/// The simulator's default time from when a session can come up until it is up, in milliseconds.
 const UP_AFTER: f64 = 500.0;
 
 #[tokio::test]
 async fn what_keeps_the_link_up_goes_at_once_and_in_one_call() {
-    let line = |id: &str, mode: &str| Connection::new(id, "line").with_mode(mode);
+    let connection_at = |id: &str, mode: &str| Connection::new(id, "line").with_mode(mode);
     let cases = [
-        ("must to should", line(&numbered(0), "must_encrypt").with_key("01"), "should_encrypt"),
-        ("must to no", line(&numbered(1), "must_encrypt").with_key("01"), "no_encrypt"),
-        ("should to no", line(&numbered(2), "should_encrypt"), "no_encrypt"),
-        ("no to should", line(&numbered(3), "no_encrypt"), "should_encrypt"),
-        // Without a session, must_encrypt has taken the link down.
-        ("must to should while down", line(&numbered(4), "must_encrypt"), "should_encrypt"),
-        ("must to no while down", line(&numbered(5), "must_encrypt"), "no_encrypt"),
-        ("should to no while down", line(&numbered(6), "should_encrypt").in_state("down"), "no_encrypt"),
+        ("must to should", connection_at(&numbered(0), "must_encrypt").with_key("01"), "should_encrypt"),
+        ("must to no", connection_at(&numbered(1), "must_encrypt").with_key("01"), "no_encrypt"),
+        ("should to no", connection_at(&numbered(2), "should_encrypt"), "no_encrypt"),
+        ("no to should", connection_at(&numbered(3), "no_encrypt"), "should_encrypt"),
+        // Without a session, `must_encrypt` takes the link down.
+        ("must to should while down", connection_at(&numbered(4), "must_encrypt"), "should_encrypt"),
+        ("must to no while down", connection_at(&numbered(5), "must_encrypt"), "no_encrypt"),
+        ("should to no while down", connection_at(&numbered(6), "should_encrypt").in_state("down"), "no_encrypt"),
     ];
     let world = World::new().await;
     for (case, (_, given, wanted)) in cases.iter().enumerate() {
@@ -66,13 +66,13 @@ async fn must_encrypt_comes_after_should_encrypt_and_a_whole_soak() {
     let updates = updates(&world, A);
     let [should, must] = updates.as_slice() else { unreachable!("counted above") };
     let up = should.time.millis + UP_AFTER;
-    let of_soak: Vec<_> = looks(&world, A)
+    let of_soak: Vec<_> = reads(&world, A)
         .into_iter()
-        .filter(|look| look.time.millis >= up && look.time.millis <= must.time.millis)
+        .filter(|read| read.time.millis >= up && read.time.millis <= must.time.millis)
         .collect();
     assert_apart(of_soak[0].time.millis, must.time.millis, 2000.0);
-    // Ten are due; a busy machine misses some.
-    assert!(of_soak.len() >= 4, "a soak is made of looks: {of_soak:#?}");
+    // Ten reads are due; a busy machine misses some.
+    assert!(of_soak.len() >= 4, "a soak is made of reads: {of_soak:#?}");
 
     let reasons = witness.reasons(&line).await;
     let waits = reasons.iter().position(|reason| reason == "WaitingForEncryptionUp");
@@ -164,7 +164,7 @@ async fn what_aws_lowered_for_want_of_a_key_is_not_raised_before_a_key_works() {
     world.aws.add(REGION, Connection::new(A, "line").with_key("0"));
     world.apply(connection("line").id(A).mode("must_encrypt")).await;
     world.ready("line").await;
-    // However often AWS does it, it is no other writer.
+    // However often AWS lowers the mode, this is not contention.
     for round in 1..=3 {
         world.aws.disassociate_key(REGION, A, &(round - 1).to_string());
         let line = world.condition("line", "Stalled", "True", "NoMacSecKey").await;
@@ -193,7 +193,7 @@ async fn must_encrypt_that_fails_closed_is_told_and_left_alone() {
     world.polls(5).await;
     assert_eq!(sent(&world, A), json!([]));
     for warning in ["EncryptionDown", "LinkDown"] {
-        assert_told_once(&world, "line", warning).await;
+        assert_one_event(&world, "line", warning).await;
     }
     world.aws.edit(REGION, A, |line| line.port_encryption_status = Some(ENCRYPTION_UP.into()));
     world.condition("line", "Encrypted", "True", "EncryptionUp").await;

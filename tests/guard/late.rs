@@ -1,7 +1,9 @@
-//! Reads that show what was before an update, and answers that come in another order than they were made.
+//! Late reads, and answers that arrive in another order than they were made.
 
 use crate::log::{A, B, is_by_id, sent, updates};
-use crate::pair::{alone, assert_the_second_goes, assert_the_second_stays, lose_the_far_end, ready_line, wants_must};
+use crate::pair::{
+    alone, assert_the_second_goes, assert_the_second_stays, lose_the_far_end, ready_connection, wants_must,
+};
 use crate::witness::Witness;
 use direct_connect_simulator::Connection;
 use serde_json::json;
@@ -19,12 +21,12 @@ fn is_update_of(id: &'static str) -> impl Fn(&Passing) -> bool + Clone {
     move |request| request.calls("UpdateConnection") && request.body.contains(id)
 }
 
-/// From the first update of the first line on, all reads show both lines as they are now.
+/// From the first update of the first connection on, all reads show both connections as they are now.
 fn freeze_at_the_first_update(world: &World, front: &Front) {
     let picture = |id| world.aws.connection(REGION, id).expect("it is there");
     let frozen = Arc::new(AtomicBool::new(false));
     let (is_frozen, freezes) = (Arc::clone(&frozen), is_update_of(A));
-    // Never in trouble itself, the update begins it.
+    // The update itself passes, and begins the freeze.
     front.trouble(answer(&[]), move |request| {
         if freezes(request) {
             frozen.store(true, Ordering::Relaxed);
@@ -44,11 +46,11 @@ fn freeze_at_the_first_update(world: &World, front: &Front) {
     });
 }
 
-/// Both lines are ready, and the first has been sent `must_encrypt`, which no read shows.
+/// Both connections are ready, and the first has been sent `must_encrypt`, which no read shows.
 async fn frozen_at_must(world: &mut World) -> Front {
     let front = world.front_of_aws().await;
     for id in [A, B] {
-        world.aws.add(REGION, ready_line(id));
+        world.aws.add(REGION, ready_connection(id));
     }
     freeze_at_the_first_update(world, &front);
     world.start_operator();
@@ -61,7 +63,7 @@ fn is_listing(request: &Passing) -> bool {
     request.calls("DescribeConnections") && !request.body.contains("connectionId")
 }
 
-/// Both lines are ready; every read after `must_encrypt` to the first still shows it at `should_encrypt` and up.
+/// Both connections are ready. Every read after `must_encrypt` still shows the first at `should_encrypt` and up.
 #[tokio::test]
 async fn late_reads_prove_no_must_encrypt() {
     let mut world = alone().flag("--settle-window", "12s").without_operator().build().await;
@@ -77,13 +79,13 @@ async fn late_reads_prove_no_must_encrypt() {
     assert_the_second_goes(&world).await;
 }
 
-/// Late reads for two soaks, which within the settle window are no drift.
+/// Late reads for two soaks. Within the settle window they are not drift.
 async fn late_reads(front: &Front) {
     let reads = front.seen().len();
     wait::until(wait::SOON, "late reads", async || front.seen().len() > reads + 20).await;
 }
 
-/// One true read among late ones is one look, and no soak.
+/// One current read among late ones is one read, and no soak.
 #[tokio::test]
 async fn a_true_read_after_late_ones_begins_the_soak_and_does_not_end_it() {
     let mut world =
@@ -99,7 +101,7 @@ async fn a_true_read_after_late_ones_begins_the_soak_and_does_not_end_it() {
     assert!(soaked >= 3000, "the first was seen at must_encrypt for {soaked} ms, and the soak is 3 s");
 }
 
-/// A whole account was read before an update, and its page arrives after the update's own answer.
+/// A page is made before an update, and arrives after the update's own answer.
 #[tokio::test]
 async fn a_page_that_was_made_before_an_update_and_arrives_after_it_overrules_nothing() {
     let mut world = World::builder().flag("--settle-window", "0s").without_operator().build().await;
@@ -127,12 +129,12 @@ async fn a_page_that_was_made_before_an_update_and_arrives_after_it_overrules_no
     assert!(goes_back.is_none(), "{}", goes_back.expect("checked"));
 }
 
-/// The page says Encryption Up, and was made before a read by id that says Encryption Down.
+/// The page shows `Encryption Up`, and was made before a read by id that shows `Encryption Down`.
 #[tokio::test]
 async fn a_page_that_arrives_late_does_not_mend_a_soak_that_a_newer_read_broke() {
     let mut world = alone().flag("--encryption-soak", "3s").without_operator().build().await;
     let front = world.front_of_aws().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.start_operator();
     world.apply(wants_must("line", A)).await;
     world.condition("line", "Reconciling", "True", "WaitingForEncryptionUp").await;
@@ -143,7 +145,7 @@ async fn a_page_that_arrives_late_does_not_mend_a_soak_that_a_newer_read_broke()
     let down = |line: &Resource| line.status("portEncryptionStatus") == "Encryption Down";
     world.until("line", "seen down by a read by id", down).await;
     front.clear();
-    // The poll that follows shows it down as well, and then it is up.
+    // The next poll shows it down as well, and then it is up.
     world.polls(2).await;
     assert!(world.aws.calls()[cut..].iter().any(|call| is_by_id(call) && call.finished.is_some()));
     let up = std::time::Instant::now();
@@ -152,7 +154,7 @@ async fn a_page_that_arrives_late_does_not_mend_a_soak_that_a_newer_read_broke()
     assert!(up.elapsed().as_millis() >= 3000, "it had been up for {:?}", up.elapsed());
 }
 
-/// One replica of AWS is behind another: the new name is seen, then the old one, then the new one.
+/// One replica of AWS lags: a read shows the new name, then one the old name, then one the new name.
 #[tokio::test]
 async fn reads_that_go_back_and_forth_within_the_settle_window_are_no_drift() {
     let mut world = alone().flag("--settle-window", "10s").without_operator().build().await;

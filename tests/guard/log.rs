@@ -1,4 +1,4 @@
-//! What the call log proves.
+//! Assertions about the call log.
 
 use direct_connect_simulator::Call;
 use serde_json::Value;
@@ -7,10 +7,10 @@ use test_support::{World, wait};
 pub const A: &str = "dxcon-aaaaaaaa";
 pub const B: &str = "dxcon-bbbbbbbb";
 
-/// How far a time that the operator measures may lie from the arrival of its calls, in milliseconds.
+/// The largest difference between a time that the operator measures and the arrival of its call, in milliseconds.
 const TRANSIT: f64 = 500.0;
 
-/// An id of a connection in a table of cases.
+/// The connection id of a row in a table of cases.
 pub fn numbered(case: usize) -> String {
     format!("dxcon-case{case:04}")
 }
@@ -20,7 +20,7 @@ pub fn updates(world: &World, id: &str) -> Vec<Call> {
     world.updates().into_iter().filter(|call| call.parameter("connectionId") == Some(id)).collect()
 }
 
-/// What the updates of a connection set, in their order, and nothing that they did not name.
+/// The fields that the updates of a connection set, in order.
 pub fn sent(world: &World, id: &str) -> Value {
     let fields = |call: Call| {
         let mut fields = call.parameters;
@@ -36,27 +36,27 @@ pub fn now(world: &World) -> f64 {
 }
 
 /// The calls that show a connection: reads by its id, and pages.
-pub fn looks(world: &World, id: &str) -> Vec<Call> {
+pub fn reads(world: &World, id: &str) -> Vec<Call> {
     let shows = |call: &Call| {
         call.operation == "DescribeConnections" && call.parameter("connectionId").is_none_or(|asked| asked == id)
     };
     world.aws.calls().into_iter().filter(shows).collect()
 }
 
-/// Whether a call asked for one connection alone.
+/// Whether a call reads one connection by its id.
 pub fn is_by_id(call: &Call) -> bool {
     call.operation == "DescribeConnections" && call.parameter("connectionId").is_some()
 }
 
-/// `later` came at least `millis` after `earlier`.
+/// Asserts that `later` came at least `millis` after `earlier`.
 #[track_caller]
 pub fn assert_apart(earlier: f64, later: f64, millis: f64) {
     let apart = later - earlier;
     assert!(apart >= millis - TRANSIT, "only {apart:.0} ms apart, not {millis:.0} ms");
 }
 
-/// Each update of a connection was decided on a read of it alone that began after the update before had ended, and is
-/// no older than 30 s; and no two were in flight at once.
+/// Asserts that each update of a connection was decided on a read by its id that began after the update before had
+/// ended and was no older than 30 s, and that no two updates were in flight at once.
 #[track_caller]
 pub fn assert_each_update_has_its_read(world: &World, id: &str) {
     let about = |call: &Call| call.parameter("connectionId") == Some(id);
@@ -72,8 +72,8 @@ pub fn assert_each_update_has_its_read(world: &World, id: &str) {
     }
 }
 
-/// Waits for an event of this reason about a resource, of which there must be one.
-pub async fn assert_told_once(world: &World, name: &str, reason: &str) {
+/// Waits for an event of this reason for a resource, and asserts that there is exactly one.
+pub async fn assert_one_event(world: &World, name: &str, reason: &str) {
     let told = async || {
         let events = world.events(name).await.into_iter().filter(|event| event.reason.as_deref() == Some(reason));
         events.map(|event| event.series.map_or(1, |series| series.count)).sum::<i32>()

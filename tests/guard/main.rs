@@ -1,5 +1,5 @@
-//! It never takes a circuit down: the guarded transition and what goes wrong on the way, driven on the real binary and
-//! judged by the call log of the simulated AWS.
+//! The guarded transition never takes a circuit down, whatever goes wrong on the way. Tested with the real binary, and
+//! verified by the call log of the simulated AWS.
 
 mod log;
 mod pair;

@@ -1,4 +1,4 @@
-//! Two lines of an account, of which the second must not go while the first is not proven.
+//! Two connections of an account. The second must not take a step while the first is not proven.
 
 use crate::log::{A, B, sent};
 use direct_connect_simulator::{Call, Connection, ENCRYPTION_DOWN};
@@ -7,11 +7,11 @@ use test_support::{Manifest, REGION, Resource, World, WorldBuilder, connection, 
 
 pub const OTHER_REGION: &str = "eu-west-1";
 
-/// Polls after which a second line that is free to go has gone: many soaks of a second.
+/// After this many polls, which are many soaks of a second, a second connection that is free to go has gone.
 pub const MANY: usize = 25;
 
-/// A line that is ready for `must_encrypt`.
-pub fn ready_line(id: &str) -> Connection {
+/// A connection that is ready for `must_encrypt`.
+pub fn ready_connection(id: &str) -> Connection {
     Connection::new(id, "line").with_key("01")
 }
 
@@ -19,17 +19,17 @@ pub fn wants_must(name: &str, id: &str) -> Manifest {
     connection(name).id(id).mode("must_encrypt")
 }
 
-/// What a person applies who wants `must_encrypt` whatever it does to the line.
+/// A manifest that wants `must_encrypt` with an Immediate transition.
 pub fn insists(name: &str, id: &str) -> Manifest {
     wants_must(name, id).transition("Immediate")
 }
 
-/// A world with a soak of a second, whose operator does not wait for a lease to end when it is started anew.
+/// A world with a soak of a second, whose operator does not wait for a lease after a restart.
 pub fn alone() -> WorldBuilder {
     World::builder().flag("--encryption-soak", "1s").flag("--leader-elect", "false")
 }
 
-/// `first` is sent `must_encrypt` without a key, as its user insists, and so is down and not proven.
+/// `first` is sent `must_encrypt` without a key, by Immediate. So it is down and not proven.
 pub async fn cut_the_first(world: &World) -> Resource {
     world.aws.add(REGION, Connection::new(A, "line"));
     world.apply(insists("first", A)).await;
@@ -40,14 +40,14 @@ pub async fn cut_the_first(world: &World) -> Resource {
 
 /// `second` is ready, and waits for `first`.
 pub async fn let_the_second_wait(world: &World) {
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.apply(wants_must("second", B)).await;
     let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     let message = second.condition("Ready").expect("it is there").message;
     assert!(message.contains(&format!("{}/first", world.namespace)), "it names who has the turn: {message}");
 }
 
-/// `first` is cut and not proven; `second` waits.
+/// `first` is down and not proven; `second` waits.
 pub async fn held_by_the_first(builder: WorldBuilder) -> World {
     let world = builder.build().await;
     cut_the_first(&world).await;
@@ -55,24 +55,24 @@ pub async fn held_by_the_first(builder: WorldBuilder) -> World {
     world
 }
 
-/// The far end of a line does not answer: its session is down whatever its keys.
+/// The far end of a connection does not answer, so its session is down whatever its keys.
 pub fn lose_the_far_end(world: &World, id: &str) {
     world.aws.edit(REGION, id, |line| line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned()));
 }
 
-/// The second is sent nothing for long after it would have gone.
+/// Asserts that the second is sent nothing, for much longer than it would take to go.
 pub async fn assert_the_second_stays(world: &World, why: &str) {
     polls_of(world, REGION, MANY).await;
     assert_eq!(sent(world, B), json!([]), "{why}: {}", world.get("second").await);
 }
 
-/// The second goes as soon as the first is proven.
+/// Asserts that the second goes as soon as the first is proven.
 pub async fn assert_the_second_goes(world: &World) {
     world.ready("second").await;
     assert_eq!(sent(world, B), json!([{ "encryptionMode": "must_encrypt" }]));
 }
 
-/// Waits until a region has been read as a whole this many times more.
+/// Waits until a region has been polled this many times more.
 pub async fn polls_of(world: &World, region: &str, count: usize) {
     let begun = world.aws.calls().len();
     let is_poll = |call: &Call| {
@@ -88,7 +88,7 @@ pub async fn polls_of(world: &World, region: &str, count: usize) {
     .await;
 }
 
-/// Waits until what is made from now on is younger than a resource: creation times have whole seconds.
+/// Waits until new objects are younger than this resource. Creation times have whole seconds.
 pub async fn a_second_after(resource: &Resource) {
     let made = resource.0["metadata"]["creationTimestamp"].as_str().expect("it is there");
     let made: jiff::Timestamp = made.parse().expect("a time");

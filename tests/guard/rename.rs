@@ -1,4 +1,4 @@
-//! A name that differs together with a mode that differs.
+//! A name and a mode that differ at the same time.
 
 use crate::log::{assert_each_update_has_its_read, numbered, sent};
 use direct_connect_simulator::Connection;

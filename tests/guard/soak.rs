@@ -1,23 +1,23 @@
-//! A soak is an unbroken chain of looks, and what it shows is looked at once more right before `must_encrypt` is sent.
+//! A soak is an unbroken chain of reads, and what it shows is checked once more right before `must_encrypt` is sent.
 
 use crate::log::{A, sent, updates};
-use crate::pair::{lose_the_far_end, ready_line, wants_must};
+use crate::pair::{lose_the_far_end, ready_connection, wants_must};
 use direct_connect_simulator::{ENCRYPTION_UP, Fault, FaultKind};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use test_support::{Passing, REGION, Trouble, World, wait};
 
 const SOAK: Duration = Duration::from_secs(5);
-/// How long a test waits for what takes a soak and more.
+/// The timeout for events that take a soak or more.
 const LONG: Duration = Duration::from_secs(90);
 
-/// Brings the session of the line back.
+/// Brings the session of the connection back.
 fn regain_the_far_end(world: &World) -> Instant {
     world.aws.edit(REGION, A, |line| line.port_encryption_status = Some(ENCRYPTION_UP.to_owned()));
     Instant::now()
 }
 
-/// `must_encrypt` goes, and no sooner than a soak after MACsec is up. What the test takes to notice is on top.
+/// Asserts that `must_encrypt` is sent, and no sooner than a soak after MACsec came up.
 async fn assert_soaked(world: &World, up: Instant, soak: Duration) {
     wait::until(LONG, "must_encrypt", async || !updates(world, A).is_empty()).await;
     let soaked = up.elapsed();
@@ -25,13 +25,13 @@ async fn assert_soaked(world: &World, up: Instant, soak: Duration) {
     assert_eq!(sent(world, A), json!([{ "encryptionMode": "must_encrypt" }]));
 }
 
-/// Lets time go by that is part of the story, and not a wait for anything.
+/// Lets time pass that is part of the story. It is not a wait for a condition.
 async fn passes(time: Duration) {
     let began = Instant::now();
     wait::until(LONG, format!("{time:?} to pass"), async || began.elapsed() >= time).await;
 }
 
-/// Calls fail while this many of them come: time goes by in which nobody sees the line.
+/// Lets this many calls fail, so that nothing is known of the connection meanwhile.
 async fn failed_calls(world: &World, count: usize) {
     let begun = world.aws.calls().len();
     wait::until(wait::SOON, format!("{count} calls that fail"), async || world.aws.calls().len() >= begun + count)
@@ -40,7 +40,7 @@ async fn failed_calls(world: &World, count: usize) {
 
 async fn an_outage_is_no_soak(what: FaultKind) {
     let world = World::builder().flag("--encryption-soak", "5s").flag("--poll-interval", "500ms").build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("line", A)).await;
     world.condition("line", "Reconciling", "True", "WaitingForEncryptionUp").await;
     world.aws.inject(Fault::new(what).on("DescribeConnections"));
@@ -58,12 +58,12 @@ async fn an_outage_of_aws_between_two_looks_is_no_soak() {
     futures::future::join_all(outages.map(an_outage_is_no_soak)).await;
 }
 
-/// The line is up at a poll, down for most of the time until somebody wants `must_encrypt`, and up again by then.
+/// MACsec is up at a poll, down for most of the time until the spec wants `must_encrypt`, and up again by then.
 async fn a_flap_before_the_wish_is_no_soak(soak: u64, poll: u64, down: u64) {
     let seconds = |number: u64| format!("{number}s");
     let world = World::builder().flag("--encryption-soak", seconds(soak)).flag("--poll-interval", seconds(poll));
     let world = world.build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("line", A).mode("should_encrypt")).await;
     world.ready("line").await;
     world.polls(1).await;
@@ -79,12 +79,12 @@ async fn what_polls_saw_before_the_wish_is_no_soak_unless_they_were_as_close_as_
     tokio::join!(a_flap_before_the_wish_is_no_soak(5, 10, 7), a_flap_before_the_wish_is_no_soak(10, 25, 18));
 }
 
-/// Between the decision and the sending lies the write of what is about to be sent, which may take long.
+/// Between decision and send, the intention is written, which may take long.
 #[tokio::test]
 async fn must_encrypt_is_not_sent_when_polls_have_shown_encryption_down_since_it_was_decided() {
     let mut world = World::builder().flag("--encryption-soak", "1s").without_operator().build().await;
     let front = world.front_of_api_server().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     front.trouble_from(0, 1, Trouble::Held, |request| {
         request.writes_status() && request.body.contains("\"encryptionMode\":\"must_encrypt\"")
     });
@@ -103,7 +103,7 @@ async fn must_encrypt_is_not_sent_when_polls_have_shown_encryption_down_since_it
     assert!(last.status("mustEncryptGeneration").is_null() && last.status("unprovenStep").is_null(), "{last}");
 }
 
-/// The same where a person, and not AWS, has changed what the decision rests on.
+/// The same if a person, and not AWS, changes what the decision is based on.
 #[tokio::test]
 async fn must_encrypt_is_not_sent_when_it_was_paused_or_withdrawn_while_it_was_written_down() {
     let calm = [
@@ -114,8 +114,8 @@ async fn must_encrypt_is_not_sent_when_it_was_paused_or_withdrawn_while_it_was_w
     futures::future::join_all(calm.map(async |manifest| {
         let mut world = World::builder().flag("--encryption-soak", "1s").without_operator().build().await;
         let front = world.front_of_api_server().await;
-        world.aws.add(REGION, ready_line(A));
-        // The intention is written, and its answer is late.
+        world.aws.add(REGION, ready_connection(A));
+        // The intention is written, and the answer to that is late.
         front.trouble_from(0, 1, Trouble::AnswerHeld, |request: &Passing| {
             request.writes_status() && request.body.contains("\"encryptionMode\":\"must_encrypt\"")
         });

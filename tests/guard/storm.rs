@@ -5,41 +5,41 @@ use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Throttle};
 use std::time::Duration;
 use test_support::{REGION, World, connection, wait};
 
-const LINES: usize = 200;
-/// Far more than AWS lets through, should all come back at once.
-const MOST_A_SECOND: usize = 40;
+const CONNECTIONS: usize = 200;
+/// Much more than AWS serves, if all resources retried at the same time.
+const MAX_CALLS_PER_SECOND: usize = 40;
 
 #[tokio::test]
 async fn many_that_are_throttled_come_through_with_few_calls_more_than_needed_and_not_in_step() {
-    // As many passes at once as there are resources: what keeps their calls from coming all at once is the gate alone.
+    // As many concurrent passes as there are resources, so only the gate spreads their calls.
     let mut world =
         World::builder().flag("--concurrency", "256").flag("--poll-interval", "10s").without_operator().build().await;
     world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 15, per_second: 15.0 }));
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.aws.add(REGION, Connection::new(&numbered(line), "old"));
         world.apply(connection(&format!("line-{line}")).id(&numbered(line)).name("new")).await;
     }
-    // Someone else uses the account up, too.
+    // Other clients use the account too, and cause throttling.
     world.aws.inject(Fault::new(FaultKind::Throttling).on("UpdateConnection").times(3));
     world.start_operator();
     let done = || {
-        (0..LINES)
+        (0..CONNECTIONS)
             .filter(|line| world.aws.connection(REGION, &numbered(*line)).is_some_and(|it| it.name() == "new"))
             .count()
     };
     wait::until(Duration::from_mins(3), "all to be renamed", async || {
         let done = done();
-        if done == LINES { Ok(()) } else { Err(format!("{done} done")) }
+        if done == CONNECTIONS { Ok(()) } else { Err(format!("{done} done")) }
     })
     .await;
 
     let calls = world.aws.calls();
     let pages = calls.iter().filter(|call| call.operation == "DescribeConnections" && !is_by_id(call)).count();
-    let needed = 2 * LINES + pages;
+    let needed = 2 * CONNECTIONS + pages;
     assert!(calls.len() * 10 <= needed * 12, "{} calls where {needed} were needed", calls.len());
     let throttled = calls.iter().filter(|call| call.outcome.code() == Some("ThrottlingException")).count();
     assert!(throttled >= 3, "it was a storm");
-    assert_eq!(calls.iter().filter(|call| call.effect).count(), LINES, "each took effect once");
+    assert_eq!(calls.iter().filter(|call| call.effect).count(), CONNECTIONS, "each took effect once");
 
     let times: Vec<f64> = calls.iter().map(|call| call.time.millis).collect();
     let most = times
@@ -47,14 +47,14 @@ async fn many_that_are_throttled_come_through_with_few_calls_more_than_needed_an
         .enumerate()
         .map(|(first, start)| times[first..].iter().take_while(|time| **time < start + 1000.0).count());
     let most = most.max().unwrap_or_default();
-    assert!(most <= MOST_A_SECOND, "{most} calls within a second");
+    assert!(most <= MAX_CALLS_PER_SECOND, "{most} calls within a second");
 }
 
 #[tokio::test]
 async fn passes_that_wait_for_the_pace_of_a_region_end_with_it_and_the_next_resources_are_served() {
     const MANY: usize = 20;
     let world = World::builder().flag("--poll-interval", "1s").build().await;
-    // Every few seconds a call: more passes than there are slots wait, with no hope of an end.
+    // One call every few seconds: more passes wait than there are slots.
     world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 2, per_second: 0.3 }));
     for round in 0..3 {
         if round == 2 {
@@ -100,15 +100,15 @@ async fn what_a_person_asks_for_goes_before_repairs_that_wait() {
     let world = World::builder().flag("--poll-interval", "2s").build().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     world.apply(connection("mine").id(A)).await;
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.aws.add(REGION, Connection::new(&numbered(line), "new"));
         world.apply(connection(&format!("line-{line}")).id(&numbered(line)).name("new")).await;
     }
     world.ready("mine").await;
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.ready(&format!("line-{line}")).await;
     }
-    for line in 0..LINES {
+    for line in 0..CONNECTIONS {
         world.aws.edit(REGION, &numbered(line), |line| line.connection_name = Some("drifted".into()));
     }
     wait::until(wait::SOON, "repairs to begin", async || !world.updates().is_empty()).await;

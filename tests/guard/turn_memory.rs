@@ -1,9 +1,9 @@
-//! Whose turn it is outlives what is sent next, answers that are lost, restarts and take-overs.
+//! The holder of a turn is remembered across later updates, lost answers, restarts and takeovers.
 
 use crate::log::{A, B, sent, updates};
 use crate::pair::{
     OTHER_REGION, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first, insists,
-    let_the_second_wait, lose_the_far_end, polls_of, ready_line, wants_must,
+    let_the_second_wait, lose_the_far_end, polls_of, ready_connection, wants_must,
 };
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use futures::future::join_all;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use test_support::{Operator, REGION, Signal, Trouble, World, connection, wait};
 
-/// How long a test waits for what takes a lease to end: far beyond that, even on a busy machine.
+/// The timeout for events that take the duration of a lease, with a generous margin for a busy machine.
 const AFTER_LEASE: Duration = Duration::from_mins(1);
 
-/// A server fails after it did what it was asked for, and the far end is lost with that.
+/// A server fails after it carried out the update, and MACsec at the far end is lost.
 async fn a_failing_server_did_set_must(status: u16, code: &str, start: &str) {
     let mut world = alone().without_operator().build().await;
     let front = world.front_of_aws().await;
-    world.aws.add(REGION, ready_line(A).with_mode(start));
+    world.aws.add(REGION, ready_connection(A).with_mode(start));
     let failure =
         Trouble::AnswerReplaced { status, body: json!({ "__type": code, "message": "It hurts." }).to_string() };
     front.trouble_from(0, 1, failure, |request| {
@@ -29,7 +29,7 @@ async fn a_failing_server_did_set_must(status: u16, code: &str, start: &str) {
     front.strikes().await;
     lose_the_far_end(&world, A);
     world.until("first", "seen at must_encrypt", |line| line.status("encryptionMode") == "must_encrypt").await;
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.apply(wants_must("second", B)).await;
     assert_the_second_stays(&world, &format!("{code} from {start}: the first is down and not proven")).await;
     world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
@@ -82,7 +82,7 @@ async fn a_lowering_that_was_lost_and_had_no_effect_proves_nothing() {
 }
 
 async fn a_lost_lowering_proves_nothing(lost: FaultKind) {
-    // Within the settle window the lowering is not sent once more.
+    // Within the settle window the lowering is not sent again.
     let world = alone().flag("--settle-window", "8s").build().await;
     cut_the_first(&world).await;
     world.aws.inject(Fault::new(lost.clone()).on("UpdateConnection").for_connection(A).times(1));
@@ -95,20 +95,20 @@ async fn a_lost_lowering_proves_nothing(lost: FaultKind) {
     world.ready("first").await;
     let at_must = world.aws.connection(REGION, A).expect("it is there");
     assert_eq!((at_must.mode(), at_must.state()), ("must_encrypt", "down"), "{lost:?} had no effect");
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.apply(wants_must("second", B)).await;
-    // Beyond the settle window too.
+    // Also after the settle window.
     for _ in 0..3 {
         assert_the_second_stays(&world, &format!("after {lost:?}")).await;
     }
     world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
 }
 
-/// What a start finds where the region of the first cannot be read.
+/// After a restart, the region of the first connection cannot be read.
 async fn a_restart_finds_the_region_unreadable(what: FaultKind) {
     let mut world = alone().build().await;
     cut_the_first(&world).await;
-    world.aws.add(OTHER_REGION, ready_line(B));
+    world.aws.add(OTHER_REGION, ready_connection(B));
     world.apply(wants_must("second", B).region(OTHER_REGION)).await;
     world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     world.stop_operator();
@@ -124,13 +124,13 @@ async fn a_restart_that_cannot_read_the_region_of_the_first_does_not_let_the_sec
     join_all(unreadable.map(a_restart_finds_the_region_unreadable)).await;
 }
 
-/// One more process of the operator, told apart by its access key.
+/// Another process of the operator, distinguished by its access key.
 fn replica(world: &World, name: &str) -> (Operator, String) {
     let key = format!("AKIA{name:0<16}");
     (world.settings.clone().env("HOSTNAME", name).env("AWS_ACCESS_KEY_ID", &key).start(), key)
 }
 
-/// Waits until a process leads: only then does it call AWS.
+/// Waits until a process leads. Only then it calls AWS.
 async fn leads(world: &World, key: &str) {
     wait::until(AFTER_LEASE, format!("{key} to lead"), async || {
         world.aws.calls().iter().any(|call| call.access_key_id == key)
@@ -138,7 +138,7 @@ async fn leads(world: &World, key: &str) {
     .await;
 }
 
-/// The standby has seen `first` before `must_encrypt` was sent to it; then it takes over.
+/// The standby has seen `first` before `must_encrypt` was sent to it. Then it takes over.
 async fn a_standby_takes_over(end: Signal, while_unreadable: bool) {
     let world = World::builder().flag("--encryption-soak", "1s").without_operator().build().await;
     world.aws.add(REGION, Connection::new(A, "line"));
@@ -170,28 +170,28 @@ async fn a_standby_that_takes_over_knows_whose_turn_it_is() {
     join_all(cases.map(|(end, while_unreadable)| a_standby_takes_over(end, while_unreadable))).await;
 }
 
-/// A line whose proof was seen, which is down now, and a third that becomes ready after a restart.
+/// A proven connection is down now, and a third one becomes ready after a restart.
 #[tokio::test]
 async fn a_line_that_was_proven_is_not_on_its_way_again_after_a_restart() {
     let mut world = alone().build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
     world.ready("first").await;
     world.until("first", "proven", |line| line.status("proven") == &json!(true)).await;
     lose_the_far_end(&world, A);
     world.condition("first", "Encrypted", "False", "EncryptionDown").await;
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.start_operator();
     world.apply(wants_must("second", B)).await;
     assert_the_second_goes(&world).await;
     assert_eq!(sent(&world, A), json!([{ "encryptionMode": "must_encrypt" }]));
 }
 
-/// The proof is of the step, not of the moment: what is sent later is proven anew.
+/// A proof belongs to one step. A later step has to be proven again.
 #[tokio::test]
 async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
     let mut world = alone().build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
     world.until("first", "proven", |line| line.status("proven") == &json!(true)).await;
     world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".to_owned()));
@@ -201,29 +201,29 @@ async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
     wait::until(wait::SOON, "must_encrypt anew", async || updates(&world, A).len() == 2).await;
     lose_the_far_end(&world, A);
     world.until("first", "down", |line| line.status("portEncryptionStatus") == "Encryption Down").await;
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.start_operator();
     world.apply(wants_must("second", B)).await;
     assert_the_second_stays(&world, "the second step of the first was never proven").await;
 }
 
-/// A member takes its mode from its LAG and can prove nothing by itself.
+/// A LAG member takes its mode from its LAG and cannot be proven by itself.
 #[tokio::test]
 async fn a_line_that_joined_a_lag_holds_up_nobody_after_a_restart() {
     let mut world = alone().build().await;
-    world.aws.add(REGION, ready_line(A));
+    world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
     world.ready("first").await;
     world.aws.edit(REGION, A, |line| line.lag_id = Some("dxlag-ffffffff".to_owned()));
     world.until("first", "in the LAG", |line| line.status("lagId") == "dxlag-ffffffff").await;
     world.start_operator();
     world.polls(3).await;
-    world.aws.add(REGION, ready_line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.apply(wants_must("second", B)).await;
     assert_the_second_goes(&world).await;
 }
 
-/// Set to `Observe` to keep the operator off, a line that was just cut is no less down.
+/// A connection that is down because of this operator's step is still down after it is set to `Observe`.
 #[tokio::test]
 async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
     let hands_off = [
@@ -238,7 +238,7 @@ async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
         assert_the_second_stays(&world, &format!("{}", manifest.json())).await;
         world.start_operator();
         assert_the_second_stays(&world, &format!("after a restart: {}", manifest.json())).await;
-        // It is looked at all the same, and so its proof is seen.
+        // It is still read, and so it is proven.
         world.aws.associate_key(REGION, A, "01");
         assert_the_second_goes(&world).await;
         let must: Value = json!([{ "encryptionMode": "must_encrypt" }]);
@@ -247,7 +247,7 @@ async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
     .await;
 }
 
-/// Somebody without `connection_name` in mind takes the mode back in the spec, and the turn is free at once.
+/// A person lowers the mode in the spec and forgets the name. The turn is free at once.
 #[tokio::test]
 async fn a_restart_does_not_hold_the_turn_for_a_wish_that_was_withdrawn() {
     let mut world = held_by_the_first(alone()).await;

@@ -9,8 +9,8 @@ use test_support::{Manifest, REGION, Resource, World, connection};
 const OTHER_REGION: &str = "eu-west-1";
 const OTHER_ACCOUNT: &str = "210987654321";
 
-/// A line that is ready to go to `must_encrypt`.
-fn line(id: &str) -> Connection {
+/// A connection that is ready for `must_encrypt`.
+fn ready_connection(id: &str) -> Connection {
     Connection::new(id, "line").with_key("01")
 }
 
@@ -18,13 +18,13 @@ fn wants_must(name: &str, id: &str) -> Manifest {
     connection(name).id(id).mode("must_encrypt")
 }
 
-/// `first` was sent `must_encrypt` without a key, as its user insisted, and so has not proven itself; `second` waits.
+/// `first` was sent `must_encrypt` without a key, by Immediate, and is not proven; `second` waits.
 async fn held_by_the_first() -> World {
     let world = World::builder().flag("--encryption-soak", "1s").build().await;
     world.aws.add(REGION, Connection::new(A, "line"));
     world.apply(wants_must("first", A).transition("Immediate")).await;
     world.ready("first").await;
-    world.aws.add(REGION, line(B));
+    world.aws.add(REGION, ready_connection(B));
     world.apply(wants_must("second", B)).await;
     let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     assert_names(&world, &second, "first");
@@ -42,14 +42,14 @@ async fn two_that_are_ready_at_once_go_one_after_the_other_a_soak_apart() {
     let mut world = World::builder().flag("--encryption-soak", "2s").without_operator().build().await;
     let witness = Witness::of(&world).await;
     for (name, id) in [("one", A), ("two", B)] {
-        world.aws.add(REGION, line(id));
+        world.aws.add(REGION, ready_connection(id));
         world.apply(wants_must(name, id)).await;
     }
     world.start_operator();
     let (one, two) = (world.ready("one").await, world.ready("two").await);
     let updates = world.updates();
     assert_eq!(updates.len(), 2, "{updates:#?}");
-    // The soak after the update is made of looks that began after it had ended.
+    // The soak after the update consists of reads that began after it had ended.
     assert_apart(updates[0].time.millis, updates[1].time.millis, 2000.0);
     let (waited, other) = if updates[0].parameter("connectionId") == Some(A) { (two, "one") } else { (one, "two") };
     let versions = witness.versions(&waited).await;
@@ -77,7 +77,7 @@ async fn a_crash_does_not_lose_whose_turn_it_is() {
     world.stop_operator();
     world.aws.clear_calls();
     world.start_operator();
-    // Longer than a soak, which the second passes anew.
+    // Longer than a soak. The second has to soak again afterwards.
     world.polls(10).await;
     world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     world.polls(5).await;
@@ -110,11 +110,11 @@ async fn regions_of_an_account_share_its_turn() {
     let world = held_by_the_first().await;
     world.delete("second").await;
     let id = "dxcon-cccccccc";
-    world.aws.add(OTHER_REGION, line(id));
+    world.aws.add(OTHER_REGION, ready_connection(id));
     world.apply(wants_must("third", id).region(OTHER_REGION)).await;
     let third = world.condition("third", "Reconciling", "True", "WaitingForTurn").await;
     assert_names(&world, &third, "first");
-    // Immediate skips the ladder, not the queue.
+    // Immediate skips the ladder, but not the queue.
     world.apply(wants_must("third", id).region(OTHER_REGION).transition("Immediate")).await;
     world.condition("third", "Reconciling", "True", "WaitingForTurn").await;
     world.polls(3).await;
@@ -130,8 +130,8 @@ async fn an_account_does_not_wait_for_another() {
         settings.access_keys.insert("AKIAI44QH8DHBEXAMPLE".into(), OTHER_ACCOUNT.into());
     });
     let id = "dxcon-cccccccc";
-    world.aws.add(REGION, line(id).owned_by(OTHER_ACCOUNT));
-    // An operator serves one account, so the other has one of its own.
+    world.aws.add(REGION, ready_connection(id).owned_by(OTHER_ACCOUNT));
+    // An operator serves one account, so the other account has its own operator.
     let other = World::builder()
         .flag("--encryption-soak", "1s")
         .env("AWS_ACCESS_KEY_ID", "AKIAI44QH8DHBEXAMPLE")

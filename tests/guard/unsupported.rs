@@ -1,4 +1,4 @@
-//! Connections that take no mode of their own.
+//! Connections without a mode of their own.
 
 use crate::log::{numbered, sent};
 use direct_connect_simulator::Connection;
@@ -19,7 +19,7 @@ async fn no_mode_is_sent_to_a_connection_that_takes_none() {
         (plain(6).not_capable(), "must_encrypt", Some(("MacSecNotSupported", "not MACsec capable"))),
         (plain(7).not_capable(), "should_encrypt", Some(("MacSecNotSupported", "not MACsec capable"))),
         (plain(8).not_capable(), "no_encrypt", None),
-        // The undocumented word of connections without MACsec.
+        // The undocumented value of connections without MACsec.
         (plain(9).not_capable().with_mode("unknown"), "no_encrypt", None),
         (plain(10).not_capable().with_mode("unknown"), "should_encrypt", Some(("MacSecNotSupported", "not MACsec"))),
         (plain(11).with_mode("unknown"), "no_encrypt", None),
@@ -44,7 +44,7 @@ async fn no_mode_is_sent_to_a_connection_that_takes_none() {
         if given.encryption_mode.as_deref().is_none_or(|mode| mode == "unknown") {
             assert_eq!(line.status("drift"), &Value::Null, "{name}: what AWS does not tell is no drift");
         }
-        // The name is as free as anywhere.
+        // The name can be changed as usual.
         assert_eq!(sent(&world, id), json!([{ "connectionName": "new" }]), "{name}: {wanted}");
     }
     world.polls(3).await;

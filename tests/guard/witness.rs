@@ -1,4 +1,4 @@
-//! Every version that a resource ever had, as a watch shows them.
+//! Records every version of each resource, as a watch shows them.
 
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, WatchEvent, WatchParams};
@@ -13,7 +13,7 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Begins to watch. What is applied from now on is seen in every version.
+    /// Begins to watch. Everything applied after this is seen in every version.
     pub async fn of(world: &World) -> Self {
         let kind = GroupVersionKind::gvk("directconnect-operator.dev", "v1alpha1", "DirectConnectConnection");
         let resource = ApiResource::from_gvk(&kind);
@@ -36,7 +36,7 @@ impl Witness {
         Self { seen, watch: watch.abort_handle() }
     }
 
-    /// All versions of a resource up to one that was read from the API server.
+    /// All versions of a resource up to this one, which was read from the API server.
     pub async fn versions(&self, until: &Resource) -> Vec<Resource> {
         let name = &until.0["metadata"]["name"];
         wait::until(wait::SOON, format!("the watch to show version {} of {name}", until.version()), async || {
@@ -48,11 +48,12 @@ impl Witness {
         .await
     }
 
-    /// The reasons that `Ready` has had, each once for as long as it stood.
+    /// The reasons that `Ready` has had, without repetitions.
     ///
     /// # Panics
-    /// When a version breaks a rule that holds for all: never `Reconciling` with `Stalled`, both only while true, and
-    /// `Ready` with the reason of the one that is there.
+    ///
+    /// If a version breaks a general rule: never `Reconciling` with `Stalled`, both only while true, and `Ready` with
+    /// the same reason as the one that is present.
     pub async fn reasons(&self, until: &Resource) -> Vec<String> {
         let versions = self.versions(until).await;
         versions.iter().for_each(assert_well_formed);

@@ -1,4 +1,4 @@
-//! AWS, or who answers in its name: the operator's own client over the wire, and what is made of its answers.
+//! Random answers of AWS, or of a server in its place: the operator's own client must handle them.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::{LONGEST_WORD, any_damage, any_words, cases, damaged, longest, shown, worded};
+use crate::{MAX_TEXT_BYTES, any_damage, any_words, cases, damaged, longest, shown, worded};
 
 const ID: &str = "dxcon-fg1234ab";
 const SET: Settings = Settings {
@@ -35,12 +35,12 @@ const SET: Settings = Settings {
     progress_deadline: Duration::from_mins(10),
 };
 
-/// An answer as it goes over the wire.
+/// An answer to a call.
 #[derive(Clone)]
 enum Answer {
-    /// HTTP as it should be, with anything in it.
+    /// Valid HTTP with any content.
     Http { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
-    /// Anything at all.
+    /// Any bytes.
     Noise(Vec<u8>),
 }
 
@@ -73,7 +73,7 @@ fn any_headers() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     vec((select(names.to_vec()), "[ -~]{0,30}|[ -~]{2000}"), 0..4)
 }
 
-/// A body that is nearly right: of a page, of an update, of an error.
+/// An almost valid body of a page, an update or an error.
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let page = json!({"connections": [shown(), shown()], "nextToken": "next"});
     let error =
@@ -109,7 +109,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
 async fn answer_once(listener: &TcpListener, bytes: &[u8]) {
     let (mut stream, _) = listener.accept().await.expect("somebody calls");
     let mut request = Vec::new();
-    // The body of a call is one JSON object, and its last byte the end of that.
+    // The body of a call is one JSON object, so the request ends with its last brace.
     while !request.ends_with(b"}") {
         let mut some = [0; 4096];
         match stream.read(&mut some).await {
@@ -117,7 +117,7 @@ async fn answer_once(listener: &TcpListener, bytes: &[u8]) {
             Ok(read) => request.extend(&some[..read]),
         }
     }
-    // Whoever has heard enough hangs up.
+    // The client may hang up before it has received everything.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
 }
@@ -131,7 +131,7 @@ async fn client(listener: &TcpListener) -> Client {
     Aws::load(config, Metrics::new()).await.client("eu-central-1")
 }
 
-fn wish() -> Desired {
+fn spec() -> Desired {
     Desired {
         circuit: CircuitId {
             region: RegionName::parse("eu-central-1").expect("a region"),
@@ -152,11 +152,11 @@ fn is_fit(words: &str, limit: usize) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// A connection as status shows it, and all that is said about it.
+/// Asserts that a connection, and all messages about it, fit into a status.
 fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
     let as_status: Value = serde_json::to_value(&connection).expect("a status is JSON");
     let (word, list) = longest(&as_status);
-    prop_assert!(word <= LONGEST_WORD && list <= 100, "a word of {word} bytes, a list of {list}");
+    prop_assert!(word <= MAX_TEXT_BYTES && list <= 100, "a word of {word} bytes, a list of {list}");
     let now = Moment::after_start(Duration::from_mins(10));
     let mut history = History::default();
     let connection = Some(std::sync::Arc::new(connection));
@@ -165,7 +165,7 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
     for (paused, policy) in
         [(false, ManagementPolicy::Manage), (true, ManagementPolicy::Manage), (false, ManagementPolicy::Observe)]
     {
-        let desired = Desired { paused, policy, ..wish() };
+        let desired = Desired { paused, policy, ..spec() };
         let plan = decide(&Case {
             desired: &desired,
             ledger: &ledger,
@@ -180,23 +180,23 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
             other_proof: None,
             holds: None,
             settles_at: None,
-            is_swept: false,
+            polls_at_soak_cadence: false,
         });
         let drift = status::drift(&plan.drift);
-        prop_assert!(longest(&serde_json::to_value(drift).expect("JSON")).0 <= LONGEST_WORD);
+        prop_assert!(longest(&serde_json::to_value(drift).expect("JSON")).0 <= MAX_TEXT_BYTES);
         let verdict = plan.verdict.expect("a look leads to a verdict");
         for condition in conditions(&verdict, history.observation()) {
-            is_fit(&condition.message, 4 * LONGEST_WORD)?;
+            is_fit(&condition.message, 4 * MAX_TEXT_BYTES)?;
         }
     }
     Ok(())
 }
 
 fn fault_is_fit(fault: &Fault) -> Result<(), TestCaseError> {
-    // Four bytes a character at most.
-    is_fit(&fault.message, 4 * LONGEST_WORD)?;
-    is_fit(&fault.describe("eu-central-1", ID), 4 * LONGEST_WORD + 500)?;
-    is_fit(fault.request_id.as_deref().unwrap_or_default(), LONGEST_WORD)
+    // A character has at most four bytes.
+    is_fit(&fault.message, 4 * MAX_TEXT_BYTES)?;
+    is_fit(&fault.describe("eu-central-1", ID), 4 * MAX_TEXT_BYTES + 500)?;
+    is_fit(fault.request_id.as_deref().unwrap_or_default(), MAX_TEXT_BYTES)
 }
 
 #[test]
@@ -230,11 +230,11 @@ fn whatever_aws_answers_is_read_or_refused_and_cut_to_what_fits() {
             let (updated, ()) = tokio::join!(client.update(ID, &change, limit), answer_once(&listener, &bytes));
             match updated {
                 Ok(updated) => {
-                    is_fit(updated.request_id.as_deref().unwrap_or_default(), LONGEST_WORD)?;
+                    is_fit(updated.request_id.as_deref().unwrap_or_default(), MAX_TEXT_BYTES)?;
                     let before =
                         Change { name: updated.connection.connection_name.clone(), mode: updated.connection.mode() };
                     let told = events::updated(
-                        &wish().circuit.id,
+                        &spec().circuit.id,
                         &change,
                         &before,
                         &updated.connection,

@@ -1,4 +1,4 @@
-//! The command line, and the environment in its place.
+//! Random command lines and environment variables.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const FLAGS: [&str; 11] = [
     "--log-format",
 ];
 
-/// Values that are right for some flag, nearly right for some, or nothing at all.
+/// Values that are valid for some flag, almost valid, or random.
 fn any_value() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => "[0-9]{1,25}(ns|us|ms|s|m|h|d|w|y| |)",

@@ -1,7 +1,7 @@
-//! Whatever comes from outside, made up by chance: answers of AWS, objects of the API server with their annotations, the
-//! command line. None of it makes the operator panic, and no more of it than fits goes on to status, events and metrics.
+//! Random input from outside: answers of AWS, objects of the API server with their annotations, command lines. None of
+//! it makes the operator panic, and what goes on to status, events and metrics is limited in size.
 //!
-//! `tests/failures/hostile.rs` shows the same of the whole process, for some of the worst.
+//! `tests/failures/hostile.rs` tests the whole process with some of the worst inputs.
 
 mod aws;
 mod command_line;
@@ -12,17 +12,17 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
-/// Longest word from outside that goes anywhere, in bytes.
-const LONGEST_WORD: usize = 1024;
+/// The longest text from outside that is passed on, in bytes.
+const MAX_TEXT_BYTES: usize = 1024;
 
-/// How often each property is tried, unless `PROPTEST_CASES` says otherwise.
+/// The number of cases of each property is reduced unless `PROPTEST_CASES` is set.
 fn cases() -> ProptestConfig {
     let asked = std::env::var_os("PROPTEST_CASES").is_some();
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if asked { config } else { ProptestConfig { cases: 500, ..config } }
 }
 
-/// Words of any kind: short and usual, long, of any characters.
+/// Text of any kind: short and realistic, long, or with any characters.
 fn any_words() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => select(&["", "available", "must_encrypt", "Encryption Up", "dxcon-fg1234ab", "true", "-1", "eu-central-1"][..])
@@ -35,7 +35,7 @@ fn any_words() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A value of any type, a few levels deep.
+/// A JSON value of any type, a few levels deep.
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -52,12 +52,12 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Places of a value to be overwritten, and what with; `None` takes the place away.
+/// Positions in a value to overwrite, with the new values; `None` removes the position.
 fn any_damage() -> impl Strategy<Value = Vec<(Index, Option<Value>)>> {
     vec((any::<Index>(), prop::option::weighted(0.8, any_value())), 0..6)
 }
 
-/// A value that is as it should be, but for some places.
+/// A valid value with some positions overwritten.
 fn damaged(mut value: Value, damage: Vec<(Index, Option<Value>)>) -> Value {
     for (place, other) in damage {
         let places = places(&value, "");
@@ -76,7 +76,7 @@ fn damaged(mut value: Value, damage: Vec<(Index, Option<Value>)>) -> Value {
     value
 }
 
-/// A value whose words are others.
+/// A value with its strings replaced by others.
 fn worded(mut value: Value, words: &[String]) -> Value {
     let mut words = words.iter().cycle();
     for pointer in places(&value, "") {
@@ -89,7 +89,7 @@ fn worded(mut value: Value, words: &[String]) -> Value {
     value
 }
 
-/// Where there is something in a value, as JSON pointers.
+/// The JSON pointers of all positions in a value.
 fn places(value: &Value, here: &str) -> Vec<String> {
     let below: Vec<(String, &Value)> = match value {
         Value::Object(fields) => fields.iter().map(|(key, value)| (escaped(key), value)).collect(),
@@ -112,7 +112,7 @@ fn unescaped(key: &str) -> String {
     key.replace("~1", "/").replace("~0", "~")
 }
 
-/// The longest word anywhere in a value, in bytes, and the longest list.
+/// The length of the longest string in a value, in bytes, and that of the longest list.
 fn longest(value: &Value) -> (usize, usize) {
     let (own, below): ((usize, usize), Vec<&Value>) = match value {
         Value::String(words) => ((words.len(), 0), Vec::new()),

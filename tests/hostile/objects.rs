@@ -1,4 +1,4 @@
-//! Objects as an API server may hand them out that does not hold them to this CRD, or to an older one.
+//! Random objects, as an API server with another or no schema may return them.
 
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::identity::RegionName;
@@ -14,9 +14,9 @@ use kube::runtime::watcher::Event;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{LONGEST_WORD, any_damage, any_value, any_words, cases, damaged, shown};
+use crate::{MAX_TEXT_BYTES, any_damage, any_value, any_words, cases, damaged, shown};
 
-/// A resource as the operator itself leaves it.
+/// A resource with a status that the operator has written.
 fn whole() -> Value {
     let mut status = shown();
     let own = json!({
@@ -41,7 +41,7 @@ fn whole() -> Value {
     })
 }
 
-/// No resources yet, and nobody who waits for news of them.
+/// Empty claims, whose wakeups nobody receives.
 fn claims() -> Claims {
     let minute = std::time::Duration::from_mins(1);
     let settings =
@@ -64,7 +64,7 @@ proptest! {
     fn whatever_an_object_holds_it_is_taken_in_or_told_what_is_wrong(damage in any_damage(), again in any_damage()) {
         let claims = claims();
         for object in [damaged(whole(), damage), damaged(whole(), again)] {
-            // What has no usable metadata never leaves the watch.
+            // The watch drops objects without usable metadata.
             let Ok(watched) = serde_json::from_value::<Watched>(object) else { continue };
             let Some(event) = usable(Event::Apply(watched.clone())) else { continue };
             let resource = watched.id();
@@ -79,7 +79,7 @@ proptest! {
                     prop_assert!(!message.is_empty());
                     prop_assert_eq!(claims.circuit_of(&resource), None, "nothing is read for it");
                     if watched.spec.is_ok() {
-                        prop_assert!(message.len() <= LONGEST_WORD && !message.chars().any(char::is_control), "{message:?}");
+                        prop_assert!(message.len() <= MAX_TEXT_BYTES && !message.chars().any(char::is_control), "{message:?}");
                     }
                 }
             }
@@ -106,7 +106,7 @@ proptest! {
         object["metadata"]["annotations"]["directconnect-operator.dev/reconcile-requested-at"] = value.clone().into();
         let watched: Watched = serde_json::from_value(object).expect("it is an object");
         let requested = watched.requested_at().expect("it is annotated");
-        prop_assert!(requested.len() <= LONGEST_WORD && value.starts_with(requested));
-        prop_assert!(requested.len() == value.len() || requested.len() > LONGEST_WORD - 4);
+        prop_assert!(requested.len() <= MAX_TEXT_BYTES && value.starts_with(requested));
+        prop_assert!(requested.len() == value.len() || requested.len() > MAX_TEXT_BYTES - 4);
     }
 }

@@ -1,4 +1,4 @@
-//! An installation by the tool that people use, and processes of the operator as its Deployment describes them.
+//! Installs the operator with the tools that people use, and starts processes of it as its Deployment describes them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use test_support::{ControlPlane, Operator, OperatorBuilder, REGION, wait};
 
 use crate::rights::{self, Account, Right};
 
-/// Where it is installed.
+/// The namespace of the operator.
 const HOME: &str = "directconnect-operator";
 const NAME: &str = "directconnect-operator";
 const CHART: &str = "charts/directconnect-operator";
 
-/// An API server on which the operator is installed, and a Direct Connect.
+/// An API server with the operator installed, and a simulated Direct Connect.
 pub struct Installation {
     pub control_plane: ControlPlane,
     pub aws: Simulator,
@@ -25,7 +25,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// By `kubectl apply` of `deploy/install.yaml`.
+    /// Installs with `kubectl apply` of `deploy/install.yaml`.
     pub async fn by_kubectl() -> Self {
         let (control_plane, audit) = start().await;
         let manifests = test_support::repository("deploy/install.yaml");
@@ -36,7 +36,7 @@ impl Installation {
         Self::found(control_plane, audit).await
     }
 
-    /// By `helm install` of the chart, with these values, after these namespaces were made.
+    /// Creates the namespaces, and installs with `helm install` of the chart and these values.
     pub async fn by_helm(values: &[&str], namespaces: &[&str]) -> Self {
         let (control_plane, audit) = start().await;
         for namespace in namespaces {
@@ -55,7 +55,7 @@ impl Installation {
         let deployment: Value = serde_json::from_str(&deployment).expect("kubectl prints JSON");
         let account = deployment.pointer("/spec/template/spec/serviceAccountName").and_then(Value::as_str);
         let account = Account { namespace: HOME.to_owned(), name: account.expect("it has an account").to_owned() };
-        // To wait is refused for a definition that is so new that it has no conditions.
+        // `kubectl wait` fails for a CRD that is so new that it has no conditions, so it is repeated.
         let established = ["wait", "--for=condition=Established", "--timeout=10s", "--all", "crd"];
         wait::until(wait::SOON, "the CRD to be served", async || {
             let said = control_plane.kubectl(&established, "").await;
@@ -65,12 +65,12 @@ impl Installation {
         Self { control_plane, aws: Simulator::start().await, account, audit, deployment }
     }
 
-    /// What roles give the operator.
+    /// The permissions that roles grant to the operator.
     pub async fn granted(&self) -> BTreeSet<Right> {
         rights::granted(&self.control_plane, &self.account).await
     }
 
-    /// Waits until the operator has used all that it was given; nothing may have been refused.
+    /// Waits until the operator has used all its permissions, and asserts that no request was refused.
     pub async fn rights_and_work_agree(&self) {
         wait::until(wait::SOON, "the operator to use exactly its rights", async || {
             let differences = self.differences().await;
@@ -87,18 +87,18 @@ impl Installation {
         assert!(said.status.success(), "{} {condition}\n{:#?}", said.stderr, self.differences().await);
     }
 
-    /// Where what it was given and what it did part.
+    /// The differences between granted and used permissions.
     pub async fn differences(&self) -> Vec<String> {
         rights::differences(&self.granted().await, &self.audit.0, &self.account)
     }
 
-    /// Patches the operator's own role, by a JSON patch.
+    /// Patches the operator's own role with a JSON patch.
     pub async fn patch(&self, kind: &str, patch: &str) {
         let patch = ["patch", kind, NAME, "--namespace", HOME, "--type", "json", "--patch", patch];
         self.control_plane.kubectl(&patch, "").await.text();
     }
 
-    /// A kubeconfig with a token of the operator's account, from when the API server knows all of its rights.
+    /// A kubeconfig with a token of the operator's service account, once all its permissions are effective.
     pub async fn kubeconfig(&self) -> PathBuf {
         for right in self.granted().await {
             self.wait_until_allowed(&right, true).await;
@@ -108,9 +108,9 @@ impl Installation {
         self.control_plane.write_kubeconfig(&self.account.namespace, token.trim())
     }
 
-    /// Starts a process as a Pod of the Deployment would: its arguments, its environment, its account.
+    /// Starts a process as a Pod of the Deployment would: with its arguments, environment and service account.
     ///
-    /// Besides, it finds the simulated Direct Connect, a port of its own, and no reason to be slow.
+    /// In addition it gets the simulated Direct Connect, its own port, and short durations.
     pub fn start_operator(&self, kubeconfig: &Path) -> Operator {
         let container = self.deployment.pointer("/spec/template/spec/containers/0").expect("it has a container");
         let mut arguments = list(&container["args"]).filter_map(Value::as_str);
@@ -134,7 +134,7 @@ impl Installation {
             .start()
     }
 
-    /// Waits until the API server, which learns of roles by a watch, allows what a right says, or does not any more.
+    /// Waits until the API server allows a permission, or does not any more. The authorizer receives roles by a watch.
     pub async fn wait_until_allowed(&self, right: &Right, allowed: bool) {
         let user = self.account.user();
         let (resource, subresource) = right.resource.split_once('/').unwrap_or((&right.resource, ""));
@@ -160,7 +160,7 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The file of the audit log, which goes with this value.
+/// The file of the audit log, which is removed with this value.
 struct Audit(PathBuf);
 
 impl Audit {

@@ -1,5 +1,5 @@
-//! Installed as people install it, the operator runs as the service account that the installation made, and uses every
-//! right that it was given and no other: the API server's audit log is the judge.
+//! The operator is installed as people install it, and runs as the service account of the installation. It uses every
+//! permission that it was granted, and no other, as the API server's audit log shows.
 
 mod installation;
 mod rights;

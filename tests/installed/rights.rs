@@ -1,4 +1,4 @@
-//! What a service account was given and what it did, as the API server tells it: roles and bindings, and the audit log.
+//! Granted and used permissions of a service account, from roles and bindings and from the audit log.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -14,21 +14,21 @@ pub struct Account {
 }
 
 impl Account {
-    /// Its name as a user.
+    /// Its user name.
     pub fn user(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.name)
     }
 }
 
-/// One verb on one kind of resource, or a request of that verb.
+/// One verb on one kind of resource, either granted or requested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     pub verb: String,
     /// With the group and the subresource, as in `leases.coordination.k8s.io` and `nodes/status`.
     pub resource: String,
-    /// `None`: of any name, or of none.
+    /// `None`: any name (granted), or no name (requested).
     pub name: Option<String>,
-    /// `None`: in all namespaces, or in none.
+    /// `None`: all namespaces (granted), or no namespace (requested).
     pub namespace: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Right {
         }
     }
 
-    /// Whether a request is one that this right allows. A wildcard allows none: nothing that is used is called `*`.
+    /// Whether this permission allows a request. Wildcards are not supported, so they count as unused.
     fn covers(&self, request: &Self) -> bool {
         self.verb == request.verb
             && self.resource == request.resource
@@ -64,7 +64,8 @@ impl Display for Right {
     }
 }
 
-/// All that roles give a service account by its own name. What every account has (discovery) is not among it.
+/// All permissions that roles grant to a service account by name. Those of every account, such as discovery, are not
+/// included.
 pub async fn granted(control_plane: &ControlPlane, account: &Account) -> BTreeSet<Right> {
     let bindings = listed(control_plane, "clusterrolebindings,rolebindings").await;
     let roles = listed(control_plane, "clusterroles,roles").await;
@@ -89,7 +90,7 @@ pub async fn granted(control_plane: &ControlPlane, account: &Account) -> BTreeSe
     rights
 }
 
-/// Groups, resources, names and verbs of a rule, each with each.
+/// All combinations of groups, resources, names and verbs of a rule.
 fn combined<'a>(
     rule: &'a Value,
     names: &'a [Value],
@@ -121,11 +122,11 @@ fn each(list: &Value) -> &[Value] {
     list.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Where what was given and what was done part: a line each, none if they are the same.
+/// The differences between granted and used permissions, one line each; empty if there are none.
 pub fn differences(granted: &BTreeSet<Right>, audit: &Path, account: &Account) -> Vec<String> {
     let log = std::fs::read_to_string(audit).expect("the API server writes an audit log");
     let its_name = account.user();
-    // The last line may be half written.
+    // The last line may be incomplete.
     let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let records: Vec<Value> = records.filter(|record| record["user"]["username"] == its_name.as_str()).collect();
     let mut said = BTreeSet::new();
@@ -148,7 +149,7 @@ pub fn differences(granted: &BTreeSet<Right>, audit: &Path, account: &Account) -
     said.into_iter().collect()
 }
 
-/// What a record of the audit log is about: a resource, or a path as discovery asks for.
+/// The request of a record in the audit log: a resource, or a path such as those of discovery.
 fn request(record: &Value) -> Right {
     let about = &record["objectRef"];
     let uri = record["requestURI"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A day of the operator's, with everything in it that needs a right.
+//! Typical work of the operator, with everything that needs a permission.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,8 +8,8 @@ use test_support::{Front, Operator, Passing, REGION, Signal, Trouble, connection
 
 use crate::installation::Installation;
 
-/// Lines are renamed and go to `must_encrypt`; the leader ends and another process takes over; AWS throttles and refuses;
-/// lines flap. Returns the process that leads.
+/// Connections are renamed and go to `must_encrypt`; the leader ends and another process takes over; AWS throttles and
+/// refuses calls; links flap. Returns the process that leads.
 pub async fn all_of_it(installation: &Installation, namespaces: &[&str]) -> Operator {
     let lines: Vec<(&str, String)> = namespaces
         .iter()
@@ -19,7 +19,7 @@ pub async fn all_of_it(installation: &Installation, namespaces: &[&str]) -> Oper
     for (_, id) in &lines {
         installation.aws.add(REGION, Connection::new(id, "old").with_key("aa"));
     }
-    // An API server that streams no lists, as most before Kubernetes 1.34, is listed plainly.
+    // An API server that cannot stream lists, like most before Kubernetes 1.34, gets plain lists.
     let kubeconfig = installation.kubeconfig().await;
     let plain = Front::of_api_server(&kubeconfig).await;
     plain.trouble(Trouble::status(422, "Invalid", "sendInitialEvents is forbidden"), Passing::is_streaming_list);
@@ -43,7 +43,7 @@ pub async fn all_of_it(installation: &Installation, namespaces: &[&str]) -> Oper
         let line = installation.aws.connection(REGION, id).expect("the simulator has it");
         assert_eq!(line.connection_name.as_deref(), Some("two"));
         assert_eq!(line.encryption_mode.as_deref(), Some("must_encrypt"));
-        // The events of the second flap are those of the first, counted up.
+        // The events of the second flap increase the counts of the first.
         for (state, up) in [("down", "False"), ("available", "True"), ("down", "False"), ("available", "True")] {
             installation.aws.edit(REGION, id, |line| line.connection_state = Some(state.to_owned()));
             installation.wait("LinkUp", up, namespace).await;
@@ -52,14 +52,15 @@ pub async fn all_of_it(installation: &Installation, namespaces: &[&str]) -> Oper
     second
 }
 
-/// Applies the resource of a line, with this name for it.
+/// Applies a resource for a connection with this name.
 pub async fn rename(installation: &Installation, namespace: &str, id: &str, name: &str) {
     let manifest = connection("line").id(id).name(name).mode("must_encrypt").json().to_string();
     let apply = ["apply", "--server-side", "--namespace", namespace, "--filename", "-"];
     installation.control_plane.kubectl(&apply, &manifest).await.text();
 }
 
-/// What alerts, dashboard and documents ask of the leader's `/metrics` after such a day is there, values of labels too.
+/// Asserts that the leader's `/metrics` contains everything that alerts, dashboard and documents refer to, including
+/// label values.
 pub async fn all_that_is_asked_of_its_metrics_is_there(leader: &Operator) {
     for outcome in ["Throttled", "AccessDenied"] {
         let counted = format!("outcome=\"{outcome}\"");
@@ -92,7 +93,7 @@ pub async fn all_that_is_asked_of_its_metrics_is_there(leader: &Operator) {
     }
 }
 
-/// What the judge of metrics says of them.
+/// The metrics that the checker misses.
 async fn missing_in(metrics: &str) -> String {
     let metrics = metrics.to_owned();
     let judge = move || {

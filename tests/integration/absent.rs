@@ -1,4 +1,4 @@
-//! What AWS leaves out.
+//! Fields that AWS leaves out.
 
 use direct_connect_simulator::Connection;
 use serde_json::Value;
@@ -16,7 +16,7 @@ async fn what_aws_leaves_out_is_not_in_status() {
     let world = World::new().await;
     let bare = Connection {
         connection_id: ID.to_owned(),
-        // No VLAN, as the SDK reads one that is absent too.
+        // Means no VLAN, since the SDK also reads an absent VLAN as 0.
         vlan: Some(0),
         ..Connection::default()
     };

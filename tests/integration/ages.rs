@@ -1,4 +1,4 @@
-//! How long ago something was is told by its age, however young this process is.
+//! Durations since an event from before the start are computed from its timestamp, not from the start of the process.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use test_support::{Operator, REGION, Resource, Signal, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// Longer than a start takes, and than a soak of polls.
+/// Longer than a start and a soak take.
 const SETTLES: &str = "12s";
 
-/// A line that this operator once changed, at a time that status tells, and that somebody has changed since.
+/// A connection that this operator changed at `time`, according to status, and that someone else has changed since.
 async fn repaired_after(time: &str, lowering: bool) -> Duration {
     let mut world = World::builder().flag("--settle-window", SETTLES).flag("--leader-elect", "false").build().await;
     let mode = if lowering { "no_encrypt" } else { "should_encrypt" };
@@ -20,7 +20,7 @@ async fn repaired_after(time: &str, lowering: bool) -> Duration {
     world.patch_status("line", json!({ "lastUpdate": { "time": time } })).await;
     world.aws.edit(REGION, ID, |line| {
         if lowering {
-            // Cut, and to be lowered at once.
+            // The link is down, and the mode is to be lowered at once.
             line.encryption_mode = Some("must_encrypt".to_owned());
         } else {
             line.connection_name = Some("theirs".to_owned());
@@ -53,7 +53,7 @@ fn replica(world: &World, name: &str) -> (Operator, String) {
     (world.settings.clone().env("HOSTNAME", name).env("AWS_ACCESS_KEY_ID", &key).start(), key)
 }
 
-/// A standby has waited for longer than a read may be missing, and takes over while AWS fails.
+/// A standby has waited longer than the stale time, and takes over while AWS fails.
 #[tokio::test]
 async fn a_takeover_counts_missing_reads_from_when_it_began_to_read() {
     let interval = Duration::from_secs(3);

@@ -1,4 +1,4 @@
-//! A name and a mode that differ at once.
+//! A name and a mode that differ at the same time.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

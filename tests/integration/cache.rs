@@ -1,4 +1,4 @@
-//! What the watch keeps of the resources.
+//! Which parts of resources the watch keeps.
 
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::settings::Settings;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use test_support::{World, connection, wait};
 
-/// No resources yet, and nobody who waits for news of them.
+/// Empty claims, whose wakeups nobody receives.
 pub fn claims() -> Arc<Claims> {
     let minute = Duration::from_mins(1);
     let settings =
@@ -23,7 +23,7 @@ pub fn claims() -> Arc<Claims> {
     Arc::new(Claims::new(state, DefaultRegion::Unset, Clock::start(), Metrics::new()))
 }
 
-/// What others put into metadata can be longer than all else of an object, and is of no use here.
+/// Metadata of others can be larger than the rest of an object, and is not used.
 #[tokio::test]
 async fn of_metadata_only_what_is_read_is_kept() {
     let world = World::builder().without_operator().build().await;

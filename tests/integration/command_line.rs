@@ -1,4 +1,4 @@
-//! What is typed wrong: one clear line on standard error, and exit 2.
+//! Wrong input on the command line: one clear line on standard error, and exit code 2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use test_support::operator_binary;
 
-/// A wrong value of every flag of `run`, and what the line says about it.
+/// Wrong values of every flag of `run`, and what the message says.
 const WRONG: &[(&str, &[&str], &str)] = &[
     ("--poll-interval", &["1", "0s", "99ms", "-5s", "soon", "25h", "1e3s", " 30s", ""], "'--poll-interval <DURATION>'"),
     ("--watch-namespace", &["Upper", "a,,b", "a b", "-a", ""], "'--watch-namespace <NAMESPACE>'"),
@@ -38,7 +38,7 @@ fn assert_told(output: &Output, words: &[&str]) {
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// The flags of `run` and their environment variables, as its help tells them.
+/// The flags of `run` and their environment variables, from its help.
 fn flags() -> BTreeMap<String, String> {
     let help = run(&["run", "--help"], &[]);
     assert!(help.status.success());
@@ -71,7 +71,7 @@ fn a_wrong_value_of_a_flag_is_one_line_that_names_it() {
     for (flag, values, says) in WRONG {
         for value in *values {
             let told = run(&["run", &format!("{flag}={value}")], &[]);
-            // Of a list, the item that is wrong is named.
+            // In a list, the wrong item is named.
             let shown = if value.contains(',') { "''".to_owned() } else { format!("'{value}'") };
             assert_told(&told, &[&shown, flag, says]);
         }
@@ -91,7 +91,7 @@ fn a_wrong_value_in_the_environment_is_told_the_same_way() {
 fn an_empty_variable_counts_as_unset() {
     let variables: Vec<String> = flags().into_values().collect();
     assert_eq!(variables.len(), WRONG.len());
-    // Levels are read once all flags are, so whoever gets to them has taken the flags.
+    // `RUST_LOG` is parsed after all flags, so its error shows that the flags were accepted.
     let told = |empty: &[&str]| {
         let environment = empty.iter().map(|variable| (*variable, "")).chain([("RUST_LOG", "nonsense")]);
         assert_told(&run(&["run"], &environment.collect::<Vec<_>>()), &["RUST_LOG", "\"nonsense\""]);
@@ -166,7 +166,7 @@ fn without_a_cluster_it_says_so_and_ends() {
     assert!(stderr.contains("KUBECONFIG"), "{stderr}");
 }
 
-/// A kubeconfig of a test's own.
+/// Writes a kubeconfig for one test.
 fn kubeconfig(name: &str, cluster: &str, user: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.kubeconfig", std::process::id()));
     let text = format!(

@@ -1,4 +1,4 @@
-//! No AWS credentials, or none that can be used: a source that is down passes, all else needs a person.
+//! Missing or unusable AWS credentials: a source that is down recovers by itself, everything else needs a person.
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -42,7 +42,7 @@ async fn without_credentials_it_says_so_once_stays_unready_and_calls_nobody() {
     assert_eq!(world.aws.calls(), []);
 }
 
-/// A source of credentials that answers whatever it is told to.
+/// A source of credentials that gives the configured answers.
 struct Source {
     url: String,
     answer: watch::Sender<(StatusCode, String)>,
@@ -63,13 +63,13 @@ impl Source {
     }
 }
 
-/// Where nobody listens.
+/// An address where nothing listens.
 async fn nowhere() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     listener.local_addr().expect("it listens")
 }
 
-/// What a container's endpoint gives.
+/// Credentials from a container's endpoint.
 fn container_keys() -> String {
     json!({
         "AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "any", "Token": "any", "Expiration": "2100-01-01T00:00:00Z",
@@ -77,7 +77,7 @@ fn container_keys() -> String {
     .to_string()
 }
 
-/// What STS gives for a web identity.
+/// Credentials from STS for a web identity.
 fn sts_keys() -> String {
     let keys = "<AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>any</SecretAccessKey>\
                 <SessionToken>any</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration>";
@@ -94,7 +94,7 @@ fn sts_error(code: &str, message: &str) -> String {
     )
 }
 
-/// A world with a connection to rename, and an operator whose credentials come as `from` says.
+/// A world with a connection to rename, and an operator whose credentials are configured by `from`.
 async fn world(from: impl FnOnce(OperatorBuilder) -> OperatorBuilder) -> World {
     let mut world = World::builder().without_operator().build().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
@@ -104,7 +104,7 @@ async fn world(from: impl FnOnce(OperatorBuilder) -> OperatorBuilder) -> World {
     world
 }
 
-/// The same with a web identity: what the operator calls STS is `sts`.
+/// The same with a web identity, with `sts` as the endpoint of STS.
 async fn with_web_identity(sts: &str) -> World {
     let mut world = World::builder().without_operator().build().await;
     let token = world.kubeconfig.with_extension("token");
@@ -235,7 +235,7 @@ async fn credentials_of_this_machine_are_not_asked_for_through_a_proxy() {
     world.settings = without_keys(world.settings)
         .env("HTTP_PROXY", proxy.url())
         .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/role", source.url))
-        // A name that nobody but the proxy could make anything of.
+        // A host name that only the proxy can resolve.
         .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", "http://directconnect.invalid");
     world.start_operator();
     world.ready("line").await;

@@ -1,4 +1,4 @@
-//! The custom resource definition, and what kubectl makes of it.
+//! The CRD, and how kubectl shows it.
 
 use direct_connect_simulator::Connection;
 use serde_json::Value;
@@ -25,7 +25,7 @@ fn what_is_checked_in_is_what_the_operator_prints() {
     }
 }
 
-/// The paths of fields below a schema that have no description.
+/// The paths of fields without a description, below a schema.
 fn undescribed(path: &str, schema: &Value) -> Vec<String> {
     let own = schema["description"].as_str().unwrap_or_default().is_empty().then(|| path.to_owned());
     let fields = schema["properties"].as_object().into_iter().flatten();
@@ -46,7 +46,7 @@ fn every_field_is_described() {
     assert!(schema["description"].as_str().is_some_and(|text| text.contains("Direct Connect")));
 }
 
-/// The paths of what has a default below a schema.
+/// The paths of fields with a default, below a schema.
 fn defaults(path: &str, schema: &Value) -> Vec<String> {
     let own = schema.get("default").map(|default| format!("{path} {default}"));
     let fields = schema["properties"].as_object().into_iter().flatten();
@@ -55,7 +55,7 @@ fn defaults(path: &str, schema: &Value) -> Vec<String> {
     own.into_iter().chain(below).chain(items).collect()
 }
 
-/// A field with a default of its own would be shown of connections that AWS says nothing about.
+/// A field with a default would be shown even if AWS does not return it.
 #[test]
 fn no_field_inside_status_has_a_default_and_status_itself_says_that_nobody_has_looked() {
     let crd: Value = serde_saphyr::from_str(&printed()).expect("it is YAML");
@@ -104,7 +104,7 @@ async fn kubectl_get_tells_how_a_connection_is() {
     assert_eq!(found.trim(), "directconnectconnection.directconnect-operator.dev/line");
 }
 
-/// The cells of a line of kubectl's, which parts them by two spaces and more.
+/// The cells of a line of kubectl's output, which are separated by two or more blanks.
 fn cells(line: &str) -> Vec<String> {
     line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! Deletion.
+//! Deletion of resources.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection, wait};
@@ -37,7 +37,7 @@ async fn with_the_last_resource_of_a_region_its_reads_end() {
     world.ready("line").await;
     world.delete("line").await;
     world.operator().says("polling ends").await;
-    // What was under way may still come; then there is silence, for longer than two rounds would take.
+    // Calls in flight may still arrive. After that there must be no call for longer than two polls.
     let mut last = (world.aws.calls().len(), tokio::time::Instant::now());
     wait::until(wait::SOON, "no more calls", async || {
         let calls = world.aws.calls().len();

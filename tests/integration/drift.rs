@@ -1,4 +1,4 @@
-//! What someone else changed.
+//! Drift: changes by someone else.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

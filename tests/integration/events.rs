@@ -1,4 +1,4 @@
-//! Events: one a transition, never one a poll.
+//! Events: one for each transition, none for polls alone.
 
 use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
 use k8s_openapi::api::events::v1::Event;
@@ -8,7 +8,7 @@ use test_support::{REGION, World, connection, wait};
 const ID: &str = "dxcon-aaaaaaaa";
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Waits until a resource has this many events of this reason, in series or alone, and returns their notes.
+/// Waits until a resource has this many events of this reason, counting repetitions, and returns their notes.
 #[track_caller]
 pub fn told(world: &World, resource: &str, reason: &str, count: i32) -> impl Future<Output = Vec<String>> {
     let what = format!("{count} events {reason} about {resource}");
@@ -50,13 +50,13 @@ async fn an_update_is_told_once_with_the_old_value_the_new_one_and_the_request()
     assert_eq!(reporter, Some("directconnect-operator"));
 }
 
-/// What happens to a connection.
+/// A change of a connection in AWS.
 type Change = fn(&mut Connection);
 
 #[tokio::test]
 async fn each_transition_of_link_and_encryption_is_one_event() {
     let world = World::new().await;
-    // Without a key the one has no bearing on the other.
+    // Without a key, link and encryption do not affect each other.
     world.aws.add(REGION, Connection::new(ID, "line"));
     world.apply(connection("line").id(ID)).await;
     world.condition("line", "Encrypted", "False", "EncryptionDown").await;

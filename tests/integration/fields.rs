@@ -1,5 +1,4 @@
-//! Every field of AWS's answer. The SDK, the simulator and status are compared here, so a field that a new SDK brings
-//! is found by a test and not by a reader.
+//! Every field of AWS's answers. The test compares SDK, simulator and status, so it fails if a new SDK adds a field.
 
 use aws_sdk_directconnect::types;
 use direct_connect_simulator::{Connection, RateLimiterStatus, Tag};
@@ -8,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use test_support::{REGION, World, connection, repository};
 
-/// The names of a struct's own fields, as its `Debug` tells them, in the spelling that [`spelling`] compares.
+/// The names of a struct's fields, from its `Debug` output, normalized by [`spelling`].
 fn fields(of: &impl Debug) -> BTreeSet<String> {
     let shown = format!("{of:#?}");
     let own =
@@ -16,7 +15,7 @@ fn fields(of: &impl Debug) -> BTreeSet<String> {
     own.filter_map(|line| line.split_once(':')).map(|(name, _)| spelling(name)).collect()
 }
 
-/// Rust writes `secret_arn` and AWS writes `secretARN`.
+/// Rust writes `secret_arn`, and AWS writes `secretARN`.
 fn spelling(name: &str) -> String {
     name.replace('_', "").to_ascii_lowercase()
 }
@@ -25,7 +24,7 @@ fn keys(of: &Value) -> BTreeSet<String> {
     of.as_object().into_iter().flatten().map(|(key, _)| spelling(key)).collect()
 }
 
-/// A connection of which AWS says everything.
+/// A connection with every field set.
 fn everything() -> Connection {
     let ordinary = Connection::new("dxcon-aaaaaaaa", "line").with_key("bb").with_key("aa");
     Connection {

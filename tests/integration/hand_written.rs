@@ -1,4 +1,4 @@
-//! What somebody else writes into status does not stay: it is compared with what the operator wrote.
+//! What someone else writes to status does not stay, since it differs from what the operator wrote.
 
 use direct_connect_simulator::Connection;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use test_support::{REGION, Resource, World, connection};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
-/// A line without a key, whose wish cannot be met.
+/// A resource whose connection has no key, so that its spec cannot be met.
 async fn stalled() -> (World, Resource) {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "line"));
@@ -22,7 +22,7 @@ fn all_is_well(line: &Resource) -> Value {
     json!({ "conditions": conditions })
 }
 
-/// A condition that was wrong for a while has changed when it was mended.
+/// The status without transition times: a condition that was overwritten gets a new time when it is corrected.
 fn but_for_times(line: &Resource) -> Value {
     let mut status = line.0["status"].clone();
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
@@ -50,7 +50,7 @@ async fn a_status_that_is_written_by_hand_does_not_stay() {
     assert_eq!(world.updates(), []);
 }
 
-/// What the operator has to know after a restart is not for others to say either, while it knows better.
+/// The ledger is protected as well while the operator knows it.
 #[tokio::test]
 async fn a_proof_that_is_written_by_hand_does_not_stay() {
     let (world, right) = stalled().await;

@@ -1,4 +1,4 @@
-//! Nothing to change.
+//! Resources in sync.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection, wait};
@@ -21,14 +21,14 @@ async fn a_connection_that_is_as_the_spec_says_is_only_polled() {
     assert_eq!(world.get("line").await.version(), line.version(), "and not written about");
 }
 
-/// All passes so far.
+/// The number of passes so far.
 async fn passes(world: &World) -> f64 {
     let metrics = world.http_get("/metrics").await.body;
     let passes = metrics.lines().filter(|line| line.starts_with("directconnect_operator_reconcile_total{"));
     passes.filter_map(|line| line.split(' ').nth(1)?.parse::<f64>().ok()).sum()
 }
 
-/// A controller that woke itself by each status that it writes would never rest.
+/// A controller that woke itself by its own status writes would never rest.
 #[tokio::test]
 async fn what_changes_beside_spec_and_the_annotations_wakes_nobody() {
     let id = "dxcon-aaaaaaaa";
@@ -38,7 +38,7 @@ async fn what_changes_beside_spec_and_the_annotations_wakes_nobody() {
     world.ready("line").await;
     world.polls(2).await;
     let before = passes(&world).await;
-    // Written by the operator itself, once for each change.
+    // The operator writes status once for each change.
     for location in ["here", "there", "elsewhere"] {
         world.aws.edit(REGION, id, |line| line.location = Some(location.to_owned()));
         world.until("line", location, |line| line.status("location") == location).await;
@@ -100,7 +100,7 @@ async fn after_an_update_of_one_field_and_then_another_nothing_is_written_again(
     assert!(last["connectionName"].is_null(), "the last update sent no name: {line}");
     assert_eq!(last["requestId"], world.updates()[1].request_id.as_str());
 
-    // A patch that changes nothing leaves the resource version as it is; the operator counts it.
+    // A patch without changes leaves the resource version as it is, but the operator counts the write.
     let writes = async || world.operator().metric("directconnect_operator_status_writes_total").await;
     let settled = wait::until(wait::SOON, "late reads to be over", async || {
         let before = writes().await;
@@ -108,7 +108,7 @@ async fn after_an_update_of_one_field_and_then_another_nothing_is_written_again(
         (writes().await == before).then_some(before)
     });
     let settled = settled.await;
-    // Everybody looks again.
+    // Requests a reconcile of all resources.
     world.annotate("line", "reconcile-requested-at", Some("now")).await;
     world.until("line", "looked at", |line| line.status("lastHandledReconcileAt") == "now").await;
     world.polls(3).await;

@@ -1,4 +1,4 @@
-//! Reads that show old values after an update: settling, not drift.
+//! Late reads after an update are settling, not drift.
 
 use direct_connect_simulator::Connection;
 use std::time::Duration;

@@ -1,24 +1,24 @@
-//! The log of calls, in words that tests compare.
+//! The call log in a form that tests can compare.
 
 use serde_json::{Value, json};
 use test_support::{REGION, World};
 
-/// A call: its operation and all of its parameters.
-pub type Told = (String, Value);
+/// A call: its operation and all its parameters.
+pub type LoggedCall = (String, Value);
 
-/// The calls about one connection by itself, in the order of their arrival.
-pub fn about(world: &World, id: &str) -> Vec<Told> {
+/// The calls for one connection by its id, in order of arrival.
+pub fn about(world: &World, id: &str) -> Vec<LoggedCall> {
     let calls = world.aws.calls().into_iter().filter(|call| call.parameter("connectionId") == Some(id));
     calls.map(|call| (call.operation, call.parameters)).collect()
 }
 
-/// A read of one connection.
-pub fn read(id: &str) -> Told {
+/// A read of one connection by its id.
+pub fn read(id: &str) -> LoggedCall {
     ("DescribeConnections".to_owned(), json!({ "connectionId": id, "maxResults": 100 }))
 }
 
-/// An update of one connection, with these fields and no others.
-pub fn update(id: &str, fields: &[(&str, &str)]) -> Told {
+/// An update of one connection with these fields only.
+pub fn update(id: &str, fields: &[(&str, &str)]) -> LoggedCall {
     let mut parameters = json!({ "connectionId": id });
     for (field, value) in fields {
         parameters[field] = (*value).into();
@@ -26,17 +26,17 @@ pub fn update(id: &str, fields: &[(&str, &str)]) -> Told {
     ("UpdateConnection".to_owned(), parameters)
 }
 
-/// What an update sends, by field.
+/// The fields of an update.
 pub type Fields<'a> = &'a [(&'a str, &'a str)];
 
-/// Holds all calls about one connection to these updates, in this order, each decided on a read of that connection.
+/// Asserts that the calls for one connection are these updates in this order, each after a read by id.
 ///
-/// A poll that comes between the read and the update is a newer look, so the operator may read once more.
+/// If a poll comes between read and update, the operator may read once more.
 #[track_caller]
 pub fn assert_updates(world: &World, id: &str, expected: &[Fields<'_>]) {
     let calls = about(world, id);
-    let updates: Vec<&Told> = calls.iter().filter(|call| **call != read(id)).collect();
-    let expected: Vec<Told> = expected.iter().map(|fields| update(id, fields)).collect();
+    let updates: Vec<&LoggedCall> = calls.iter().filter(|call| **call != read(id)).collect();
+    let expected: Vec<LoggedCall> = expected.iter().map(|fields| update(id, fields)).collect();
     assert_eq!(updates, expected.iter().collect::<Vec<_>>(), "{calls:?}");
     for pair in calls.windows(2) {
         assert!(pair[1] == read(id) || pair[0] == read(id), "no read before an update: {calls:?}");
@@ -45,12 +45,12 @@ pub fn assert_updates(world: &World, id: &str, expected: &[Fields<'_>]) {
     assert!(calls.len() <= 5 * expected.len(), "too many reads: {calls:?}");
 }
 
-/// Someone else than the operator renames a connection of the operator's own region.
+/// Someone else renames a connection in the operator's own region.
 pub fn rename_behind_its_back(world: &World, id: &str, name: &str) {
     world.aws.edit(REGION, id, |connection| connection.connection_name = Some(name.to_owned()));
 }
 
-/// How many updates of a connection there were.
+/// The number of updates of a connection.
 pub fn updates_of(world: &World, id: &str) -> usize {
     world.updates().iter().filter(|call| call.parameter("connectionId") == Some(id)).count()
 }

@@ -1,4 +1,4 @@
-//! The real binary on a real API server, judged by the call log of the simulated AWS.
+//! The real binary with a real API server, verified by the call log of the simulated AWS.
 
 mod absent;
 mod ages;

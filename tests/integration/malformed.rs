@@ -1,4 +1,4 @@
-//! Objects that were written past a laxer definition than today's.
+//! Objects that were written while the CRD was less strict than today's.
 
 use direct_connect_simulator::Connection;
 use serde_json::{Value, json};
@@ -6,11 +6,11 @@ use std::process::Command;
 use std::sync::Arc;
 use test_support::{ControlPlane, REGION, World, connection, operator_binary, wait};
 
-/// An object so malformed that the API server takes no status for it: the rule that keeps ids as they are fails on a
-/// number. The log tells of it.
+/// An object so malformed that the API server accepts no status for it, since the rule that ids cannot change fails on
+/// a number. Only the log reports it.
 const UNWRITABLE: &str = "number";
 
-/// The definition of the resource without a word on what its spec may hold.
+/// The CRD with a spec that accepts anything.
 fn lax() -> Value {
     let printed = Command::new(operator_binary()).arg("crd").env_clear().output().expect("the operator starts");
     let mut crd: Value = serde_saphyr::from_slice(&printed.stdout).expect("it is YAML");
@@ -19,7 +19,7 @@ fn lax() -> Value {
     crd
 }
 
-/// Whatever one may find in a cluster: its name, its spec, and what the operator says about it.
+/// Malformed objects: the name, the spec, and what the operator reports.
 fn malformed() -> Vec<(&'static str, Value, &'static str)> {
     let id = "dxcon-zzzzzzzz";
     vec![
@@ -45,7 +45,7 @@ async fn malformed_objects_are_told_as_such_and_stop_nobody_else() {
     let mut world = World::builder().on(Arc::clone(&control_plane)).without_crd().without_operator().build().await;
     for (name, spec, _) in malformed() {
         world.apply(connection(name)).await;
-        // Not by an apply, which goes as YAML, where control characters have no place.
+        // A patch, since an apply is sent as YAML, which cannot contain control characters.
         world.patch(name, json!({ "spec": spec })).await;
     }
     world.apply(connection(UNWRITABLE).spec("connectionId", 7)).await;
@@ -79,7 +79,7 @@ async fn malformed_objects_are_told_as_such_and_stop_nobody_else() {
     let unwritten = format!("status of {}/{UNWRITABLE} was not written", world.namespace);
     assert!((1..12).contains(&told(&unwritten)), "{} lines", told(&unwritten));
 
-    // Deleting one and mending another goes as with any other.
+    // They can be deleted and corrected like others.
     world.delete(UNWRITABLE).await;
     world.aws.add(REGION, Connection::new("dxcon-zzzzzzzz", "line"));
     world.patch("bad-mode", json!({ "spec": { "encryptionMode": "should_encrypt" } })).await;

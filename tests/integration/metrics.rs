@@ -1,4 +1,4 @@
-//! What Prometheus reads.
+//! Prometheus metrics.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection, wait};
@@ -70,7 +70,7 @@ async fn gauges_follow_the_resource_and_go_with_it() {
     assert!(!text.contains(ID), "nothing of it is left:\n{text}");
 }
 
-/// The pass that is under way ends after the resource, and has the last word.
+/// A running pass ends after its resource was deleted.
 #[tokio::test]
 async fn no_gauge_outlives_a_resource_that_is_deleted_under_a_pass() {
     let world = World::builder().flag("--encryption-soak", "60s").flag("--poll-interval", "1s").build().await;

@@ -1,4 +1,4 @@
-//! Connections that are not there, not there any more, or in a state that nobody has heard of.
+//! Connections that do not exist, no longer exist, or are in an unknown state.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use test_support::{REGION, World, connection};
@@ -52,7 +52,7 @@ async fn a_connection_that_has_ended_is_left_alone() {
     let states = ["deleting", "deleted", "rejected"];
     let id = |state: &str| format!("dxcon-0{state}");
     let world = World::new().await;
-    // All before the first listing: one that it does not show is read by its id.
+    // All of them before the first listing, since a connection that a listing lacks is read by its id.
     for state in states {
         world.aws.add(REGION, Connection::new(&id(state), "old").in_state(state));
     }

@@ -12,8 +12,8 @@ const ID: &str = "dxcon-aaaaaaaa";
 async fn observing_reports_what_differs_and_never_updates() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "theirs").with_mode("no_encrypt"));
-    let wish = connection("line").id(ID).name("ours").mode("should_encrypt").policy("Observe");
-    world.apply(wish).await;
+    let manifest = connection("line").id(ID).name("ours").mode("should_encrypt").policy("Observe");
+    world.apply(manifest).await;
     let line = world.condition("line", "Ready", "False", "Drifted").await;
     assert!(line.condition("Reconciling").is_none() && line.condition("Stalled").is_none(), "{line}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! AWS that does not answer, or answers with errors, and then does.
+//! AWS does not answer, or answers with errors, and then recovers.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn while_aws_is_gone_nothing_is_claimed_for_longer_than_three_intervals_an
 
     let address = world.aws.endpoint();
     let address = address.trim_start_matches("http://").parse().expect("an address");
-    // The old one goes when the new one is there, so the new one listens elsewhere first.
+    // The old simulator is dropped only once the new one runs, so the new one gets another port.
     world.aws = Simulator::start().await;
     let gone = Instant::now();
     world.operator().says("AWS could not be read").await;
@@ -110,7 +110,7 @@ async fn each_way_of_failing_is_told_for_what_it_is_costs_no_more_calls_and_ends
 async fn an_update_whose_answer_is_lost_is_read_about_before_anything_else() {
     let name = [("connectionName", "new")];
     let cases = [
-        // It was done: the read shows it, and nothing is sent again.
+        // The update had an effect. A read shows that, and nothing is sent again.
         ("half-answer", FaultKind::BadJson, true),
         ("reset-after", FaultKind::ResetAfter, true),
         ("reset-before", FaultKind::ResetBefore, false),

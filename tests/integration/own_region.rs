@@ -1,4 +1,4 @@
-//! The operator's own region, which resources without one take.
+//! The operator's own region, for resources that name none.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

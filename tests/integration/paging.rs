@@ -1,4 +1,4 @@
-//! More connections than a page holds.
+//! More connections than fit on a page.
 
 use direct_connect_simulator::{Call, Connection};
 use futures::{StreamExt, stream};
@@ -10,7 +10,7 @@ const COUNT: usize = 250;
 const PAGES: usize = 3;
 const ROUNDS: usize = 5;
 
-/// Every resource of the namespace.
+/// All resources of the namespace.
 async fn all(world: &World) -> Vec<Resource> {
     let get = ["get", "dxcon", "--namespace", &world.namespace, "--output", "json"];
     let listed = world.control_plane.kubectl(&get, "").await.text();
@@ -18,7 +18,7 @@ async fn all(world: &World) -> Vec<Resource> {
     listed["items"].as_array().expect("a list").iter().cloned().map(Resource).collect()
 }
 
-/// Which version every resource of the namespace has come to, by name.
+/// The resource versions of all resources of the namespace, by name.
 async fn versions(world: &World) -> BTreeMap<String, String> {
     let name = |resource: &Resource| resource.0["metadata"]["name"].to_string();
     all(world).await.iter().map(|resource| (name(resource), resource.version().to_owned())).collect()

@@ -1,4 +1,4 @@
-//! The annotation that pauses.
+//! The pause annotation.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

@@ -1,4 +1,4 @@
-//! Who goes first, and who needs no place at all.
+//! The order of passes, and passes that need no slot.
 
 use crate::log::updates_of;
 use direct_connect_simulator::{Connection, Fault, FaultKind};
@@ -14,7 +14,7 @@ fn id(number: usize) -> String {
     format!("dxcon-{number:08}")
 }
 
-/// Each repair takes a while, so that there is a queue of them when a person comes.
+/// Each repair takes a while, so that a queue of them exists when a person makes a change.
 #[tokio::test]
 async fn what_a_person_asks_for_goes_before_repairs_that_have_no_place_yet() {
     const REPAIRS: usize = 120;
@@ -40,12 +40,12 @@ async fn what_a_person_asks_for_goes_before_repairs_that_have_no_place_yet() {
     wait::until(AFTER_A_HANG, "what the person asked for", async || updates_of(&world, A) == 1).await;
     let updates = world.updates();
     let mine = updates.iter().position(|call| call.parameter("connectionId") == Some(A)).expect("it was sent");
-    // Those that had a place, and as many that took one while the change was on its way from the API server.
+    // The repairs that already had a slot, and as many that got one before the change arrived from the API server.
     let overtaken = mine - before;
     assert!(overtaken <= 2 * PLACES, "{overtaken} repairs went before it");
 }
 
-/// Whoever changes nothing needs no lock, so a line that hangs keeps them from nothing.
+/// A resource that only observes needs no lock, so an update that hangs does not delay it.
 #[tokio::test]
 async fn observers_of_a_line_whose_update_hangs_take_no_place_of_others() {
     let world = World::new().await;
@@ -59,7 +59,7 @@ async fn observers_of_a_line_whose_update_hangs_take_no_place_of_others() {
     world.aws.inject(Fault::new(FaultKind::Hang { effect: true }).on("UpdateConnection").for_connection(A));
     world.apply(connection("manager").id(A).name("new")).await;
     wait::until(wait::SOON, "the update that hangs", async || updates_of(&world, A) == 1).await;
-    // News of the line wakes everyone whom it concerns.
+    // A change of the connection wakes all its resources.
     world.aws.edit(REGION, A, |line| line.bandwidth = Some("100Gbps".to_owned()));
     world.polls(3).await;
     world.aws.add(REGION, Connection::new(B, "old"));
@@ -74,7 +74,7 @@ async fn observers_of_a_line_whose_update_hangs_take_no_place_of_others() {
     }
 }
 
-/// Paused, observed and in conflict: none of them waits for the line either.
+/// Resources that are paused, observe or are in conflict: none of them waits for the update either.
 #[tokio::test]
 async fn whoever_stands_back_from_a_line_whose_update_hangs_is_still_served() {
     let world = World::new().await;

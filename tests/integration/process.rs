@@ -1,11 +1,11 @@
-//! The process: when it is alive, when it is ready, and how it ends.
+//! The process: when it is alive and ready, and how it ends.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use std::time::Duration;
 use test_support::{REGION, Signal, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
-/// How long Kubernetes would be kept waiting at most.
+/// The longest time that Kubernetes should have to wait for the end.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::test]

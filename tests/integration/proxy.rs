@@ -1,4 +1,4 @@
-//! A proxy that the environment names, as on a laptop or in a closed network.
+//! A proxy from the environment, as on a laptop or in a closed network.
 
 use direct_connect_simulator::Connection;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
-/// A proxy that makes tunnels on this machine and to nowhere else. Its URL, and whom it was asked to connect to.
+/// A proxy that only connects to this machine. Returns its URL, and the hosts that it was asked to connect to.
 async fn tunnels() -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let url = format!("http://{}", listener.local_addr().expect("it listens"));
@@ -18,7 +18,7 @@ async fn tunnels() -> (String, Arc<Mutex<Vec<String>>>) {
         while let Ok((client, _)) = listener.accept().await {
             let noted = Arc::clone(&noted);
             tokio::spawn(async move {
-                // Who hangs up early is not waited for.
+                // A client may hang up early.
                 let _ = tunnel(client, &noted).await;
             });
         }
@@ -51,7 +51,7 @@ async fn plain_calls_of_aws_go_by_http_proxy() {
     world.settings = world
         .settings
         .env("HTTP_PROXY", proxy.url())
-        // A name that nobody but the proxy could make anything of.
+        // A host name that only the proxy can resolve.
         .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", "http://directconnect.invalid");
     world.start_operator();
     world.ready("line").await;

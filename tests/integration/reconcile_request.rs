@@ -1,4 +1,4 @@
-//! The annotation that asks for a fresh look.
+//! The annotation that requests a reconcile.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};
@@ -9,7 +9,7 @@ const ID: &str = "dxcon-aaaaaaaa";
 
 #[tokio::test]
 async fn a_request_reads_the_connection_by_itself_and_tells_that_it_was_served() {
-    // Polls are so rare that only the request can bring the news.
+    // Polls are so rare that only the request can cause the read.
     let world = World::builder().flag("--poll-interval", "10m").build().await;
     world.aws.add(REGION, Connection::new(ID, "ours"));
     world.apply(connection("line").id(ID).name("ours")).await;

@@ -1,10 +1,10 @@
-//! Specs that one resource can get wrong alone: `kubectl apply` refuses them, and says what to do.
+//! Invalid specs: `kubectl apply` refuses them and says what to do.
 
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use test_support::{Manifest, World, connection};
 
-/// So many kubectl at once.
+/// Number of concurrent kubectl processes.
 const AT_ONCE: usize = 3;
 
 async fn apply(world: &World, manifest: Manifest) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! More regions than one, and none.
+//! Several regions, and none.
 
 use direct_connect_simulator::Connection;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Whoever asks for a new list has seen what was written before.
+//! A new list contains everything that was written before it was requested.
 
 use directconnect_operator::kubernetes::watch::{self, Listed};
 use directconnect_operator::kubernetes::{Reference, Watched};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use test_support::{Front, Passing, Trouble, World, connection, kubeconfig_via, wait};
 use tokio::task::JoinHandle;
 
-/// A watch of its own, which meets the API server through a front.
+/// A watch that reaches the API server through a front.
 struct Watch {
     front: Front,
     listed: Listed,
@@ -20,7 +20,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Runs when it is told to, with an administrator's rights.
+    /// Starts when told to, with an administrator's permissions.
     async fn start(world: &World, front: Front, listed: Listed, namespaces: &[&str]) -> Self {
         let path = kubeconfig_via(world.control_plane.kubeconfig(), &front.url(), &world.namespace);
         let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
@@ -37,7 +37,7 @@ impl Watch {
         wait::until(wait::SOON, "the first list", async || self.listed.is_done()).await;
     }
 
-    /// `spec.connectionName` of a resource, where it is known.
+    /// `spec.connectionName` of a resource, if the watch has delivered it.
     fn name_of(&self, namespace: &str, resource: &str) -> Option<String> {
         let object = self.store.get(&Reference::new(resource).within(namespace))?;
         object.spec.as_ref().expect("it can be read").connection_name.clone()
@@ -63,7 +63,7 @@ async fn world() -> World {
     World::builder().without_operator().build().await
 }
 
-/// The watch is deaf, as one to an API server that is cut off from the others.
+/// The watch receives nothing, like one on an API server that is cut off from the others.
 #[tokio::test]
 async fn a_new_list_holds_what_was_written_a_moment_before_it_was_asked_for() {
     for is_streamed in [true, false] {
@@ -143,7 +143,7 @@ async fn whoever_asks_before_the_first_list_begins_needs_no_second() {
     let watch = Watch::start(&world, front, listed, &[&world.namespace]).await;
     soon(relisted).await;
     assert_eq!(watch.name_of(&world.namespace, "line").as_deref(), Some("one"));
-    // What the watch brings later shows that no other list has begun meanwhile.
+    // A later change arrives by the watch, so no other list has begun meanwhile.
     world.apply(connection("line").id("dxcon-aaaaaaaa").name("two")).await;
     let knows = async || watch.name_of(&world.namespace, "line").as_deref() == Some("two");
     wait::until(wait::SOON, "the change to be known", knows).await;

@@ -21,7 +21,7 @@ async fn a_name_that_differs_is_updated_once() {
 
 #[tokio::test]
 async fn a_rename_costs_one_read_and_assert_updates() {
-    // No poll but the first, so that none comes between.
+    // Only the first poll happens, so that none comes between.
     let world = World::builder().flag("--poll-interval", "10m").build().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID).name("new")).await;

@@ -1,24 +1,24 @@
-//! What a start costs where there is nothing to do.
+//! The calls of a start when all resources are in sync.
 
 use direct_connect_simulator::Connection;
 use futures::{StreamExt, stream};
 use serde_json::json;
 use test_support::{REGION, World, connection};
 
-const LINES: usize = 60;
+const CONNECTIONS: usize = 60;
 
 fn id(number: usize) -> String {
     format!("dxcon-{number:08}")
 }
 
 async fn for_each_line(work: impl AsyncFn(usize)) {
-    stream::iter(0..LINES).for_each_concurrent(8, |number| work(number)).await;
+    stream::iter(0..CONNECTIONS).for_each_concurrent(8, |number| work(number)).await;
 }
 
-/// All are at `must_encrypt` by this operator's own sending, and were proven.
+/// All are at `must_encrypt` because of this operator's own updates, and are proven.
 #[tokio::test]
 async fn a_start_with_many_proven_lines_reads_whole_accounts_and_not_each_line() {
-    // Longer than the 15 s after which a line that soaks is read by itself.
+    // Longer than the 15 s after which a soaking connection is read by id.
     let world = World::builder().flag("--encryption-soak", "1m").flag("--poll-interval", "20s");
     let mut world = world.flag("--leader-elect", "false").without_operator().build().await;
     for_each_line(async |number| {
@@ -34,7 +34,7 @@ async fn a_start_with_many_proven_lines_reads_whole_accounts_and_not_each_line()
     .await;
     world.stop_operator();
     for_each_line(async |number| {
-        // As if sent in January, and proven then.
+        // As if it was sent and proven in January.
         let circuit = json!({ "region": REGION, "connectionId": id(number) });
         let last = json!({ "time": "2026-01-01T00:00:00Z", "generation": 1, "encryptionMode": "must_encrypt" });
         let ledger = json!({ "lastUpdate": last, "mustEncryptGeneration": 1, "circuit": circuit, "proven": true });

@@ -1,4 +1,4 @@
-//! An operator that may not do what it must.
+//! An operator without all its permissions.
 
 use direct_connect_simulator::Connection;
 use k8s_openapi::api::rbac::v1::ClusterRole;

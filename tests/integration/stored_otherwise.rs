@@ -1,4 +1,4 @@
-//! AWS takes an update, says so, and has something else than was sent.
+//! AWS accepts an update, but stores another value.
 
 use crate::log::updates_of;
 use direct_connect_simulator::Connection;
@@ -7,9 +7,9 @@ use test_support::{Manifest, REGION, Resource, Trouble, World, connection, wait}
 
 const ID: &str = "dxcon-aaaaaaaa";
 
-/// What is wanted, and the connection that AWS answers with and shows whatever it is sent.
+/// The desired spec, and the connection that AWS returns and shows whatever it is sent.
 struct Case {
-    wish: Manifest,
+    manifest: Manifest,
     field: &'static str,
     stored: Connection,
 }
@@ -17,12 +17,12 @@ struct Case {
 fn cases() -> [Case; 3] {
     let line = || Connection::new(ID, "fra-1").with_key("01");
     [
-        // A form of its own, such as another composition of the same letters.
-        Case { wish: connection("line").id(ID).name("fra\u{2010}1"), field: "connectionName", stored: line() },
-        // Taken, and left as it is.
-        Case { wish: connection("line").id(ID).mode("no_encrypt"), field: "encryptionMode", stored: line() },
+        // A different form of the value, such as another Unicode composition of the same letters.
+        Case { manifest: connection("line").id(ID).name("fra\u{2010}1"), field: "connectionName", stored: line() },
+        // The update is accepted, and nothing changes.
+        Case { manifest: connection("line").id(ID).mode("no_encrypt"), field: "encryptionMode", stored: line() },
         Case {
-            wish: connection("line").id(ID).mode("should_encrypt"),
+            manifest: connection("line").id(ID).mode("should_encrypt"),
             field: "encryptionMode",
             stored: line().with_mode("no_encrypt"),
         },
@@ -37,18 +37,18 @@ async fn is_given_up(case: Case) {
     let body = serde_json::to_string(&world.aws.connection(REGION, ID)).expect("it is JSON");
     front.trouble(Trouble::Answer { status: 200, headers, body }, |request| request.calls("UpdateConnection"));
     world.start_operator();
-    let wish = case.wish.json();
-    world.apply(case.wish).await;
+    let manifest = case.manifest.json();
+    world.apply(case.manifest).await;
     let line = world.condition("line", "Stalled", "True", "Contended").await;
     let message = line.condition("Ready").expect("it is there").message;
-    assert!(message.contains(case.field), "{wish}: {message}");
+    assert!(message.contains(case.field), "{manifest}: {message}");
     world.polls(15).await;
     let count = front.seen().iter().filter(|request| request.calls("UpdateConnection")).count();
-    assert_eq!(count, 3, "{wish}: the next try is minutes away");
+    assert_eq!(count, 3, "{manifest}: the next try is minutes away");
     let told = world.events("line").await;
     let done = |reason: &str| ["Renamed", "EncryptionModeChanged"].contains(&reason);
     let done: Vec<_> = told.iter().filter(|event| event.reason.as_deref().is_some_and(done)).collect();
-    assert!(done.is_empty(), "{wish}: nothing was done, so it is not told as done: {done:#?}");
+    assert!(done.is_empty(), "{manifest}: nothing was done, so it is not told as done: {done:#?}");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn what_aws_takes_and_stores_otherwise_is_left_to_a_person_after_three_tim
     futures::future::join_all(cases().map(is_given_up)).await;
 }
 
-/// The answer shows what was sent, and every read something else: the same in the end.
+/// The answer shows what was sent, and all reads show another value. The result is the same.
 #[tokio::test]
 async fn what_reads_show_otherwise_though_the_answer_agreed_is_left_to_a_person_too() {
     let mut world = World::builder().flag("--settle-window", "500ms").without_operator().build().await;
@@ -87,7 +87,7 @@ async fn a_name_with_a_blank_at_either_end_is_refused_when_it_is_applied() {
     world.try_apply(connection("line").id(ID).name("fra 1")).await.expect("a blank within is a name's own");
 }
 
-/// One that was stored as it was sent is none of this.
+/// A value that is stored as it was sent.
 #[tokio::test]
 async fn what_aws_stores_as_sent_is_told_once() {
     let world = World::new().await;

@@ -1,11 +1,12 @@
-//! Whom TLS trusts: the CAs of `AWS_CA_BUNDLE`, as where a proxy or an endpoint has one of its own.
+//! Trusted CAs for TLS with AWS: `AWS_CA_BUNDLE`, for proxies and endpoints with a private CA.
 
 use test_support::{World, api_server, connection};
 
 #[tokio::test]
 async fn the_cas_of_the_bundle_are_trusted_and_without_it_the_message_names_it() {
     let mut world = World::builder().without_operator().build().await;
-    // A server with a certificate that no system knows of. It is no Direct Connect, and says so once it is trusted.
+    // A server whose certificate is from a private CA. It is not Direct Connect, and its error answer proves that it is
+    // trusted.
     let endpoint = format!("https://{}", api_server(&world.kubeconfig));
     let bundle = world.kubeconfig.with_file_name("certificates").join("apiserver.crt");
     world.settings = world.settings.env("AWS_ENDPOINT_URL_DIRECT_CONNECT", endpoint);

@@ -1,4 +1,4 @@
-//! What the spec leaves out.
+//! Fields that the spec leaves out.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

@@ -1,4 +1,4 @@
-//! An API server that cannot be reached: what caused it is told.
+//! An API server that cannot be reached: the error contains its cause.
 
 use test_support::{World, kubeconfig_via};
 use tokio::net::TcpListener;

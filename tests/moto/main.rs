@@ -1,7 +1,7 @@
-//! A second opinion on the wire format: the operator's own client against moto, which somebody else wrote.
+//! Checks the wire format independently: the operator's own client against moto, which others wrote.
 //!
-//! Moto is lenient (it has no states, no rules of modes, no faults) and its ids are ARNs, so it is driven below the
-//! resource.
+//! Moto is lenient (no states, no rules for modes, no faults) and its ids are ARNs, so the test calls the client
+//! directly, without resources.
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
@@ -18,7 +18,7 @@ use std::time::Duration;
 const REGION: &str = "eu-central-1";
 const SOON: Duration = Duration::from_secs(10);
 
-/// Moto, until it is dropped.
+/// A moto server that runs until this is dropped.
 struct Moto {
     process: Child,
     url: String,
@@ -52,7 +52,7 @@ impl Moto {
         Aws::load(self.config(), Metrics::new()).await.client(REGION)
     }
 
-    /// Makes a connection, which the operator never does, and tells its id.
+    /// Creates a connection, which the operator never does, and returns its id.
     async fn create(&self, name: &str) -> Result<String, String> {
         let shared = self.config().http_client(aws_smithy_http_client::Builder::new().build_http()).load().await;
         let sdk = aws_sdk_directconnect::Client::new(&shared);
@@ -62,7 +62,7 @@ impl Moto {
     }
 }
 
-/// The end of its standard input is its end.
+/// Moto ends when its standard input is closed.
 impl Drop for Moto {
     fn drop(&mut self) {
         drop(self.process.stdin.take());

@@ -1,4 +1,4 @@
-//! The calls that Direct Connect got, with the time at which each was answered.
+//! The calls that Direct Connect received, with the time of each answer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use direct_connect_simulator::{Call, Simulator};
 use tokio::time::Instant;
 
-/// A call that has been answered.
+/// An answered call.
 #[derive(Clone, Debug)]
 pub struct Answered {
-    /// When.
+    /// When it was answered.
     pub at: Instant,
-    /// How long Direct Connect took: its own time, not that of who called.
+    /// How long Direct Connect took, without the time of the caller.
     pub took: Duration,
     /// Whether it was an `UpdateConnection`.
     pub is_update: bool,
-    /// The connection that it was about; `None` for a page of all.
+    /// The connection id; `None` for a page of a listing.
     pub connection: Option<String>,
-    /// Whether it was the first page of all.
+    /// Whether it was the first page of a listing.
     pub is_first_page: bool,
 }
 
-/// All calls from when this was made, or from the last [`Calls::clear`].
+/// All calls since this was created, or since the last [`Calls::clear`].
 #[derive(Clone, Debug, Default)]
 pub struct Calls(Arc<Mutex<Vec<Answered>>>);
 
 impl Calls {
-    /// Listens to this Direct Connect from now on.
+    /// Records the calls to this simulator from now on.
     pub fn of(aws: &Simulator) -> Self {
         let calls = Self::default();
         let heard = calls.clone();
@@ -34,12 +34,12 @@ impl Calls {
         calls
     }
 
-    /// Forgets those so far.
+    /// Forgets the calls so far.
     pub fn clear(&self) {
         self.lock().clear();
     }
 
-    /// Those so far.
+    /// The calls so far.
     pub fn all(&self) -> Vec<Answered> {
         self.lock().clone()
     }

@@ -1,4 +1,4 @@
-//! Who is measured, and the world that each is measured in.
+//! The programs that are measured, and the world in which each is measured.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::calls::Calls;
 use crate::resources;
 use crate::writes::Writes;
 
-/// How long each call of AWS takes: Direct Connect's own time.
+/// How long each AWS call takes in the simulator.
 pub const AWS_TIME: Duration = Duration::from_millis(20);
 
-/// How long anything may take before it is given up.
+/// The timeout of every step.
 pub const DEADLINE: Duration = Duration::from_mins(4);
 
-/// How long a program may take to end when it is asked to.
+/// How long a program may take to end when asked to.
 const END: Duration = Duration::from_secs(30);
 
-/// Who is measured.
+/// A program that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contestant {
     /// The operator.
@@ -30,7 +30,7 @@ pub enum Contestant {
 }
 
 impl Contestant {
-    /// The program: what `OPERATOR_BINARY` and `PEER_BINARY` name.
+    /// Its binary, as `OPERATOR_BINARY` or `PEER_BINARY` names it.
     pub fn binary(self) -> PathBuf {
         match self {
             Self::Operator => operator_binary(),
@@ -41,19 +41,19 @@ impl Contestant {
     }
 }
 
-/// A namespace with resources, the Direct Connect that they are about, and one of the two, which may run.
+/// A namespace with resources, their Direct Connect, and one of the two programs, which may be running.
 pub struct Arena {
-    /// All of it.
+    /// The whole world.
     pub world: World,
-    /// What the API server tells.
+    /// What a watch shows of the resources.
     pub writes: Writes,
-    /// What Direct Connect is asked.
+    /// The calls to Direct Connect.
     pub calls: Calls,
 }
 
 impl Arena {
-    /// Prepares so many resources, and has whoever is measured read AWS this often. It does not run yet. Where nothing is said,
-    /// it has its defaults.
+    /// Prepares this many resources. The program is not started; it will poll AWS at this interval, or at its default
+    /// if there is none.
     pub async fn new(plane: &Arc<ControlPlane>, who: Contestant, interval: Duration, count: usize) -> Self {
         let world = World::builder()
             .on(Arc::clone(plane))
@@ -67,7 +67,7 @@ impl Arena {
                     .flag("--poll-interval", format!("{}s", interval.as_secs()));
                 match who {
                     Contestant::Operator => settings,
-                    // It knows no other format.
+                    // The peer knows no other format.
                     Contestant::Peer => settings.without_flag("--log-format"),
                 }
             })
@@ -80,7 +80,7 @@ impl Arena {
         Self { world, writes, calls }
     }
 
-    /// The same with resources that have their status, and whoever wrote it still running.
+    /// The same with resources that have a status, whose writer is still running.
     pub async fn adopted(plane: &Arc<ControlPlane>, who: Contestant, interval: Duration, count: usize) -> Self {
         let mut arena = Self::new(plane, who, interval, count).await;
         arena.world.start_operator();
@@ -90,12 +90,12 @@ impl Arena {
         arena
     }
 
-    /// The number of its process.
+    /// The process id of the program.
     pub fn process(&self) -> u32 {
         self.world.operator().id()
     }
 
-    /// Waits until it says that it is ready, which is looked at every few milliseconds.
+    /// Waits until the program says that it is ready, which is checked every few milliseconds.
     pub async fn until_ready(&self) -> Instant {
         let end = Instant::now() + DEADLINE;
         while self.world.http_get("/readyz").await.status != 200 {
@@ -105,7 +105,7 @@ impl Arena {
         Instant::now()
     }
 
-    /// Waits until the answers of AWS have shown so many connections, and tells when they had: never, for none.
+    /// Waits until this many connections were in answers of AWS, and returns when that was; `None` for none.
     pub async fn until_read(&self, count: usize) -> Option<Instant> {
         if count == 0 {
             return None;
@@ -124,7 +124,7 @@ impl Arena {
         }
     }
 
-    /// Has it end as a rolling update does, so that the next to start need not wait for its Lease to expire.
+    /// Ends the program as a rolling update does, so that the next one need not wait until the Lease expires.
     pub async fn end(&mut self) {
         let operator = self.world.operator();
         operator.signal(Signal::TERM);

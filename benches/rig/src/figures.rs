@@ -1,13 +1,13 @@
-//! Figures of rounds, and what is shown of them: medians, and the median of each round's own ratio.
+//! The figures of all rounds, and their summary: medians, and the median of the ratios of each round.
 
 use std::fmt::Write;
 
-/// How a figure reads.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A number of things.
+    /// A count.
     Count,
-    /// Things a second.
+    /// A count per second.
     PerSecond,
     /// Milliseconds.
     Millis,
@@ -33,29 +33,29 @@ impl Unit {
     }
 }
 
-/// What the operator is measured beside.
+/// What the operator is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beside {
     /// The controller of `benches/peer`.
     Peer,
-    /// Status patches and nothing else.
+    /// Status patches alone.
     Flood,
 }
 
-/// A line of the table: one figure of the operator and of what it is measured beside, round by round.
+/// A row of the table: one figure of the operator and of what it is compared with, for each round.
 #[derive(Clone, Debug)]
 pub struct Row {
     what: String,
     unit: Unit,
     beside: Beside,
-    /// The operator's figure and the other's, a pair for each round.
+    /// The operator's figure and the other one, for each round.
     rounds: Vec<(f64, f64)>,
-    /// Figures over all rounds, shown in place of the medians of the rounds.
+    /// Figures over all rounds, which are shown instead of medians.
     overall: Option<(f64, f64)>,
 }
 
 impl Row {
-    /// A row with no round yet.
+    /// A row without any round yet.
     pub fn new(what: impl Into<String>, unit: Unit, beside: Beside) -> Self {
         Self { what: what.into(), unit, beside, rounds: Vec::new(), overall: None }
     }
@@ -65,14 +65,14 @@ impl Row {
         self.rounds.push((operator, other));
     }
 
-    /// Shows these figures over all rounds, in place of the medians of the rounds.
+    /// Shows these figures over all rounds instead of medians.
     #[must_use]
     pub fn overall(mut self, operator: f64, other: f64) -> Self {
         self.overall = Some((operator, other));
         self
     }
 
-    /// The row as markdown.
+    /// The row as Markdown.
     pub fn markdown(&self) -> String {
         let side = |pick: fn(&(f64, f64)) -> f64| median(&self.rounds.iter().map(pick).collect::<Vec<_>>());
         let (operator, other) = self.overall.unwrap_or_else(|| (side(|round| round.0), side(|round| round.1)));
@@ -88,7 +88,7 @@ impl Row {
     }
 }
 
-/// The table of all rows.
+/// The table with all rows.
 pub fn table(rows: &[Row]) -> String {
     let mut table = "| | operator | Go controller | ratio |\n|---|---|---|---|\n".to_owned();
     for row in rows {
@@ -97,12 +97,12 @@ pub fn table(rows: &[Row]) -> String {
     table
 }
 
-/// A number of things, as a figure.
+/// A count as a figure.
 pub fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).expect("nothing here is counted in thousands of millions"))
 }
 
-/// The value in the middle, or the mean of the two there.
+/// The median: the middle value, or the mean of the two in the middle.
 pub fn median(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     let half = sorted.len() / 2;
@@ -113,7 +113,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The smallest value that at least so many hundredths of all do not exceed.
+/// The smallest value such that at least this percentage of all values does not exceed it.
 pub fn percentile(values: &[f64], hundredths: usize) -> f64 {
     let sorted = sorted(values);
     let rank = (sorted.len() * hundredths).div_ceil(100);
@@ -126,7 +126,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// A whole number with commas between thousands, or one decimal where it is small and not whole.
+/// A whole number with commas between thousands, or one decimal if it is small and not whole.
 fn grouped(value: f64) -> String {
     if value < 100.0 && value.fract() != 0.0 {
         return format!("{value:.1}");
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn the_ratio_is_the_median_of_each_rounds_own() {
         let mut row = Row::new("writes", Unit::Count, Beside::Flood);
-        // A round in which the machine was slow for both says as much as the others.
+        // A round in which the machine was slow for both counts as much as the others.
         for (operator, other) in [(90.0, 100.0), (8.0, 10.0), (85.0, 100.0)] {
             row.push(operator, other);
         }

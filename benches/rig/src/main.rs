@@ -1,14 +1,15 @@
-//! The operator beside a small controller built the usual way, and beside a bare flood of status patches: all real processes, on
-//! a real API server and a simulated Direct Connect that takes its time over each call.
+//! Compares the operator with a small controller that is built the usual way, and with a plain flood of status patches.
+//! All are real processes, with a real API server and a simulated Direct Connect whose calls take time.
 //!
-//! `bench [SCENARIO]...` measures those named (adoption, steady, change, burst, memory), else all. From the environment:
+//! `bench [SCENARIO]...` measures the named scenarios (adoption, steady, change, burst, memory), or all. Environment
+//! variables:
 //!
-//! - `BENCH_ROUNDS`: how often each is measured, one after the other in turn; 5 unless set.
-//! - `OPERATOR_BINARY`: the operator, which should be the released one.
+//! - `BENCH_ROUNDS`: the number of rounds, which alternate between the two; the default is 5.
+//! - `OPERATOR_BINARY`: the operator, which should be a release build.
 //! - `PEER_BINARY`: the controller of `benches/peer`.
 //!
-//! Prints a table, and shows it in README.md and docs/benchmarks.md once everything was measured in five rounds or more. See
-//! `make bench`. It ends on Ctrl-C with all that it has started.
+//! Prints a table. If everything was measured in five or more rounds, also writes it into README.md and
+//! docs/benchmarks.md. See `make bench`. Ctrl-C ends it and everything that it has started.
 
 mod calls;
 mod contestant;
@@ -38,10 +39,10 @@ async fn main() -> ExitCode {
     };
     let mut interrupted = signal(SignalKind::interrupt()).expect("signals can be handled");
     let mut terminated = signal(SignalKind::terminate()).expect("signals can be handled");
-    // The fixtures of the tests panic when something fails. Here what they have to say is enough.
+    // The test fixtures panic when something fails. For the benchmark, their message is enough.
     set_hook(Box::new(|panic| eprintln!("{}", panic.payload_as_str().unwrap_or("it panicked"))));
 
-    // Whichever comes first, the other is dropped, and with it all that was started.
+    // The future that ends first drops the other one, and with it everything that was started.
     let number = tokio::select! {
         biased;
         _ = interrupted.recv() => 2,
@@ -59,7 +60,7 @@ async fn main() -> ExitCode {
     ExitCode::from(128 + number)
 }
 
-/// The scenarios that are wanted, and in how many rounds.
+/// The scenarios to measure, and the number of rounds.
 fn arguments() -> Result<(Vec<Scenario>, usize), String> {
     let named = |name: String| {
         let names = || Scenario::ALL.map(Scenario::name).join(", ");

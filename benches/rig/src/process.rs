@@ -1,4 +1,4 @@
-//! What a process takes of the machine, as Linux counts it.
+//! The memory and CPU time of a process, from Linux.
 
 use std::fs;
 use std::time::Duration;
@@ -6,16 +6,17 @@ use std::time::Duration;
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Memory {
-    /// Resident now.
+    /// The current resident set size.
     pub resident: f64,
-    /// Resident at the most so far.
+    /// The largest resident set size so far.
     pub peak: f64,
 }
 
 /// The memory of a process.
 ///
 /// # Panics
-/// When it does not run.
+///
+/// If it is not running.
 pub fn memory(process: u32) -> Memory {
     let path = format!("/proc/{process}/status");
     let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -27,8 +28,8 @@ pub fn memory(process: u32) -> Memory {
     Memory { resident: bytes("VmRSS"), peak: bytes("VmHWM") }
 }
 
-/// The time that the threads of a process have spent on a processor. To the nanosecond, where `/proc/*/stat` counts ticks, of
-/// which a process that works for moments may get none. A thread that has ended counts no more.
+/// The CPU time of the threads of a process, in nanoseconds. `/proc/*/stat` counts ticks, which may miss a process that
+/// only works for moments. Threads that have ended are not counted.
 pub fn cpu(process: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let spent = threads.filter_map(|thread| {

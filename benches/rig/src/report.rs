@@ -1,4 +1,4 @@
-//! Where the documents show the table: between a line `<!-- bench -->` and a line `<!-- /bench -->`.
+//! Writes the table into the documents, between the lines `<!-- bench -->` and `<!-- /bench -->`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,21 +7,21 @@ use std::thread::available_parallelism;
 
 use test_support::repository;
 
-/// Rounds below which nothing is written to documents.
+/// With fewer rounds, the documents are not changed.
 pub const ENOUGH_ROUNDS: usize = 5;
 
-/// Documents that show the table.
+/// The documents with the table.
 const DOCUMENTS: [&str; 2] = ["docs/benchmarks.md", "README.md"];
 const BEGIN: &str = "<!-- bench -->\n";
 const END: &str = "<!-- /bench -->";
 
-/// The table, and below it what was measured where.
+/// The table, followed by a description of the measurement.
 pub fn block(table: &str, rounds: usize) -> String {
     let cores = available_parallelism().map_or(1, usize::from);
     format!("{table}\nMeasured at {} on {cores} cores of {}; rounds: {rounds}.\n", commit(), processor())
 }
 
-/// Shows it in the documents.
+/// Writes it into the documents.
 pub fn write(block: &str) -> Result<(), String> {
     for document in DOCUMENTS {
         let path: PathBuf = repository(document);
@@ -33,7 +33,7 @@ pub fn write(block: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What is before the marks, between them and after them.
+/// The text before, between and after the markers.
 fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once(BEGIN)?;
     let (between, after) = rest.split_once(END)?;

@@ -1,4 +1,4 @@
-//! Resources and connections in numbers.
+//! Creates resources and connections in large numbers.
 
 use direct_connect_simulator::Connection;
 use futures::{StreamExt, stream};
@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use test_support::{REGION, World};
 
-/// Requests at once, of what prepares a scenario, of the flood and of who changes many specs: as many as the operator and the
-/// Go controller have workers.
+/// Concurrent requests when preparing a scenario, in the flood, and when changing many specs. It is the number of
+/// workers of the operator and of the Go controller.
 pub const AT_ONCE: usize = 16;
 
-/// Resources of a namespace.
+/// The resources of a namespace.
 pub type Api = kube::Api<Resource>;
 
-/// As much of a resource as is looked at.
+/// The fields of a resource that are used.
 pub type Resource = Object<Spec, Status>;
 
-/// Nothing of a spec is looked at.
+/// No field of the spec is used.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Spec {}
 
-/// As much of a status as is looked at.
+/// The fields of a status that are used.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
@@ -37,7 +37,7 @@ struct Condition {
     status: String,
 }
 
-/// Whether the status is of this generation and says that it is ready.
+/// Whether the status is for this generation and says that the resource is ready.
 pub fn is_ready(resource: &Resource, generation: i64) -> bool {
     resource.status.as_ref().is_some_and(|status| {
         let ready = |condition: &Condition| condition.kind == "Ready" && condition.status == "True";
@@ -55,12 +55,12 @@ pub fn name(number: usize) -> String {
     format!("line-{number:05}")
 }
 
-/// The id of a resource's connection.
+/// The connection id of a resource.
 pub fn id(number: usize) -> String {
     format!("dxcon-{number:08}")
 }
 
-/// Makes so many connections, and a resource for each that wants the name that its connection has.
+/// Creates this many connections, and a resource for each with the connection's current name.
 pub async fn populate(world: &World, count: usize) {
     let api: &kube::Api<DynamicObject> = &kube::Api::namespaced_with(world.client.clone(), &world.namespace, &kind());
     stream::iter(0..count)
@@ -81,7 +81,7 @@ pub async fn populate(world: &World, count: usize) {
         .await;
 }
 
-/// Wants another name for a connection, and tells the generation of that wish.
+/// Changes the name in the spec of a resource, and returns the new generation.
 pub async fn rename(api: &Api, number: usize, name_wanted: &str) -> i64 {
     let patch = Patch::Merge(json!({ "spec": { "connectionName": name_wanted } }));
     let patched = api.patch(&name(number), &PatchParams::default(), &patch).await;
@@ -89,7 +89,7 @@ pub async fn rename(api: &Api, number: usize, name_wanted: &str) -> i64 {
     patched.metadata.generation.expect("a resource has a generation")
 }
 
-/// Writes one and the same status to so many resources, as fast as the API server takes it.
+/// Writes the same status to this many resources, as fast as the API server accepts it.
 pub async fn flood(client: &Client, namespace: &str, count: usize, status: &Value) {
     let api: &Api = &Api::namespaced_with(client.clone(), namespace, &kind());
     let patch = &Patch::Merge(json!({ "status": status }));

@@ -1,4 +1,4 @@
-//! What the API server tells of resources as it happens, by a watch of one namespace.
+//! Records changes of resources by a watch of one namespace.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,40 +12,40 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::resources::{Api, Resource, is_ready};
 
-/// How long one watch lasts before the next takes over where it ended; the API server ends none sooner.
+/// The duration of one watch. The next one continues where it ended, so no change is missed.
 const WATCH_SECONDS: u32 = 290;
 
-/// What a watch has told so far.
+/// What the watch has shown so far.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// Changes of resources, whoever made them. Nobody but who is measured changes any while it is measured, except where a
-    /// scenario says so.
+    /// The number of changes of resources by anyone. During a measurement only the measured program makes changes,
+    /// unless the scenario says otherwise.
     pub writes: usize,
     /// When the first of them was seen.
     pub first: Option<Instant>,
     /// When the last of them was seen.
     pub last: Option<Instant>,
-    /// By name: the newest generation whose status was seen ready, and when that was seen first.
+    /// By name: the newest generation whose status was seen ready, and when that was first seen.
     pub ready: HashMap<String, (i64, Instant)>,
 }
 
-/// A watch of the resources of a namespace; it ends with this value.
+/// A watch of the resources of a namespace. It ends with this value.
 #[derive(Debug)]
 pub struct Writes {
     seen: Arc<Mutex<Seen>>,
-    news: watch::Receiver<()>,
+    changes: watch::Receiver<()>,
     task: AbortHandle,
 }
 
 impl Writes {
-    /// Watches from now on.
+    /// Begins to watch.
     pub async fn follow(api: Api) -> Self {
         let listed = api.list_metadata(&ListParams::default().limit(1)).await.expect("resources can be listed");
         let version = listed.metadata.resource_version.expect("a list has a resource version");
         let seen = Arc::<Mutex<Seen>>::default();
-        let (told, news) = watch::channel(());
-        let task = tokio::spawn(run(api, version, Arc::clone(&seen), told)).abort_handle();
-        Self { seen, news, task }
+        let (sender, changes) = watch::channel(());
+        let task = tokio::spawn(run(api, version, Arc::clone(&seen), sender)).abort_handle();
+        Self { seen, changes, task }
     }
 
     /// What was seen so far.
@@ -53,19 +53,20 @@ impl Writes {
         self.with(Seen::clone)
     }
 
-    /// Waits until what was seen has this in it.
+    /// Waits until a condition holds for what was seen.
     ///
     /// # Panics
-    /// When the deadline passes first.
-    pub async fn until<T>(&self, deadline: Duration, what: &str, look: impl Fn(&Seen) -> Option<T>) -> T {
-        let mut news = self.news.clone();
+    ///
+    /// If the deadline passes first.
+    pub async fn until<T>(&self, deadline: Duration, what: &str, read: impl Fn(&Seen) -> Option<T>) -> T {
+        let mut changes = self.changes.clone();
         let waiting = async {
             loop {
-                news.borrow_and_update();
-                if let Some(found) = self.with(&look) {
+                changes.borrow_and_update();
+                if let Some(found) = self.with(&read) {
                     return found;
                 }
-                assert!(news.changed().await.is_ok(), "the watch ended while {what} was waited for");
+                assert!(changes.changed().await.is_ok(), "the watch ended while {what} was waited for");
             }
         };
         let found = timeout(deadline, waiting).await;
@@ -75,7 +76,7 @@ impl Writes {
         })
     }
 
-    /// Waits until so many resources are ready, and tells when the last of them was.
+    /// Waits until this many resources are ready, and returns when the last of them was.
     pub async fn ready(&self, deadline: Duration, count: usize) -> Instant {
         self.until(deadline, &format!("{count} resources to be ready"), |seen| {
             if seen.ready.len() < count { None } else { seen.ready.values().map(|(_, at)| *at).max() }
@@ -83,8 +84,8 @@ impl Writes {
         .await
     }
 
-    fn with<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
-        look(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, read: impl FnOnce(&Seen) -> T) -> T {
+        read(&self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -94,10 +95,10 @@ impl Drop for Writes {
     }
 }
 
-async fn run(api: Api, mut version: String, seen: Arc<Mutex<Seen>>, told: watch::Sender<()>) {
+async fn run(api: Api, mut version: String, seen: Arc<Mutex<Seen>>, sender: watch::Sender<()>) {
     let parameters = WatchParams::default().timeout(WATCH_SECONDS);
     loop {
-        // A watch that cannot begin is tried again; who waits has a deadline.
+        // A watch that fails to start is tried again; the callers have a deadline.
         if let Ok(events) = api.watch(&parameters, &version).await {
             let mut events = events.boxed();
             while let Some(Ok(event)) = events.next().await {
@@ -107,10 +108,10 @@ async fn run(api: Api, mut version: String, seen: Arc<Mutex<Seen>>, told: watch:
                             version.clone_from(newer);
                         }
                         note(&mut seen.lock().unwrap_or_else(PoisonError::into_inner), &resource);
-                        told.send_replace(());
+                        sender.send_replace(());
                     }
                     WatchEvent::Bookmark(bookmark) => version = bookmark.metadata.resource_version,
-                    // The resources are made before anybody watches, and stay.
+                    // The resources exist before the watch begins, and stay.
                     WatchEvent::Added(_) | WatchEvent::Deleted(_) | WatchEvent::Error(_) => {}
                 }
             }

@@ -1,28 +1,28 @@
-//! Time as the core sees it: a number that only grows.
+//! Monotonic time. The core has no clock of its own: callers pass the current moment in.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// A point in monotonic time, in milliseconds.
 ///
-/// Everything that waits is measured with it, so that a wall clock that jumps moves no circuit. It means nothing to
-/// another process; what must outlive a restart is in `status` or in AWS.
+/// All waits are measured with it, so a wall clock that jumps cannot cause a change to a circuit. The value means
+/// nothing to another process; what must outlive a restart is in `status` or in AWS.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
-/// The process starts this long after the first moment there is, so that what happened before it has a moment too.
+/// `Moment::START` as a number. It is far from zero so that moments before the start of the process can be represented.
 const PAST: u64 = 100 * 365 * 24 * 3600 * 1000;
 
 impl Moment {
     /// The start of the process.
     pub const START: Self = Self(PAST);
 
-    /// The moment that long after the start of the process.
+    /// The moment `elapsed` after the start of the process.
     pub fn after_start(elapsed: Duration) -> Self {
         Self::START + elapsed
     }
 
-    /// How long ago `earlier` was; zero when it is still to come.
+    /// The time from `earlier` to this moment; zero if `earlier` is later than this moment.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -55,7 +55,7 @@ impl Add<Duration> for Moment {
 impl Sub<Duration> for Moment {
     type Output = Self;
 
-    /// Moments before the start of the process are moments like others.
+    /// The result may lie before the start of the process.
     fn sub(self, earlier: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(earlier.as_millis()).unwrap_or(u64::MAX)))
     }

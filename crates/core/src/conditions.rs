@@ -1,4 +1,4 @@
-//! What people and tools are told: a verdict with its reason, and the conditions that follow from it.
+//! The verdict on a resource, and the status conditions that follow from it.
 
 use strum::{IntoStaticStr, VariantArray};
 
@@ -7,19 +7,20 @@ use crate::observed::{ConnectionState, PortEncryptionStatus};
 use crate::reason::{Phase, Reason};
 use crate::text;
 
-/// How things stand with one resource.
+/// The outcome of a decision about one resource, as status reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Verdict {
-    /// The reason that won.
+    /// The reason of `Ready`. If several apply, this is the most important one.
     pub reason: Reason,
-    /// What is so and what to do next. Holds no number that changes by itself.
+    /// What the situation is and what to do next. It contains no number that changes with time alone, since each change
+    /// of the message would cause a status write.
     pub message: String,
-    /// AWS has not been read for three poll intervals: what was seen is no longer claimed.
+    /// AWS has not been read for three poll intervals, so the last observation is no longer reported as current.
     pub stale: bool,
 }
 
 impl Verdict {
-    /// A verdict on what was seen lately.
+    /// A verdict that rests on a recent observation.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), stale: false }
     }
@@ -34,14 +35,14 @@ pub enum ConditionType {
     LinkUp,
     /// `portEncryptionStatus` is `Encryption Up`.
     Encrypted,
-    /// The operator is on its way by itself.
+    /// The operator is making progress without help.
     Reconciling,
-    /// A person has to do something.
+    /// A person has to act.
     Stalled,
 }
 
 impl ConditionType {
-    /// The word in `type`.
+    /// The value of `type`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -50,31 +51,31 @@ impl ConditionType {
 /// Status of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 pub enum ConditionStatus {
-    /// It is so.
+    /// The condition holds.
     True,
-    /// It is not so.
+    /// The condition does not hold.
     False,
-    /// Nobody knows.
+    /// It is not known whether the condition holds.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The word in `status`.
+    /// The value of `status`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// A condition without its times and generation, which the writer of status adds.
+/// A condition without its times and generation; the code that writes status adds them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Condition {
-    /// What it is about.
+    /// Type of the condition.
     pub condition_type: ConditionType,
-    /// Whether it is so.
+    /// Status of the condition.
     pub status: ConditionStatus,
-    /// Why, in one word.
+    /// One word that says why.
     pub reason: Reason,
-    /// Why, and what to do next.
+    /// The explanation, and what to do next.
     pub message: String,
 }
 
@@ -94,7 +95,7 @@ pub fn conditions(verdict: &Verdict, observation: Option<&Observation>) -> Vec<C
         reason: verdict.reason,
         message: verdict.message.clone(),
     }));
-    // Messages quote AWS's words, whatever those are.
+    // Messages quote text from AWS, which may contain any character and be of any length.
     for condition in &mut conditions {
         let printable = text::printable(&condition.message);
         text::cut_bytes(&printable, text::CONDITION_LIMIT).clone_into(&mut condition.message);
@@ -118,46 +119,48 @@ fn ready(verdict: &Verdict) -> Condition {
 }
 
 fn link_up(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
-    let told =
+    let condition =
         |status, reason, message: String| Condition { condition_type: ConditionType::LinkUp, status, reason, message };
     let Some(observation) = observation.filter(|_| !verdict.stale) else {
-        return told(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
+        return condition(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
     };
     match observation.connection.as_ref().map(|connection| &connection.connection_state) {
         Some(Some(ConnectionState::Available)) => {
-            told(ConditionStatus::True, Reason::Available, "connectionState is available".into())
+            condition(ConditionStatus::True, Reason::Available, "connectionState is available".into())
         }
         Some(Some(state)) => {
-            told(ConditionStatus::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str()))
+            condition(ConditionStatus::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str()))
         }
-        Some(None) => told(ConditionStatus::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
-        None => told(ConditionStatus::False, Reason::NotAvailable, "AWS shows no such connection".into()),
+        Some(None) => condition(ConditionStatus::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
+        None => condition(ConditionStatus::False, Reason::NotAvailable, "AWS shows no such connection".into()),
     }
 }
 
 fn encrypted(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
-    let told = |status, reason, message: String| Condition {
+    let condition = |status, reason, message: String| Condition {
         condition_type: ConditionType::Encrypted,
         status,
         reason,
         message,
     };
     let Some(observation) = observation.filter(|_| !verdict.stale) else {
-        return told(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
+        return condition(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
     };
     let status = observation.connection.as_ref().and_then(|connection| connection.port_encryption_status.as_ref());
     match status {
         Some(up @ PortEncryptionStatus::Up) => {
-            told(ConditionStatus::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
+            condition(ConditionStatus::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
         }
-        Some(down @ PortEncryptionStatus::Down) => {
-            told(ConditionStatus::False, Reason::EncryptionDown, format!("portEncryptionStatus is {}", down.as_str()))
-        }
-        Some(PortEncryptionStatus::Other(word)) => told(
+        Some(down @ PortEncryptionStatus::Down) => condition(
+            ConditionStatus::False,
+            Reason::EncryptionDown,
+            format!("portEncryptionStatus is {}", down.as_str()),
+        ),
+        Some(PortEncryptionStatus::Other(word)) => condition(
             ConditionStatus::Unknown,
             Reason::NotReported,
             format!("portEncryptionStatus is {word:?}, which this operator does not know"),
         ),
-        None => told(ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
+        None => condition(ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
     }
 }

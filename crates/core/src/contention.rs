@@ -1,4 +1,4 @@
-//! Another writer that disagrees: how often it has put a field back, and when to try again.
+//! Contention: another writer keeps changing a field back. Counts how often, and says when the operator may try again.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use crate::clock::Moment;
 const WINDOW: Duration = Duration::from_hours(1);
 const FIRST_WAIT: Duration = Duration::from_mins(5);
 const MAX_WAIT: Duration = Duration::from_hours(1);
-/// So many times within [`WINDOW`] and it is a dispute.
+/// This many changes back within [`WINDOW`] are a dispute.
 const DISPUTE: usize = 3;
 
-/// How often a field that this operator sent was put back by someone else, or stored otherwise by AWS.
+/// How often someone else has changed a field back that this operator sent, or AWS has stored another value than was
+/// sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Contention {
     recent: Vec<Moment>,
@@ -33,7 +34,7 @@ impl Contention {
         }
     }
 
-    /// Until when the field is left alone, if it is in dispute at `now`.
+    /// The end of the current pause, during which the operator does not send the field.
     pub fn holds_until(&self, now: Moment) -> Option<Moment> {
         self.until.filter(|&until| now < until)
     }

@@ -1,4 +1,4 @@
-//! What people want: a spec, validated once into a type that cannot be wrong.
+//! The desired state: a spec that was validated once and cannot be invalid any more.
 
 use std::fmt;
 
@@ -51,38 +51,38 @@ pub enum ManagementPolicy {
     Observe,
 }
 
-/// What one generation of one resource asks for.
+/// The validated spec of one generation of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Desired {
     /// The connection it is about.
     pub circuit: CircuitId,
-    /// Name to have in AWS; `None`: not managed.
+    /// Desired name; `None`: the name is not managed.
     pub name: Option<String>,
-    /// Mode to have in AWS; `None`: not managed.
+    /// Desired mode; `None`: the mode is not managed.
     pub mode: Option<EncryptionMode>,
     /// How a mode change is made.
     pub transition: EncryptionTransition,
-    /// Whether it may be changed at all.
+    /// Whether the operator may change the connection at all.
     pub policy: ManagementPolicy,
-    /// Whether people asked for no change for now.
+    /// Whether the annotation pauses the resource.
     pub paused: bool,
-    /// Generation of the spec that says all this.
+    /// Generation of the spec.
     pub generation: i64,
 }
 
-/// The region of the operator itself, for resources that name none.
+/// The region for resources that name none: the operator's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DefaultRegion {
-    /// Nothing sets one.
+    /// No region is configured.
     #[default]
     Unset,
-    /// `AWS_REGION`, a profile or the instance says it.
+    /// The region from `AWS_REGION`, a profile or instance metadata.
     Set(RegionName),
-    /// One of those says something that is no region: which, and what, as words that go on with a colon.
+    /// The configured value is not a region. The text says where it came from and what it is.
     Invalid(String),
 }
 
-/// What a spec says, before anyone has looked at it.
+/// A spec before validation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpecInput<'a> {
     /// `spec.connectionId`.
@@ -97,34 +97,34 @@ pub struct SpecInput<'a> {
     pub transition: EncryptionTransition,
     /// `spec.managementPolicy`.
     pub policy: ManagementPolicy,
-    /// The annotation that pauses.
+    /// Whether the pause annotation is set.
     pub paused: bool,
     /// `metadata.generation`.
     pub generation: i64,
 }
 
-/// A spec that the CRD of today would have refused, or that lacks a region.
+/// A spec that the current CRD would have refused, or that lacks a region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSpec {
-    /// `spec.connectionId` is no connection id.
+    /// `spec.connectionId` is not a connection id.
     #[error(
         "spec.connectionId: {0:?} is not a Direct Connect connection id; it reads dxcon- and eight or more lower-case letters or digits, such as dxcon-fg1234ab"
     )]
     ConnectionId(String),
-    /// `spec.region` is no region.
+    /// `spec.region` is not a region.
     #[error("spec.region: {0:?} is not an AWS region; it reads such as eu-central-1")]
     Region(String),
-    /// Neither the spec nor the operator says a region.
+    /// Neither the spec nor the operator's configuration names a region.
     #[error(
         "spec.region is not set and the operator has no region of its own: set AWS_REGION on the operator, or create the resource anew with spec.region (it cannot be added later)"
     )]
     NoRegion,
-    /// The operator's own region is no region.
+    /// The configured region of the operator is not a region.
     #[error(
         "the operator's own region is set wrong: {0}: correct it on the operator, or create the resource anew with spec.region (it cannot be added later)"
     )]
     DefaultRegion(String),
-    /// `spec.connectionName` is empty, too long, has control characters or a blank at an end.
+    /// `spec.connectionName` is empty, is too long, contains control characters, or begins or ends with white space.
     #[error(
         "spec.connectionName: {0:?} is not 1 to 200 characters without control characters and without a blank at either end"
     )]
@@ -156,23 +156,23 @@ impl Desired {
         })
     }
 
-    /// Whether nothing is ever sent for it.
+    /// Whether the policy is `Observe`, so that nothing is ever sent.
     pub fn observes_only(&self) -> bool {
         self.policy == ManagementPolicy::Observe
     }
 
-    /// Whether it wants this mode, or a stricter one on the way to which this mode lies.
+    /// Whether the spec wants this mode or a stricter one.
     pub fn wants_at_least(&self, mode: EncryptionMode) -> bool {
         self.mode.is_some_and(|wanted| wanted >= mode)
     }
 }
 
-/// As much of a bad value as fits into a message.
+/// The part of an invalid value that a message shows.
 fn excerpt(value: &str) -> String {
     value.chars().take(80).collect()
 }
 
-/// 1 to 200 characters, none of them a control character, no blank at either end.
+/// Valid names have 1 to 200 characters, no control characters, and no white space at either end.
 fn is_name(name: &str) -> bool {
     (1..=200).contains(&name.chars().count()) && !name.chars().any(char::is_control) && name.trim() == name
 }

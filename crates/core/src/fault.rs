@@ -1,4 +1,4 @@
-//! Every failure of a call to AWS: what it means, what to tell people, and whether the call may have had an effect.
+//! Failures of calls to AWS: what they mean, what to report, and whether the call may have had an effect.
 
 use std::time::Duration;
 
@@ -12,55 +12,55 @@ pub const UPDATE: &str = "UpdateConnection";
 /// The operation that reads connections, as the AWS API names it.
 pub const DESCRIBE: &str = "DescribeConnections";
 
-/// What kind of failure it was. The class decides the reason in status and the retry.
+/// Kind of a failure. It decides the reason in status and the delay before the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, VariantArray)]
 pub enum FaultKind {
     /// AWS knows no such connection.
     NotFound,
-    /// The credentials may not do this.
+    /// The credentials lack a permission.
     AccessDenied,
     /// There are no credentials, or AWS does not accept them.
     CredentialsInvalid,
-    /// Too many calls.
+    /// AWS throttled the call.
     Throttled,
-    /// AWS, or the way to it, does not work.
+    /// AWS, or the network on the way to it, does not work.
     Unavailable,
-    /// AWS refuses the request as it stands.
+    /// AWS rejects the request as it is.
     Rejected,
 }
 
 /// Whether a failed call may have been carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Certainly not: nothing was sent, or AWS refused it.
+    /// Certainly not: the request was not sent, or AWS refused it.
     #[default]
     None,
-    /// Nobody knows: no answer came, or the one that came was of a server that failed over it.
+    /// Unknown: no answer came, or the server failed while it handled the request.
     Unknown,
 }
 
-/// A failed call.
+/// A failed call to AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// What kind of failure it was.
     pub kind: FaultKind,
     /// The operation that failed, as the AWS API names it.
     pub operation: &'static str,
-    /// What AWS or the network said, made fit for status.
+    /// The error message of AWS or the network, sanitized for status.
     pub message: String,
-    /// Request id that AWS gave, for its support.
+    /// Request id from AWS, for AWS support.
     pub request_id: Option<String>,
-    /// Whether the request may have been carried out all the same.
+    /// Whether the request may have been carried out anyway.
     pub effect: Effect,
 }
 
 impl Fault {
-    /// A fault of `kind` in `operation`, with the words of whoever refused.
+    /// A fault whose request certainly had no effect. `message` is the error text as it came.
     pub fn new(kind: FaultKind, operation: &'static str, message: &str) -> Self {
         Self { kind, operation, message: text::clean(message), request_id: None, effect: Effect::None }
     }
 
-    /// The reason that conditions carry for it.
+    /// The reason that conditions show for this fault.
     pub fn reason(&self) -> Reason {
         match self.kind {
             FaultKind::NotFound => Reason::NotFound,
@@ -74,7 +74,7 @@ impl Fault {
 
     /// What happened and what to do next, for the connection `id` in `region`.
     ///
-    /// Request ids stay out of it: they change with every try, and status would change with them.
+    /// The request id is left out: it changes with every attempt, and each change would cause a status write.
     pub fn describe(&self, region: &str, id: &str) -> String {
         let Self { operation, message, .. } = self;
         let words = message.trim_end_matches('.');
@@ -101,7 +101,8 @@ impl Fault {
                     "AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then"
                 )
             }
-            // A read asks for nothing that the spec wants, and often it is one of a whole region.
+            // A read contains nothing from the spec, and often reads a whole region. So the advice is not about the
+            // spec.
             FaultKind::Rejected => {
                 format!(
                     "AWS rejected directconnect:{operation} in {region}, so {id} could not be read: {words}. Check that the endpoint the operator calls is the one of that region; AWS is asked again at every poll"
@@ -111,24 +112,24 @@ impl Fault {
     }
 }
 
-/// First and longest wait between two tries of an update that AWS refused.
+/// First and longest delay between attempts of an update that AWS rejected.
 const REJECTED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(30));
-/// First and longest wait between two tries while AWS does not work.
+/// First and longest delay between attempts while AWS does not work or throttles.
 const UNAVAILABLE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
 
-/// How long to wait before an update that failed is tried again.
+/// The delay before a failed update is tried again.
 ///
-/// `tries` counts the failures in a row, from 1. `dice` is a number from 0 to 1: waits that many resources share are
-/// spread over their whole length, so that they do not return as one.
-pub fn retry_after(kind: FaultKind, tries: u32, poll_interval: Duration, dice: f64) -> Duration {
+/// `tries` is the number of failures in a row, from 1. `jitter` is a number from 0 to 1. Delays for faults that many
+/// resources share are spread over their whole length, so that the resources do not all try again at the same time.
+pub fn retry_after(kind: FaultKind, tries: u32, poll_interval: Duration, jitter: f64) -> Duration {
     match kind {
         FaultKind::AccessDenied | FaultKind::CredentialsInvalid | FaultKind::NotFound => poll_interval,
         FaultKind::Rejected => doubled(REJECTED, tries),
-        FaultKind::Throttled | FaultKind::Unavailable => doubled(UNAVAILABLE, tries).mul_f64(dice.clamp(0.0, 1.0)),
+        FaultKind::Throttled | FaultKind::Unavailable => doubled(UNAVAILABLE, tries).mul_f64(jitter.clamp(0.0, 1.0)),
     }
 }
 
-fn doubled((first, longest): (Duration, Duration), tries: u32) -> Duration {
+fn doubled((first, max): (Duration, Duration), tries: u32) -> Duration {
     let factor = 2_u32.saturating_pow(tries.saturating_sub(1).min(20));
-    first.saturating_mul(factor).min(longest)
+    first.saturating_mul(factor).min(max)
 }

@@ -1,9 +1,9 @@
-//! Who and what things are about: types of their own, so that no name is taken for another.
+//! Types for the identity of regions, connections, accounts and resources, so that they cannot be confused.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A shared string type: cheap to clone, since one name stands in many places.
+/// A string type with a shared value: cheap to clone, since each name is kept in many places.
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -11,7 +11,7 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as it is written.
+            /// The name as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -72,13 +72,13 @@ impl ConnectionId {
 }
 
 impl AccountId {
-    /// Whatever AWS shows: only equality is asked of it.
+    /// Any value that AWS shows; accounts are only compared for equality.
     pub fn new(account: &str) -> Self {
         Self(account.into())
     }
 }
 
-/// A connection of one region: what claims, turns, locks, history and ledger are about, whoever looks at it.
+/// A connection in a region. Claims, turns, locks, histories and ledgers belong to a circuit, not to a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CircuitId {
     /// AWS region.
@@ -93,17 +93,17 @@ impl fmt::Display for CircuitId {
     }
 }
 
-/// Whose credentials calls are made with.
+/// The credentials that calls are made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Credentials {
     /// The operator's own.
     Operator,
 }
 
-/// What is polled, paced and given a share: one region, seen with one set of credentials.
+/// The unit of polling, of rate limiting and of fair shares: one region, read with one set of credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope {
-    /// Whose credentials.
+    /// Credentials of the calls.
     pub credentials: Credentials,
     /// AWS region.
     pub region: RegionName,

@@ -1,8 +1,7 @@
-//! What must outlive a restart, exactly as it stands in status, and the transitions over it. Nothing else writes these
-//! facts.
+//! The facts in status that must outlive a restart, and all transitions of them. No other code writes these facts.
 //!
-//! One pass makes them in this order: [`Ledger::begin`], then for every update [`Ledger::before_send`] and
-//! [`Ledger::after_answer`] or [`Ledger::after_failure`], and [`Ledger::at_rest`] at its end.
+//! In each pass the order is: [`Ledger::begin`]; for every update [`Ledger::before_send`], then
+//! [`Ledger::after_answer`] or [`Ledger::after_failure`]; at the end [`Ledger::at_rest`].
 
 use std::time::Duration;
 
@@ -73,16 +72,16 @@ pub struct LastUpdate {
 }
 
 impl LastUpdate {
-    /// Whether both tell of the same call, answered or not.
+    /// Whether both describe the same call, even if only one has the request id.
     pub fn is_same_call(&self, other: &Self) -> bool {
         Self { request_id: None, ..self.clone() } == Self { request_id: None, ..other.clone() }
     }
 }
 
-/// What a status of the release before this one says that its ledger does not.
+/// The parts of a status, written by the previous release, that its ledger lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EarlierRelease {
-    /// AWS showed `must_encrypt`.
+    /// Whether AWS showed `must_encrypt`.
     pub shows_must: bool,
     /// How long condition `Encrypted` has been `True`; `None` when it is not.
     pub encrypted_for: Option<Duration>,
@@ -90,14 +89,14 @@ pub struct EarlierRelease {
     pub mode_sent: Option<Duration>,
 }
 
-/// What the end of a pass knows beside ledger and history.
+/// What [`Ledger::at_rest`] needs beside ledger and history.
 #[derive(Clone, Copy, Debug)]
 pub struct AtRest {
-    /// AWS has all that the spec asks for.
+    /// Whether AWS has everything that the spec asks for.
     pub is_met: bool,
-    /// This resource is the one that may change the connection.
+    /// Whether this resource is the one that may change the connection.
     pub acts: bool,
-    /// The newest read began late enough to say that a mode is not there.
+    /// Whether the newest read began late enough to prove that a mode is not there.
     pub is_settled: bool,
 }
 
@@ -108,10 +107,11 @@ impl From<&CircuitId> for LedgerCircuit {
 }
 
 impl Ledger {
-    /// What this ledger, as a status holds it, says about `circuit` at `generation` of its resource.
+    /// The part of a ledger from status that applies to `circuit` at `generation` of its resource.
     ///
-    /// About another connection it says nothing (the operator's default region has changed), and a proof that names none is
-    /// none. A generation that is still to come is from another life of the object, such as before the restore of a backup.
+    /// A ledger of another connection does not apply; this happens if the operator's default region was changed. A
+    /// proof without a circuit is ignored. A generation greater than the current one is ignored: it is from before the
+    /// object was restored from a backup.
     #[must_use]
     pub fn about(self, circuit: &CircuitId, generation: i64) -> Self {
         if self.circuit.as_ref().is_some_and(|about| *about != LedgerCircuit::from(circuit)) {
@@ -126,9 +126,12 @@ impl Ledger {
         }
     }
 
-    /// What a status of the release before this one, which wrote no proof, says of one: to be asked once, when the object
-    /// is first seen. Where it does not show that MACsec was up for longer than a soak, the line is proven first; so it is
-    /// where the last hour has to show it, in which the process that wrote it may have ended before it looked.
+    /// Derives a proof from a status of the previous release, which recorded none. Called once, when the object is
+    /// first seen.
+    ///
+    /// The status counts as a proof only if it shows MACsec up for longer than a soak and for more than an hour: within
+    /// the last hour, the process that wrote it may have ended before its next read. Without a proof, the circuit has
+    /// to be proven first.
     #[must_use]
     pub fn from_earlier_release(self, earlier: EarlierRelease, circuit: &CircuitId, soak: Duration) -> Self {
         let is_earlier = self.circuit.is_none() && self.must_encrypt_generation.is_some();
@@ -142,8 +145,8 @@ impl Ledger {
         Self { proven: true, circuit: Some(circuit.into()), ..self }
     }
 
-    /// The start of a pass of the resource that acts: the history hears which generation is at hand and what an earlier
-    /// process sent. `age` is how long ago `lastUpdate` was by the wall clock; `None` if that is a time to come.
+    /// The start of a pass of the acting resource. Tells the history the current generation and what an earlier process
+    /// sent. `age` is how long ago `lastUpdate` was by the wall clock; `None` if it lies in the future.
     pub fn begin(
         &self,
         desired: &Desired,
@@ -160,8 +163,8 @@ impl Ledger {
         }
     }
 
-    /// What is written down before `change` is sent. `interrupts` says whether it can interrupt the line: it then stands as
-    /// unproven, and an earlier proof is no proof any more. `time` is RFC 3339.
+    /// The ledger to write before `change` is sent. If the change can interrupt traffic (`interrupts`), it is recorded
+    /// as unproven and an earlier proof is dropped. `time` is in RFC 3339 format.
     #[must_use]
     pub fn before_send(&self, desired: &Desired, change: &Change, interrupts: bool, time: String) -> Self {
         let is_must = change.mode == Some(EncryptionMode::MustEncrypt);
@@ -181,7 +184,7 @@ impl Ledger {
         }
     }
 
-    /// The update was answered.
+    /// The ledger after the update was answered.
     #[must_use]
     pub fn after_answer(mut self, request_id: Option<String>) -> Self {
         if let Some(last) = &mut self.last_update {
@@ -190,8 +193,8 @@ impl Ledger {
         self
     }
 
-    /// The update failed, or was withdrawn before it was sent. What was certainly not carried out is taken back to what
-    /// the ledger said before, not blanked; in doubt it stays.
+    /// The ledger after the update failed or was withdrawn. If it certainly had no effect, the ledger from before is
+    /// restored; if the effect is unknown, the ledger keeps it.
     #[must_use]
     pub fn after_failure(self, before: &Self, effect: Effect) -> Self {
         match effect {
@@ -200,7 +203,7 @@ impl Ledger {
         }
     }
 
-    /// The end of a pass: what reads have shown since is noted.
+    /// The ledger at the end of a pass, updated with what reads have shown.
     #[must_use]
     pub fn at_rest(&self, desired: &Desired, history: &History, end: AtRest, settings: &Settings) -> Self {
         let mut next = self.clone();
@@ -221,7 +224,7 @@ impl Ledger {
         let unproven = next.unproven_step.filter(|&step| {
             desired.mode.is_some_and(|wanted| wanted >= step) && !is_step_over(step, history, end.is_settled, settings)
         });
-        // Where a status says both, it is the step that counts.
+        // If a status says both `proven` and `unprovenStep`, the latter counts.
         next.proven = next.proven && next.unproven_step.is_none();
         let soaked = history.is_soaked(EncryptionMode::MustEncrypt, settings.encryption_soak);
         if soaked && wants_must && shows_must && (end.acts || self.unproven_step.is_some()) {
@@ -229,8 +232,9 @@ impl Ledger {
         }
         next.unproven_step = unproven.filter(|_| !next.proven);
         next.proven = next.proven && wants_must && !contradicts_proof(history);
-        // That AWS matched a generation says nothing that could be taken for a fact about another circuit. And a status of an
-        // earlier release that shows no proof says so from now on.
+        // Without facts about a circuit, the ledger names none: the matched generation alone is harmless for another
+        // circuit. A status of an earlier release without proof is marked with its circuit, so that it is not taken for
+        // a proof later.
         let says_more = next.must_encrypt_generation.is_some() || next.unproven_step.is_some() || next.proven;
         if says_more && (next != *self || next.circuit.is_none()) {
             next.circuit = Some((&desired.circuit).into());
@@ -238,17 +242,17 @@ impl Ledger {
         next
     }
 
-    /// Whether this resource may skip the ladder: once for an unbroken wish for `must_encrypt`, whatever the generation.
-    /// What AWS or anyone takes back later goes by the ladder.
+    /// Whether this resource may skip the ladder: once, for as long as it wants `must_encrypt` without a break,
+    /// whatever the generation. If the mode is lowered later, the way back up uses the ladder.
     pub fn may_skip_ladder(&self, history: &History) -> bool {
         self.must_encrypt_generation.is_none() && !history.had_must()
     }
 }
 
-/// Whether a step that can interrupt the line is over: it was proven, it is given back, or it is no longer there.
+/// Whether an interrupting step is over: it was proven, it was given up, or the mode is no longer there.
 ///
-/// Only reads say so, never the clock alone: a chain of them as long as the soak at which MACsec was up, or as long as the
-/// progress deadline at which it was not; and only a settled read says that a mode or a key is not there.
+/// This follows from reads alone, never from the clock: a chain of reads as long as the soak with MACsec up, or as long
+/// as the progress deadline with MACsec down. Only a settled read proves that a mode or a key is not there.
 pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, settings: &Settings) -> bool {
     let Some(observation) = history.observation() else { return false };
     let Some(connection) = observation.connection.as_deref() else {

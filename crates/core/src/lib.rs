@@ -1,7 +1,8 @@
-//! Decisions and bookkeeping: everything that says whether a circuit may be touched, as plain values and pure functions.
+//! The decisions and the state behind them: everything that determines whether a circuit may be changed, as plain
+//! values and pure functions.
 //!
-//! Must not know: Kubernetes, the AWS SDK, the runtime, the clock, dice, I/O. Time and chance come in as arguments, so
-//! that a table, a property test and a model checker can run the very code that runs in production.
+//! Must not know: Kubernetes, the AWS SDK, the runtime, clocks, random numbers, I/O. Time and random numbers are
+//! arguments, so that tables, property tests and a model checker can run the code that runs in production.
 
 pub mod clock;
 pub mod conditions;

@@ -1,44 +1,44 @@
-//! How fast AWS may be called with one set of credentials in one region: full speed until AWS throttles, then a rate that
-//! is found by trying.
+//! How fast AWS may be called with one set of credentials in one region: without limit until AWS throttles, then at a
+//! rate that adapts.
 //!
-//! The shape is that of the AWS SDKs' adaptive retry mode: a token bucket that is off until the first throttle, whose rate
-//! drops by a factor at each throttle and grows while there is none. It differs in three ways. The rate grows with each
-//! answer, not with time, so that a slow account is not driven into its next throttle after two calls. After a throttle
-//! there is a pause of random length. And the bucket is switched off again once it is not needed any more.
+//! It resembles the adaptive retry mode of the AWS SDKs: a token bucket that is off until the first throttle; each
+//! throttle reduces its rate by a factor, and the rate grows while there is none. There are three differences. The rate
+//! grows with each answer and not with time, so that a slow account is not throttled again after two calls. After a
+//! throttle there is a pause of random length. And the bucket is removed once it is no longer needed.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// Calls that may be under way at once. At full speed each of them may be throttled before the first throttle is heard
-/// of, and all of those calls are made for nothing. It is as many as there are reconciles at once by default: at 50 ms
-/// a call that is 320 calls a second.
+/// How many calls may be in flight at once. At full speed, all of them may be throttled before the first throttle is
+/// known. The value is the default number of concurrent reconciles; at 50 ms a call this is 320 calls a second.
 pub const MAX_IN_FLIGHT: usize = 16;
 
-/// What a throttle leaves of the rate.
+/// A throttle multiplies the rate by this.
 const DROP: f64 = 0.5;
-/// Below this many calls a second the first throttle is taken to say little: AWS may have had others to serve.
+/// The first throttle assumes that AWS serves at least this many calls a second. If fewer were served, other clients of the
+/// account may have caused the throttle.
 const MIN_MEASURED: f64 = 10.0;
-/// Calls a second at the worst of times.
+/// The rate never falls below this many calls a second.
 const MIN_RATE: f64 = 0.2;
-/// What one answer adds to the rate: calls a second, and a share of the rate. With [`DROP`], an account that bears half a
+/// Each answer adds `STEP` calls a second and `GROWTH` times the rate. With [`DROP`], an account that can serve half a
 /// call a second or more throttles about one call in ten.
 const STEP: f64 = 0.02;
 const GROWTH: f64 = 0.015;
-/// Calls a second from which on a bucket makes no difference.
+/// From this many calls a second, the bucket makes no difference and is removed.
 const FULL_SPEED: f64 = 200.0;
-/// Without a throttle for this long, what was learned is out of date.
+/// After this long without a throttle, the learned rate is outdated and the bucket is removed.
 const EXPIRY: Duration = Duration::from_mins(5);
-/// Tokens that a quiet time saves up: a read and the update that follows it.
+/// At most this many tokens accumulate: a read and the update that follows it.
 const BURST: f64 = 2.0;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How fast one account and region may be called.
+/// The rate limit of one account and region.
 #[derive(Clone, Debug, Default)]
 pub struct Limiter {
-    /// `None`: full speed.
+    /// `None`: no limit.
     bucket: Option<Bucket>,
     answers: AnswerCount,
 }
@@ -49,7 +49,7 @@ struct Bucket {
     /// Tokens a second.
     rate: f64,
     tokens: f64,
-    /// When `tokens` was right.
+    /// The time at which `tokens` was computed.
     counted_at: Moment,
     throttled_at: Moment,
     paused_until: Moment,
@@ -58,12 +58,12 @@ struct Bucket {
 }
 
 impl Limiter {
-    /// When the next call may go.
+    /// When the next call may be sent.
     pub fn ready_at(&self) -> Moment {
         self.bucket.as_ref().map_or(Moment::START, Bucket::ready_at)
     }
 
-    /// A call goes at `now`.
+    /// Records that a call is sent at `now`.
     pub fn consumed(&mut self, now: Moment) {
         self.expire(now);
         if let Some(bucket) = &mut self.bucket {
@@ -72,7 +72,7 @@ impl Limiter {
         }
     }
 
-    /// AWS served a call.
+    /// Records that AWS served a call.
     pub fn answered(&mut self, now: Moment) {
         self.expire(now);
         self.answers.count(now);
@@ -84,11 +84,11 @@ impl Limiter {
         self.bucket.take_if(|bucket| bucket.rate > FULL_SPEED);
     }
 
-    /// AWS throttled a call that was sent at `sent`. `jitter` is a number from 0 to 1: full jitter over a pause that
-    /// doubles.
+    /// Records that AWS throttled a call that was sent at `sent`. Pauses double with each throttle in a row; `jitter`,
+    /// from 0 to 1, is the part of the pause that is waited.
     pub fn throttled(&mut self, sent: Moment, now: Moment, jitter: f64) {
         self.expire(now);
-        // Calls that were under way together are throttled together; the first of them tells all there is to know.
+        // Calls that were in flight together are throttled together, so only the first of them counts.
         if self.bucket.as_ref().is_some_and(|bucket| sent <= bucket.throttled_at) {
             return;
         }
@@ -122,7 +122,7 @@ impl Bucket {
     }
 }
 
-/// How many calls AWS served a second, lately: what the first throttle is measured by.
+/// How many calls a second AWS served recently. The first throttle sets the rate from it.
 #[derive(Clone, Debug, Default)]
 struct AnswerCount {
     second: Moment,
@@ -136,7 +136,7 @@ impl AnswerCount {
         self.this = self.this.saturating_add(1);
     }
 
-    /// The better one of this second and the one before it, as this one may have just begun.
+    /// The higher count of this second and the one before, since this second may have just begun.
     fn rate(&mut self, now: Moment) -> f64 {
         self.turn(now);
         f64::from(self.this.max(self.last))

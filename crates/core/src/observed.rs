@@ -1,6 +1,6 @@
-//! What AWS showed: one Direct Connect connection, with the words of its API.
+//! A Direct Connect connection as AWS shows it, with the values of its API.
 //!
-//! AWS may say more than its documentation does. A value that is not known here is kept as it came (`Other`), shown in
+//! AWS may return values that its documentation does not list. Such a value is kept unchanged (`Other`), is shown in
 //! status, and never leads to an update.
 
 use schemars::JsonSchema;
@@ -145,7 +145,7 @@ pub struct Tag {
     pub value: Option<String>,
 }
 
-/// A set of words that AWS documents, open to words that it does not.
+/// Declares an enum of the values that AWS documents, with a variant for all others.
 macro_rules! open_words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
@@ -153,12 +153,12 @@ macro_rules! open_words {
         #[serde(from = "String", into = "String")]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
-            /// A word that AWS does not document, as it came.
+            /// A value that AWS does not document, unchanged.
             Other(String),
         }
 
         impl $name {
-            /// The word as AWS writes it.
+            /// The value as AWS writes it.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $word,)*
@@ -247,7 +247,7 @@ open_words! {
 }
 
 impl Connection {
-    /// Brings lists into their fixed order, so that two answers that mean the same are equal.
+    /// Sorts the lists, so that two answers with the same content are equal.
     #[must_use]
     pub fn in_order(mut self) -> Self {
         self.mac_sec_keys.sort();
@@ -255,24 +255,25 @@ impl Connection {
         self
     }
 
-    /// Whether AWS said that the port can do MACsec and that this is a mode to speak of.
+    /// Whether the connection can have an encryption mode: the port is capable of MACsec and AWS shows a mode other
+    /// than `unknown`.
     ///
-    /// Hosted connections (`vlan` set) and ports that are not capable take no mode.
+    /// Hosted connections (`vlan` set) and ports without MACsec have none.
     pub fn takes_a_mode(&self) -> bool {
         self.has_macsec_port() && !matches!(self.encryption_mode, None | Some(ObservedMode::Unknown))
     }
 
-    /// Whether it is a dedicated connection on a port that can do MACsec, whatever mode this read shows.
+    /// Whether it is a dedicated connection on a port that is capable of MACsec, whatever mode this read shows.
     pub fn has_macsec_port(&self) -> bool {
         self.mac_sec_capable == Some(true) && self.vlan.is_none()
     }
 
-    /// Whether a MACsec key is `associated`, which is the only state in which it works.
+    /// Whether a MACsec key is `associated`. Only in this state a key works.
     pub fn has_associated_key(&self) -> bool {
         self.has_key_in(&["associated"])
     }
 
-    /// Whether a key is associated or on its way to be.
+    /// Whether a key is associated or being associated.
     pub fn has_key_at_all(&self) -> bool {
         self.has_key_in(&["associated", "associating"])
     }
@@ -286,7 +287,7 @@ impl Connection {
         self.has_associated_key() && self.port_encryption_status == Some(PortEncryptionStatus::Up)
     }
 
-    /// Whether the connection has ended, or never came to be.
+    /// Whether the connection was deleted, is being deleted, or was rejected.
     pub fn is_gone(&self) -> bool {
         matches!(
             self.connection_state,
@@ -294,7 +295,7 @@ impl Connection {
         )
     }
 
-    /// The mode, where it is one that a wish can be compared with.
+    /// The mode, if it is one that the operator knows.
     pub fn mode(&self) -> Option<EncryptionMode> {
         match self.encryption_mode {
             Some(ObservedMode::NoEncrypt) => Some(EncryptionMode::NoEncrypt),

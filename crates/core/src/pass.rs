@@ -1,7 +1,8 @@
-//! One pass over one resource, as an order of steps: decide, write down, send, hear the answer, write.
+//! One pass over one resource, as a state machine: decide, write the intention, send, record the answer, write status.
 //!
-//! The pass itself does nothing: it says what is to be done next ([`Action`]) and is told what came of it ([`Event`]).
-//! `src/reconcile` does it for real; the model does it with everything else happening in between.
+//! The pass does no I/O itself: it says what to do next ([`Action`]) and is told the outcome ([`Event`]).
+//! `src/reconcile` executes the actions; the model in the tests executes them too, with all kinds of things happening
+//! in between.
 
 use std::time::Duration;
 
@@ -15,76 +16,76 @@ use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::{AtRest, Ledger};
 use crate::observed::Connection;
 
-/// More actions than any pass needs; one that takes more goes on in the next.
+/// No pass needs this many actions. One that reaches the limit ends, and the next pass goes on.
 pub const MAX_ACTIONS: usize = 24;
 
-/// What a decision rests on beside the fleet.
+/// Inputs of a decision that the fleet does not hold.
 #[derive(Clone, Debug, Default)]
-pub struct Outside {
-    /// The last listing of the region failed so.
+pub struct DecisionInputs {
+    /// The error of the last listing of the region, if it failed.
     pub poll_fault: Option<Fault>,
-    /// A read that began no earlier than this was asked for.
+    /// A person asked for a read at this moment.
     pub read_requested_at: Option<Moment>,
-    /// Listings are read at the cadence of a soak.
-    pub is_swept: bool,
+    /// Whether the poller lists the region at the soak cadence.
+    pub polls_at_soak_cadence: bool,
 }
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Read the connection by its id, and have the fleet take it in.
+    /// Read the connection by its id and record the read in the fleet.
     Read,
-    /// Wait until the pace of the region lets an update through.
+    /// Wait until the rate limit of the region admits an update.
     AwaitPace,
-    /// Write this ledger into status, with what the plan says: what is about to be sent.
+    /// Write this ledger to status, with what the plan reports. It says what is about to be sent.
     WriteIntention(Ledger, Plan),
-    /// Send this update, after a last look at the lease.
+    /// Check the lease once more, then send this update.
     Send(Change),
-    /// Write this ledger and what the plan says, where that differs from status; the pass is over.
+    /// Write this ledger and what the plan reports, if status differs from it. The pass is over.
     Rest(Ledger, Plan),
 }
 
-/// What came of the last action.
+/// The outcome of the last action.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The pass begins, or a read has ended.
     Decide,
-    /// The pace lets the update through. The time is RFC 3339.
+    /// The rate limit admits the update.
     PaceGranted {
-        /// What `lastUpdate.time` is to say.
+        /// The value for `lastUpdate.time`, in RFC 3339 format.
         time: String,
     },
-    /// The intention is in status.
+    /// The intention is written to status.
     IntentionWritten {
-        /// Resource version after it.
+        /// Resource version after the write.
         version: u64,
     },
     /// AWS answered the update.
     Answered {
-        /// The connection after it.
+        /// The connection as the answer shows it.
         answer: Box<Connection>,
-        /// Request id of AWS.
+        /// Request id from AWS.
         request_id: Option<String>,
     },
-    /// The update failed. `jitter` is a number from 0 to 1.
+    /// The update failed.
     Failed {
-        /// How.
+        /// How it failed.
         fault: Fault,
-        /// Spreads the next tries of many.
+        /// A number from 0 to 1 that spreads the retries of many resources.
         jitter: f64,
     },
 }
 
-/// An update that was decided on.
+/// An update that was decided on and whose intention is being written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Intent {
     change: Change,
-    /// What the ledger said before it.
+    /// The ledger before the intention.
     before: Ledger,
     intention: Ledger,
-    /// Whether the intention says that it can interrupt the line.
+    /// Whether the intention says that the update can interrupt traffic.
     interrupts: bool,
-    /// The step that was under way before it.
+    /// The step that was under way before this update.
     step_before: Option<EncryptionMode>,
 }
 
@@ -94,13 +95,13 @@ pub struct Pass {
     resource: ResourceId,
     uid: String,
     desired: Desired,
-    /// An update that waits for its pace.
+    /// An update that waits for the rate limit.
     planned: Option<Change>,
     intent: Option<Intent>,
 }
 
 impl Pass {
-    /// Begins a pass. `age` is how long ago `lastUpdate` was by the wall clock; `None` if that is a time to come.
+    /// Begins a pass. `age` is how long ago `lastUpdate` was by the wall clock; `None` if it lies in the future.
     pub fn begin(
         fleet: &mut Fleet,
         resource: ResourceId,
@@ -110,8 +111,8 @@ impl Pass {
         now: Moment,
     ) -> Self {
         let circuit = desired.circuit.clone();
-        fleet.meet(&circuit);
-        // Several resources may be about one circuit; its history is about the one that acts.
+        fleet.record_if_unlisted(&circuit);
+        // Several resources may be for one circuit; its history follows the one that acts.
         if fleet.acts(&circuit, &resource) {
             fleet.forget_decision(&circuit);
             let (ledger, settings) = (fleet.ledger(&circuit, &resource), *fleet.settings());
@@ -124,30 +125,30 @@ impl Pass {
         &self.desired.circuit
     }
 
-    /// What the spec asks for.
+    /// The desired state.
     pub fn desired(&self) -> &Desired {
         &self.desired
     }
 
-    /// What is to be done next, after what came of the last action.
-    pub fn next(&mut self, event: Event, fleet: &mut Fleet, outside: &Outside, now: Moment) -> Action {
+    /// What to do next, given the outcome of the last action.
+    pub fn next(&mut self, event: Event, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
         match event {
-            Event::Decide => self.decide(fleet, outside, now),
-            Event::PaceGranted { time } => self.intend(fleet, outside, time, now),
-            Event::IntentionWritten { version } => self.confirm(version, fleet, outside, now),
+            Event::Decide => self.decide(fleet, inputs, now),
+            Event::PaceGranted { time } => self.intend(fleet, inputs, time, now),
+            Event::IntentionWritten { version } => self.confirm(version, fleet, inputs, now),
             Event::Answered { answer, request_id } => {
                 self.answered(fleet, &answer, request_id, now);
-                self.decide(fleet, outside, now)
+                self.decide(fleet, inputs, now)
             }
             Event::Failed { fault, jitter } => {
                 self.failed(fleet, fault, jitter, now);
-                self.decide(fleet, outside, now)
+                self.decide(fleet, inputs, now)
             }
         }
     }
 
-    /// The intention was not written, or nothing may be sent any more: it is taken back, and the pass is over. Where the
-    /// write may have come through all the same, the next one puts right what status says.
+    /// Takes the intention back and ends the pass: it was not written, or nothing may be sent any more. If the write
+    /// succeeded without an answer, the next pass corrects status.
     pub fn withdraw(&mut self, fleet: &mut Fleet) {
         if let Some(intent) = self.intent.take() {
             fleet.withdraw_step(self.circuit(), intent.step_before);
@@ -155,9 +156,9 @@ impl Pass {
         }
     }
 
-    fn decide(&mut self, fleet: &mut Fleet, outside: &Outside, now: Moment) -> Action {
+    fn decide(&mut self, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
         let ledger = fleet.ledger(self.circuit(), &self.resource);
-        let plan = plan(fleet, &self.resource, &self.desired, &ledger, outside, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &ledger, inputs, now);
         fleet.set_watched(self.circuit(), plan.is_watched);
         match &plan.step {
             Step::Rest => self.rest(fleet, &ledger, plan),
@@ -173,8 +174,8 @@ impl Pass {
         }
     }
 
-    /// Whether the watch still shows the resource that this pass is about, and as one that wants what the pass knows. If
-    /// not, its next pass decides, or nobody does.
+    /// Whether the watch still shows this resource with the desired mode and policy that this pass works with. If not,
+    /// the next pass decides.
     fn is_current(&self, fleet: &Fleet) -> bool {
         let claims = fleet.circuit(self.circuit()).map_or(&[][..], Circuit::claims);
         claims.iter().any(|claim| {
@@ -198,22 +199,22 @@ impl Pass {
         Action::Rest(next.unwrap_or_else(|| ledger.clone()), plan)
     }
 
-    /// The wait may have made the read old, and another circuit may have taken the turn: it is decided anew, and what is
-    /// about to be sent is written down first.
-    fn intend(&mut self, fleet: &mut Fleet, outside: &Outside, time: String, now: Moment) -> Action {
+    /// Decides again, since during the wait the read may have become too old and another circuit may have taken the
+    /// turn. If the plan is still the same, the intention is written before the update is sent.
+    fn intend(&mut self, fleet: &mut Fleet, inputs: &DecisionInputs, time: String, now: Moment) -> Action {
         let planned = self.planned.take();
         let before = fleet.ledger(self.circuit(), &self.resource);
-        let plan = plan(fleet, &self.resource, &self.desired, &before, outside, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &before, inputs, now);
         let is_same = |change: &Change| plan.step == Step::Update(change.clone()) && self.is_current(fleet);
         let Some(change) = planned.filter(is_same) else {
-            return self.decide(fleet, outside, now);
+            return self.decide(fleet, inputs, now);
         };
         let interrupts = self.interrupts(fleet, &change);
         let step_before = fleet.step(self.circuit());
         if let Some(mode) = change.mode.filter(|_| interrupts)
             && !fleet.begin_step(self.circuit(), mode)
         {
-            return self.decide(fleet, outside, now);
+            return self.decide(fleet, inputs, now);
         }
         let intention = before.before_send(&self.desired, &change, interrupts, time);
         fleet.note_own_update(self.circuit(), &self.resource, intention.last_update.clone());
@@ -227,15 +228,15 @@ impl Pass {
         change.mode.zip(shown).is_some_and(|(mode, shown)| guard::interrupts(mode, shown))
     }
 
-    /// It is decided once more after the write, on the ledger as it was before the intention and on all that has been seen
-    /// since: a newer version of the resource may ask for something else. Only the same update is sent, and not where it can
-    /// interrupt the line by now and the intention does not say so. There is no I/O between this and the send but the look at
-    /// the lease.
-    fn confirm(&mut self, version: u64, fleet: &mut Fleet, outside: &Outside, now: Moment) -> Action {
-        let Some(intent) = &self.intent else { return self.decide(fleet, outside, now) };
+    /// Decides once more after the intention was written, with the ledger from before it and everything seen since,
+    /// such as a newer version of the resource. The update is sent only if the plan is still the same. It is not sent
+    /// if it can interrupt traffic by now and the intention does not say so. The only I/O between this decision and the
+    /// call is the check of the lease.
+    fn confirm(&mut self, version: u64, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
+        let Some(intent) = &self.intent else { return self.decide(fleet, inputs, now) };
         let (intention, change) = (intent.intention.clone(), intent.change.clone());
         fleet.note_written(self.circuit(), &self.resource, &self.uid, intention, version);
-        let plan = plan(fleet, &self.resource, &self.desired, &intent.before, outside, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &intent.before, inputs, now);
         let is_as_written = intent.interrupts || !self.interrupts(fleet, &change);
         let is_newest = fleet.is_newest(self.circuit(), &self.resource, &self.uid, version);
         if is_newest && plan.step == Step::Update(change.clone()) && is_as_written && self.is_current(fleet) {
@@ -243,7 +244,7 @@ impl Pass {
             return Action::Send(change);
         }
         self.withdraw(fleet);
-        self.decide(fleet, outside, now)
+        self.decide(fleet, inputs, now)
     }
 
     fn answered(&mut self, fleet: &mut Fleet, answer: &Connection, request_id: Option<String>, now: Moment) {
@@ -267,13 +268,13 @@ impl Pass {
     }
 }
 
-/// The plan for one resource, with this ledger.
+/// The plan for one resource with this ledger.
 pub fn plan(
     fleet: &Fleet,
     resource: &ResourceId,
     desired: &Desired,
     ledger: &Ledger,
-    outside: &Outside,
+    inputs: &DecisionInputs,
     now: Moment,
 ) -> Plan {
     let circuit = &desired.circuit;
@@ -287,14 +288,14 @@ pub fn plan(
         history,
         settings: fleet.settings(),
         now,
-        poll_fault: outside.poll_fault.as_ref(),
+        poll_fault: inputs.poll_fault.as_ref(),
         reading_since: fleet.reading_since(&circuit.region),
-        read_requested_at: outside.read_requested_at,
+        read_requested_at: inputs.read_requested_at,
         older_claim: fleet.older_claim(circuit, resource),
         holder: holder.as_ref(),
         other_proof: fleet.other_proof(circuit, resource),
         holds: held_by.map(|hold| hold.reason),
         settles_at: fleet.settles_at(circuit),
-        is_swept: outside.is_swept,
+        polls_at_soak_cadence: inputs.polls_at_soak_cadence,
     })
 }

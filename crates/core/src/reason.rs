@@ -1,8 +1,8 @@
-//! The reasons that conditions carry, and what each says about the operator.
+//! The reasons of conditions, and the phase that each stands for.
 
 use strum::{IntoStaticStr, VariantArray};
 
-/// Every reason a condition can have. Closed, and documented in `docs/conditions.md`.
+/// Every reason that a condition can have. The list is closed and documented in `docs/conditions.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[allow(missing_docs, reason = "each is described once, in docs/conditions.md; a test holds the two together")]
 pub enum Reason {
@@ -37,28 +37,28 @@ pub enum Reason {
     NotReported,
 }
 
-/// What a reason of `Ready` says about the operator.
+/// How far the operator has come with a resource, as the reason of `Ready` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// AWS has what the spec asks for, or the spec asks only to look.
+    /// AWS has what the spec asks for, or the spec asks only to observe.
     Done,
-    /// The operator is on its way by itself.
+    /// The operator is making progress without help.
     Reconciling,
-    /// A person has to do something.
+    /// A person has to act.
     Stalled,
-    /// A person asked for it to be so.
+    /// A person has asked the operator not to act.
     Held,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
 }
 
 impl Reason {
-    /// The word in `reason`.
+    /// The value of `reason`.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// What it says about the operator when it is the reason of a verdict.
+    /// The phase that this reason stands for when it is the reason of a verdict.
     pub fn phase(self) -> Phase {
         match self {
             Self::InSync | Self::Observed => Phase::Done,

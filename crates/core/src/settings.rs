@@ -1,44 +1,45 @@
-//! The times that decisions rest on.
+//! The durations that decisions depend on.
 
 use std::time::Duration;
 
-/// How old a read may be for an update to be decided on it.
+/// An update is based only on a read that is no older than this.
 pub const FRESH: Duration = Duration::from_secs(30);
 
-/// The longest that one call to AWS may take with everything that belongs to it. A call of a process that has ended is
+/// The longest duration of one call to AWS, with everything that belongs to it. A call of a process that has ended is
 /// over by then, too.
-pub const LONGEST_CALL: Duration = Duration::from_secs(12);
+pub const MAX_CALL_DURATION: Duration = Duration::from_secs(12);
 
-/// An update that is older than this is over for any process. Clocks of machines differ by less.
+/// An update older than this cannot be in flight any more in any process. It is long enough to allow for clocks of
+/// machines that differ.
 pub const RECENT_UPDATE: Duration = Duration::from_hours(1);
 
-/// The times that people set on the command line.
+/// The durations that the command line sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// How often each account and region is read.
     pub poll_interval: Duration,
-    /// How long `Encryption Up` must be seen before `must_encrypt`.
+    /// How long `Encryption Up` must be seen before `must_encrypt` is sent.
     pub encryption_soak: Duration,
     /// How long AWS may still show old values after an update.
     pub settle_window: Duration,
-    /// How long to wait for `Encryption Up` before a person is asked.
+    /// How long to wait for `Encryption Up` before the resource counts as stalled.
     pub progress_deadline: Duration,
 }
 
 impl Settings {
-    /// How often a connection is read while a soak runs: every 15 s, or every poll if that is shorter; and at least twice in
-    /// a soak, since what two reads a whole soak apart leave out can be as long as the soak.
+    /// How often a connection is read during a soak: every 15 s, or every poll if that is more often. It is at least
+    /// twice a soak, since an outage between two reads that are a whole soak apart could last as long as the soak.
     pub fn soak_cadence(&self) -> Duration {
-        const SHORTEST: Duration = Duration::from_millis(100);
-        self.poll_interval.min(Duration::from_secs(15)).min((self.encryption_soak / 2).max(SHORTEST))
+        const MIN_CADENCE: Duration = Duration::from_millis(100);
+        self.poll_interval.min(Duration::from_secs(15)).min((self.encryption_soak / 2).max(MIN_CADENCE))
     }
 
     /// How far apart two reads of a soak may begin.
-    pub fn longest_gap(&self) -> Duration {
+    pub fn max_gap(&self) -> Duration {
         self.soak_cadence() * 2
     }
 
-    /// After how long without a read nothing is claimed any more: three poll intervals.
+    /// After this long without a read, the observation is stale: three poll intervals.
     pub fn stale_after(&self) -> Duration {
         self.poll_interval * 3
     }

@@ -1,27 +1,28 @@
-//! Words from outside, made fit for status, logs and events.
+//! Text from outside, sanitized for status, logs and events.
 
 use std::any::Any;
 use std::error::Error;
 use std::fmt::Write as _;
 
-/// Characters of a unusable message that go into status; the rest is cut.
+/// The longest error text that goes into status, in characters.
 pub const MESSAGE_LIMIT: usize = 1024;
-/// Bytes of a condition's message at most: quoted, a word grows where it has characters that nobody can see.
+/// The longest message of a condition, in bytes. It exceeds [`MESSAGE_LIMIT`] since quoting escapes invisible
+/// characters.
 pub const CONDITION_LIMIT: usize = 4 * MESSAGE_LIMIT;
 
-/// What AWS said, without control characters and cut at [`MESSAGE_LIMIT`] characters.
+/// Sanitizes text from AWS: without control characters, and cut to [`MESSAGE_LIMIT`] characters.
 pub fn clean(words: &str) -> String {
     let mut clean: String = printable(words).chars().take(MESSAGE_LIMIT).collect();
     clean.truncate(clean.trim_end().len());
     clean
 }
 
-/// The same words with a blank for each control character, so that a terminal can show them.
+/// Replaces each control character with a blank, so that a terminal can show the text.
 pub fn printable(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The longest start of `words` that has at most `limit` bytes and ends between two characters.
+/// The longest prefix of `words` that has at most `limit` bytes and ends at a character boundary.
 pub fn cut_bytes(words: &str, limit: usize) -> &str {
     if words.len() <= limit {
         return words;
@@ -30,7 +31,7 @@ pub fn cut_bytes(words: &str, limit: usize) -> &str {
     words.get(..end).unwrap_or_default()
 }
 
-/// An error with all that caused it, each said once.
+/// An error with all its sources, each said once.
 pub fn with_sources(error: &(dyn Error + 'static)) -> String {
     let mut words = error.to_string();
     let mut last = words.clone();
@@ -44,7 +45,7 @@ pub fn with_sources(error: &(dyn Error + 'static)) -> String {
     words
 }
 
-/// What a panic said, made fit for status.
+/// The message of a panic, sanitized for status.
 pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().copied();
     clean(said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default())

@@ -1,9 +1,9 @@
-//! One at a time: of the circuits of an AWS account, at most one is on its way through a step that can interrupt it.
+//! Turns: of the circuits of an AWS account, at most one at a time takes a step that can interrupt its traffic.
 //!
-//! Redundant lines exist in pairs. One commit that tightens both must not be able to cut both, so the second waits until
-//! the first has proven that it still carries encrypted traffic. Who is on the way is not remembered anywhere: it follows
-//! from the ledgers of all resources, from what reads show, and from what this process has decided and not yet seen the
-//! end of.
+//! Redundant connections exist in pairs. One commit that raises the mode of both must not cut both, so the second waits
+//! until the first is proven to carry encrypted traffic. The holder of a turn is stored nowhere. It is derived from the
+//! ledgers of all resources, from reads, and from the steps that this process has decided on and whose end it has not
+//! seen.
 
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
@@ -11,56 +11,58 @@ use crate::identity::{AccountId, CircuitId, ResourceId};
 use crate::ledger::Ledger;
 use crate::observed::Connection;
 
-/// What the API server says of one resource about a circuit, and of its spec.
+/// What the API server says about one resource that names a circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The resource.
     pub resource: ResourceId,
-    /// Which object of that name.
+    /// UID of the object.
     pub uid: String,
-    /// When it was created, in seconds of wall-clock time: the older one acts, then namespace and name decide.
+    /// Creation time in seconds of the wall clock. Of several resources the oldest acts; if they are equally old,
+    /// namespace and name decide.
     pub created: i64,
-    /// Whether `managementPolicy` is `Manage`: one that only observes neither claims nor conflicts.
+    /// Whether `managementPolicy` is `Manage`. A resource that only observes neither claims the circuit nor causes a
+    /// conflict.
     pub manages: bool,
-    /// Whether it is being deleted, perhaps kept by somebody's finalizer.
+    /// Whether it is being deleted. A finalizer may keep it in this state for long.
     pub is_being_deleted: bool,
     /// `spec.encryptionMode`.
     pub wants: Option<EncryptionMode>,
-    /// Its ledger, as the API server has it.
+    /// Its ledger from status.
     pub ledger: Ledger,
-    /// Resource version that the ledger is of.
+    /// Resource version that the ledger is from.
     pub version: u64,
-    /// When its last update was, if that is known; for one with a time that is still to come, now.
+    /// When its last update was sent, if that is known. A time in the future counts as now.
     pub updated_at: Option<Moment>,
     /// What its status shows of AWS.
     pub shown: Shown,
 }
 
 impl Claim {
-    /// What says which of two is the older: when it was created, then its name.
+    /// The sort key that puts the older resource first: creation time, then name.
     pub fn age(&self) -> (i64, &ResourceId) {
         (self.created, &self.resource)
     }
 
-    /// Whether it has written down a proof that still counts.
+    /// Whether its ledger holds a proof that counts.
     pub fn carries_proof(&self) -> bool {
         self.ledger.proven && !self.is_being_deleted
     }
 }
 
-/// What of a connection bears on the turn, as a read or a status shows it.
+/// The properties of a connection that turns depend on, from a read or a status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Shown {
-    /// A known mode.
+    /// The mode, if it is known.
     pub mode: Option<EncryptionMode>,
-    /// It is a member of a LAG.
+    /// Whether it is a member of a LAG.
     pub in_lag: bool,
     /// The account that owns it.
     pub account: Option<AccountId>,
 }
 
 impl Shown {
-    /// What a connection shows.
+    /// The properties of a connection.
     pub fn of(connection: &Connection) -> Self {
         Self {
             mode: connection.mode().filter(|_| connection.takes_a_mode()),
@@ -75,63 +77,66 @@ impl Shown {
 pub enum Read {
     /// Nothing yet.
     Never {
-        /// The first read of the region has neither ended nor failed for three poll intervals.
+        /// Whether the first read of the region is still awaited: it has not ended, nor failed for three poll
+        /// intervals.
         is_awaited: bool,
     },
-    /// A read by id found no such connection, or one that is gone.
+    /// A read by id found no such connection, or one that was deleted or rejected.
     Absent,
-    /// This, with the last known mode that it showed.
+    /// What the last read showed, with the last known mode.
     Seen(Shown),
 }
 
-/// A circuit as far as it bears on the turn.
+/// A circuit, as far as turns depend on it.
 #[derive(Clone, Debug)]
 pub struct CircuitView<'a> {
-    /// Resources about it, the oldest first.
+    /// Resources for it, the oldest first.
     pub claims: &'a [Claim],
     /// What this process has read of it.
     pub read: Read,
-    /// An interrupting step that this process has decided on, has in flight, or has not seen the end of.
+    /// A step that can interrupt traffic and that this process has decided on, has in flight, or whose end it has not
+    /// seen.
     pub step: Option<EncryptionMode>,
-    /// Somebody else has raised it to `must_encrypt`, as this process saw.
+    /// This process saw another writer raise the circuit to `must_encrypt`.
     pub was_raised: bool,
 }
 
 /// Why a circuit holds the turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HoldReason {
-    /// A resource says that a step of this operator is unproven.
+    /// A ledger says that an interrupting step of this operator is unproven.
     UnprovenStep,
-    /// The acting resource wants `must_encrypt`, AWS shows it or may, and nobody has seen it proven.
+    /// The acting resource wants `must_encrypt`, AWS shows or may show it, and there is no proof.
     UnprovenMust,
-    /// This process has decided on a step, has it in flight or in doubt.
+    /// This process has decided on a step, has it in flight, or does not know its outcome.
     UnderWay,
-    /// Somebody else has raised it to `must_encrypt`.
+    /// Another writer has raised the circuit to `must_encrypt`.
     RaisedByOther,
 }
 
-/// A circuit that holds the turn.
+/// The fact that a circuit holds the turn.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Hold {
-    /// The resource that makes it hold, where there is one about it.
+    /// The resource because of which it holds the turn, if there is one.
     pub resource: Option<ResourceId>,
     /// Why it holds.
     pub reason: HoldReason,
 }
 
-/// Account of a circuit, as far as it is known.
+/// The account of a circuit, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Account {
     /// A read or a status shows it.
     Known(AccountId),
     /// AWS shows the connection without an owner.
     Unowned,
-    /// Nothing shows it.
+    /// Neither a read nor a status shows it.
     Unknown,
 }
 
 impl Account {
-    /// Whether circuits of these accounts take turns: those of which one is not known share with all.
+    /// Whether circuits of these accounts share a turn. An account that is not known may be any account, so it shares
+    /// with all.
     pub fn shares_turn_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Known(one), Self::Known(other)) => one == other,
@@ -140,29 +145,29 @@ impl Account {
     }
 }
 
-/// The resource that holds the turn that another one waits for.
+/// The circuit that holds the turn that another one waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
-    /// The circuit that is on its way.
+    /// The circuit.
     pub circuit: CircuitId,
-    /// Which resource makes it so, and why.
+    /// The resource because of which it holds the turn, and why.
     pub hold: Hold,
 }
 
 impl CircuitView<'_> {
-    /// The resource that may change the circuit, now or when a pause is over.
+    /// The resource that may change the circuit, now or after its pause.
     pub fn acting(&self) -> Option<&Claim> {
         self.claims.iter().find(|claim| claim.manages && !claim.is_being_deleted)
     }
 
-    /// Whether some resource has written down a proof, and none an unproven step. One that is being deleted is not looked
-    /// after any more, perhaps for ever: neither its proof nor its step counts.
+    /// Whether some ledger holds a proof and none an unproven step. Ledgers of resources that are being deleted do not
+    /// count: they are not updated any more, and a finalizer may keep them for ever.
     pub fn is_proven(&self) -> bool {
         self.claims.iter().any(Claim::carries_proof)
             && self.claims.iter().all(|claim| claim.is_being_deleted || claim.ledger.unproven_step.is_none())
     }
 
-    /// The account: that of the last read, else that of a status.
+    /// The account that the last read shows, otherwise the one that a status shows.
     pub fn account(&self) -> Account {
         match &self.read {
             Read::Seen(shown) => shown.account.clone().map_or(Account::Unowned, Account::Known),
@@ -173,7 +178,7 @@ impl CircuitView<'_> {
         }
     }
 
-    /// Whether the circuit holds the turn of its account, and why.
+    /// Why the circuit holds the turn of its account; `None` if it does not.
     pub fn hold(&self) -> Option<Hold> {
         let in_lag = match &self.read {
             Read::Seen(shown) => shown.in_lag,
@@ -203,8 +208,8 @@ impl CircuitView<'_> {
         })
     }
 
-    /// Whether the last read showed `must_encrypt`. Before the first one it may be there; if that one does not come, what
-    /// any status shows last stands for it, and a status that shows nothing stands for nothing.
+    /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
+    /// long, what the statuses show counts instead; a status that shows nothing does not count.
     fn may_be_at_must(&self) -> bool {
         let is_must = |shown: &Shown| shown.mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {

@@ -1,7 +1,8 @@
-//! `pause`, `resume` and `reconcile`: the annotations by which people steer the operator.
+//! `pause`, `resume` and `reconcile`: set and remove the annotations that control the operator.
 //!
-//! They are written as the field manager [`MANAGER`]. Flux takes over what managers named `kubectl` have written, and takes
-//! it back at its next sync; fields of other managers, which no manifest has, it leaves alone, and so does Argo CD.
+//! The annotations are written with the field manager [`MANAGER`]. Flux takes fields over from managers named `kubectl`
+//! and resets them at its next sync. It leaves fields of other managers alone if no manifest contains them; so does
+//! Argo CD.
 
 use std::process::ExitCode;
 
@@ -19,32 +20,33 @@ use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::terminal;
 
-/// Field manager of what is written here. Its name must not begin with `kubectl`.
+/// Field manager of these writes. Its name must not begin with `kubectl`.
 pub const MANAGER: &str = "dxcon";
 
-/// Managers that write what a manifest says without server-side apply, so that their entries do not read `Apply`.
+/// Field managers that write what manifests say without server-side apply, so their operation is not `Apply`.
 const CLIENT_SIDE: [&str; 4] =
     ["argocd-application-controller", "argocd-controller", "helm", "kubectl-client-side-apply"];
 
-/// Which annotations are to change, and how that reads.
+/// Which annotations to change, and the reason that the user gives.
 enum Verb<'a> {
     Pause(Option<&'a str>),
     Resume(Option<&'a str>),
     Reconcile(Option<&'a str>),
 }
 
-/// What is to be done about one resource.
+/// What to do about one resource.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// It is so already.
+    /// The annotations already are as wanted.
     Unchanged(&'static str),
-    /// These annotations are merged, and then this is said.
+    /// Merge these annotations, then print this text.
     Write(Value, &'static str),
-    /// It would not last, for this reason.
+    /// Nothing is written, since it would not last; the text says why.
     Refused(String),
 }
 
-/// Nothing is sent to AWS for these resources until they are resumed. `--reason` becomes the value of the annotation.
+/// Pauses the resources: nothing is sent to AWS for them until they are resumed. `--reason` becomes the value of the
+/// annotation.
 pub async fn pause(flags: &Annotate) -> Outcome {
     if let Some(reason) = flags.reason.as_deref() {
         check_pause_reason(reason)?;
@@ -52,17 +54,18 @@ pub async fn pause(flags: &Annotate) -> Outcome {
     for_each(flags, &Verb::Pause(flags.reason.as_deref())).await
 }
 
-/// Takes the pause away. `--reason` is written beside the time at which this was asked for.
+/// Resumes the resources. `--reason` is written together with the time of the request.
 pub async fn resume(flags: &Annotate) -> Outcome {
     for_each(flags, &Verb::Resume(flags.reason.as_deref())).await
 }
 
-/// Has AWS read afresh, and what is due done at once. `--reason` is written beside the time at which this was asked for.
+/// Requests that AWS is read and the resources are reconciled at once. `--reason` is written together with the time of
+/// the request.
 pub async fn reconcile(flags: &Annotate) -> Outcome {
     for_each(flags, &Verb::Reconcile(flags.reason.as_deref())).await
 }
 
-/// The operator takes `false` for "not paused".
+/// A pause needs a reason other than `false`, which the operator takes for "not paused".
 fn check_pause_reason(reason: &str) -> Result<(), Problem> {
     match reason.trim() {
         "" => Err(Problem::new("--reason is empty: say why, or leave it out")),
@@ -76,7 +79,7 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
     let mut failed = false;
     for name in &flags.names {
         match one(&cluster, name, verb).await {
-            Ok(Told { result, notes }) => {
+            Ok(Annotated { result, notes }) => {
                 let name = format!("{}.{}/{name}", Watched::kind(&()).to_lowercase(), Watched::group(&()));
                 terminal::print(&format!("{name} {result}\n"))?;
                 for note in notes {
@@ -87,7 +90,7 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
                 failed = true;
                 anstream::eprintln!("kubectl-dxcon: {problem}");
             }
-            // The next name would meet with the same.
+            // It would fail for the other names too.
             Err(Failure::OfCluster(problem)) => return Err(problem),
         }
     }
@@ -95,24 +98,24 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
 }
 
 /// What was done about a resource.
-struct Told {
+struct Annotated {
     result: &'static str,
     notes: Vec<String>,
 }
 
-/// Why something was not done: about this name, or about the cluster.
+/// A failure, either for one name or for the whole cluster.
 enum Failure {
     Of(Problem),
     OfCluster(Problem),
 }
 
-async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Told, Failure> {
+async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Annotated, Failure> {
     let api: Api<Watched> = cluster.resources(false);
     let failed = |error: &kube::Error| failure(cluster, name, error);
     let metadata = api.get_metadata(name).await.map_err(|error| failed(&error))?.metadata;
     let notes = notes(&metadata, verb);
     match step(&metadata, name, verb, Timestamp::now()) {
-        Step::Unchanged(result) => Ok(Told { result, notes: Vec::new() }),
+        Step::Unchanged(result) => Ok(Annotated { result, notes: Vec::new() }),
         Step::Refused(why) => Err(Failure::Of(Problem::new(why))),
         Step::Write(annotations, result) => {
             let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
@@ -122,7 +125,7 @@ async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Told, Fai
                 let words = format!("{name} stays paused: something has put the annotation {PAUSED} back at once");
                 return Err(Failure::Of(Problem::new(words)));
             }
-            Ok(Told { result, notes })
+            Ok(Annotated { result, notes })
         }
     }
 }
@@ -146,7 +149,7 @@ fn paused_by(metadata: &ObjectMeta) -> Option<&str> {
     metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED)).map(String::as_str)
 }
 
-/// As the operator takes it: any value but `false` pauses.
+/// Whether the operator takes the resource for paused: any value but `false` pauses.
 fn is_paused(metadata: &ObjectMeta) -> bool {
     paused_by(metadata).is_some_and(|value| value != "false")
 }
@@ -179,7 +182,7 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
     }
 }
 
-/// Who has an annotation from a manifest, and would write it again.
+/// The field managers that set an annotation from a manifest, and would set it again.
 pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
     let key = format!("f:{annotation}");
     let owns = |entry: &&ManagedFieldsEntry| {
@@ -194,7 +197,7 @@ pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<St
     entries.filter_map(|entry| entry.manager.clone()).collect()
 }
 
-/// What people should know who do this by hand where something else does it from git.
+/// Notes for users who pause a resource by hand although a tool applies it from git.
 fn notes(metadata: &ObjectMeta, verb: &Verb<'_>) -> Vec<String> {
     let Verb::Pause(_) = verb else { return Vec::new() };
     let owners = manifest_owners(metadata, PAUSED);
@@ -210,7 +213,7 @@ fn notes(metadata: &ObjectMeta, verb: &Verb<'_>) -> Vec<String> {
     gitops_tool(metadata).map(hint).into_iter().collect()
 }
 
-/// Which tool applies the resource from git, where one does.
+/// The tool that applies the resource from git, if any.
 fn gitops_tool(metadata: &ObjectMeta) -> Option<&'static str> {
     let has_label = |prefix: &str| metadata.labels.iter().flatten().any(|(label, _)| label.starts_with(prefix));
     let has_manager = |name: &str| {

@@ -1,4 +1,4 @@
-//! What the AWS account has.
+//! Reads the connections of an AWS account.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use crate::terminal;
 /// The connections of one region, or why they cannot be read.
 pub type Listing = Result<Vec<(ConnectionId, Connection)>, Fault>;
 
-/// An account, as the credentials at hand show it.
+/// An AWS account, accessed with the user's credentials.
 pub struct Account {
     aws: Aws,
 }
 
 impl Account {
-    /// With the credentials of the usual places.
+    /// Opens the account with credentials from the usual places.
     pub async fn open(flags: &AwsFlags) -> Result<Self, Problem> {
         check_environment()?;
         let aws = match flags.profile.as_deref() {
@@ -40,16 +40,16 @@ impl Account {
         self.aws.default_region()
     }
 
-    /// Every connection of these regions, which are read side by side; says on a terminal which have come.
+    /// Reads all connections of these regions concurrently, and shows progress on a terminal.
     pub async fn read(&self, regions: impl IntoIterator<Item = RegionName>) -> BTreeMap<RegionName, Listing> {
         let reads: FuturesUnordered<_> = regions.into_iter().map(|region| self.read_one(region)).collect();
         let progress = terminal::Progress::of("regions read", reads.len());
-        let read: Vec<_> = reads.inspect(|(region, listing)| progress.note(&told(region, listing))).collect().await;
+        let read: Vec<_> = reads.inspect(|(region, listing)| progress.note(&describe(region, listing))).collect().await;
         progress.end();
         read.into_iter().collect()
     }
 
-    /// What time it is at AWS, as a region says.
+    /// The current time according to AWS, as this region reports it.
     pub async fn date(&self, region: &RegionName) -> Option<jiff::Timestamp> {
         self.aws.client(region.as_str()).date().await
     }
@@ -71,15 +71,15 @@ fn no_credentials(flags: &AwsFlags, reason: &NoCredentials) -> Problem {
     })
 }
 
-fn told(region: &RegionName, listing: &Listing) -> String {
+fn describe(region: &RegionName, listing: &Listing) -> String {
     match listing {
         Ok(connections) => format!("{region}: {} connections", connections.len()),
-        // Why is said once the line of progress is gone: it may be longer than a terminal is wide.
+        // The reason is printed after the progress line is cleared, since it may be wider than the terminal.
         Err(_) => format!("{region}: could not be read"),
     }
 }
 
-/// What is said of a region that cannot be read.
+/// The message for a region that cannot be read.
 pub fn unread(region: &RegionName, fault: &Fault) -> String {
     format!("{region} could not be read: {}", fault.message)
 }

@@ -1,6 +1,6 @@
 //! `check`: whether the operator has what it needs, and with `--pre` whether it can be installed.
 //!
-//! Nothing stops at the first problem: each check that can be made is made, and each problem says what to do next.
+//! A problem does not stop the other checks. Each problem says what to do next.
 
 mod account;
 mod api_server;
@@ -22,7 +22,7 @@ use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::terminal::{self, API_VERSION};
 
-/// What `-o json` prints.
+/// The document that `-o json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
@@ -32,7 +32,7 @@ struct Report {
     checks: Vec<Finding>,
 }
 
-/// Prints what was found; fails when there is a problem.
+/// Prints the findings. Fails if one of them is a problem.
 pub async fn run(flags: &Check) -> crate::Outcome {
     let (checks, resources) = of_cluster(flags).await;
     let checks = [checks, account::check(flags, &resources).await].concat();
@@ -47,7 +47,7 @@ pub async fn run(flags: &Check) -> crate::Outcome {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What the cluster is asked, and the resources that it has.
+/// Makes the checks of the cluster, and returns its resources.
 async fn of_cluster(flags: &Check) -> (Vec<Finding>, Vec<Watched>) {
     let cluster = match reach(flags).await {
         Ok(cluster) => cluster,
@@ -74,11 +74,11 @@ async fn of_cluster(flags: &Check) -> (Vec<Finding>, Vec<Watched>) {
     (checks, resources)
 }
 
-/// A cluster that answers.
+/// Connects to the cluster and checks that it answers.
 async fn reach(flags: &Check) -> Result<Cluster, Problem> {
     let cluster = Cluster::connect(&flags.cluster).await?;
     match cluster.client.apiserver_version().await {
-        // Whoever is refused has reached it.
+        // An error answer, such as a refusal, also proves that it is reachable.
         Ok(_) | Err(kube::Error::Api(_)) => Ok(cluster),
         Err(error) => {
             Err(Problem::new(format!("it cannot be reached: {}", directconnect_operator::kubernetes::words(&error))))
@@ -86,7 +86,7 @@ async fn reach(flags: &Check) -> Result<Cluster, Problem> {
     }
 }
 
-/// All resources that the caller may see.
+/// All resources that the user may list.
 async fn resources(cluster: &Cluster) -> Vec<Watched> {
     match cluster.list(true).await {
         Ok(all) => all,

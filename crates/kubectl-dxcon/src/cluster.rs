@@ -1,4 +1,4 @@
-//! The cluster: where it is, and which resources it has.
+//! Access to the cluster and its resources.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::problem::Problem;
 /// How long the API server may be silent.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// The cluster that a context of the kubeconfig names.
+/// The cluster of a kubeconfig context.
 pub struct Cluster {
-    /// Its API server.
+    /// The client for its API server.
     pub client: Client,
-    /// The namespace that is meant where none is named.
+    /// The default namespace.
     pub namespace: String,
 }
 
 impl Cluster {
-    /// With what the kubeconfig says, or the pod.
+    /// Connects to the cluster of the kubeconfig, or to that of the pod.
     pub async fn connect(flags: &ClusterFlags) -> Result<Self, Problem> {
         let mut config = config(flags).await?;
         config.read_timeout = Some(SILENCE);
@@ -34,7 +34,7 @@ impl Cluster {
         Ok(Self { client, namespace })
     }
 
-    /// The resources of a namespace, or of all.
+    /// The API for the resources of one namespace or of all.
     pub fn resources(&self, all_namespaces: bool) -> Api<Watched> {
         if all_namespaces {
             Api::all(self.client.clone())
@@ -43,13 +43,13 @@ impl Cluster {
         }
     }
 
-    /// Every resource of the cluster.
+    /// Lists the resources of one namespace or of all.
     pub async fn list(&self, all_namespaces: bool) -> Result<Vec<Watched>, Problem> {
         let listed = self.resources(all_namespaces).list(&kube::api::ListParams::default()).await;
         Ok(listed.map_err(|error| unlisted(&error))?.items)
     }
 
-    /// Every resource of the cluster, with all that the API server has of it.
+    /// Lists the resources of all namespaces as complete objects.
     pub async fn list_whole(&self) -> Result<Vec<serde_json::Value>, Problem> {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Watched>(&()));
         let listed = api.list(&kube::api::ListParams::default()).await.map_err(|error| unlisted(&error))?;
@@ -73,7 +73,7 @@ async fn config(flags: &ClusterFlags) -> Result<Config, Problem> {
     })
 }
 
-/// Why the resources of the cluster cannot be listed.
+/// The message for resources that cannot be listed.
 pub fn unlisted(error: &kube::Error) -> Problem {
     Problem::new(match error {
         kube::Error::Api(answer) if answer.code == 404 => {

@@ -1,8 +1,9 @@
-//! Writes a manifest for every connection that an account has: what is read, which of it is chosen, and where it goes.
+//! `import`: writes a manifest for every connection of an AWS account.
 //!
-//! - [`regions`] is what is read, [`selection`] which of it gets a manifest.
-//! - [`names`] and [`manifest`] are pure: connections to names, a connection to text.
-//! - [`directory`] puts all files where they belong, or none.
+//! - [`regions`] determines what is read, and [`selection`] which connections get a manifest.
+//! - [`names`] and [`manifest`] are pure: the former assigns names to connections, the latter turns a connection into
+//!   text.
+//! - [`directory`] writes either all files or none.
 
 pub mod directory;
 pub mod manifest;
@@ -27,12 +28,12 @@ use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, styled};
 
-/// Not every region could be read.
+/// Exit code if not every region could be read.
 const INCOMPLETE: u8 = 3;
-/// Ended by Ctrl-C, as shells tell it.
+/// Exit code after Ctrl-C, by the convention of shells.
 const INTERRUPTED: u8 = 130;
 
-/// What the list of files begins with.
+/// The beginning of kustomization.yaml.
 const KUSTOMIZATION: &str = "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 commonAnnotations:
@@ -85,7 +86,7 @@ async fn import(flags: &Import) -> Outcome {
         None => {
             let texts: Vec<&str> = manifests.iter().map(|manifest| manifest.text.as_str()).collect();
             let stream = texts.join("---\n");
-            // A reader may let it wait, and Ctrl-C is heard all the same.
+            // Printing blocks if the reader is slow. In a separate thread, it does not delay the reaction to Ctrl-C.
             let printed = tokio::task::spawn_blocking(move || terminal::print(&stream)).await;
             printed.map_err(|error| error.to_string())??;
         }
@@ -96,10 +97,10 @@ async fn import(flags: &Import) -> Outcome {
     Ok(if found.unread.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
 
-/// What the cluster has.
+/// The resources that the cluster already has.
 struct Existing {
     resources: Vec<Watched>,
-    /// Names that no new resource of the namespace can have.
+    /// Names in the namespace that are already taken.
     names: BTreeSet<String>,
 }
 
@@ -113,14 +114,14 @@ impl Existing {
     }
 }
 
-/// A manifest, and the name of the resource in it.
+/// A manifest, and the name of its resource.
 struct Manifest {
     name: String,
     text: String,
 }
 
-/// The manifests of the chosen connections, by region and id. Names are made from all that were found, so that one that is
-/// left out now does not change how another is called.
+/// The manifests of the chosen connections, by region and id. Names are assigned to all connections that were found, so
+/// that the choice does not change them.
 fn write(
     found: &Found,
     chosen: &BTreeSet<CircuitId>,
@@ -140,7 +141,7 @@ fn write(
         .collect()
 }
 
-/// The files of the folder, and the one that lists them.
+/// The files of the folder, including the one that lists the others.
 fn files(manifests: &[Manifest]) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> =
         manifests.iter().map(|it| (format!("{}.yaml", it.name), it.text.clone())).collect();
@@ -150,7 +151,7 @@ fn files(manifests: &[Manifest]) -> Vec<(String, String)> {
     files
 }
 
-/// What was written where, what was left out and why, and what to do next.
+/// The summary: what was written where, what was left out and why, and what to do next.
 fn summary(found: &Found, manifests: &[Manifest], flags: &Import) -> Vec<String> {
     let mut lines = Vec::new();
     match &flags.output {

@@ -1,13 +1,13 @@
 //! # kubectl-dxcon
 //!
-//! The command line beside the operator: takes over what an AWS account has, and says before a commit is merged what the
-//! operator will do for it. It never changes AWS.
+//! The command line of the operator. It imports the connections of an AWS account, and says before a commit is merged
+//! what the operator will do for it. It never changes AWS.
 //!
-//! - [`arguments`] is what can be typed, and [`run`] what is done for it.
-//! - [`plan`] has the operator's own core decide about manifests, with time passing by itself.
+//! - [`arguments`] defines the command line, and [`run`] executes it.
+//! - [`plan`] lets the operator's core decide about manifests in simulated time.
 //! - [`import`] writes a manifest for every connection.
-//! - [`status`], [`check`] and [`annotate`] are about the cluster: how the resources stand, whether the operator has what it
-//!   needs, and the annotations that pause it.
+//! - [`status`], [`check`] and [`annotate`] are about the cluster: the state of the resources, what the operator needs, and
+//!   the annotations that control it.
 //! - [`aws`] and [`cluster`] read; [`manifests`] finds and checks what is to be applied; [`terminal`] prints.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -31,10 +31,10 @@ use clap::CommandFactory;
 use self::arguments::{Arguments, Verb};
 use self::problem::Problem;
 
-/// What a verb ends with.
+/// The result of a command.
 pub type Outcome = Result<ExitCode, Problem>;
 
-/// Does what was typed.
+/// Runs a command.
 pub async fn run(arguments: Arguments) -> Outcome {
     match arguments.verb {
         Verb::Import(flags) => import::run(&flags).await,
@@ -53,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Outcome {
     }
 }
 
-/// The manual page: of the program, and then a section for each verb.
+/// The manual page: a part for the program, and a section for each command.
 fn manual_page() -> Result<String, Problem> {
     let mut program = Arguments::command();
     program.build();
@@ -72,7 +72,7 @@ fn manual_page() -> Result<String, Problem> {
         manual.render_description_section(&mut section)?;
         manual.render_options_section(&mut section)?;
         manual.render_extra_section(&mut section)?;
-        // What would be sections of a page of its own are parts of this one's.
+        // The sections of each command become subsections.
         let section = String::from_utf8_lossy(&section).replace(".SH ", ".SS ");
         page.extend([".SH ", &verb.get_name().to_uppercase(), "\n", &section]);
     }

@@ -1,4 +1,4 @@
-//! Arguments to verb, and how it ended to an exit code.
+//! Parses the arguments, runs the command and returns its exit code.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(help) if !help.use_stderr() => help.exit(),
-        // Nothing was typed: what can be is told whole.
+        // Without arguments, the whole help is printed.
         Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = help.print();
             return ExitCode::FAILURE;
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(kubectl_dxcon::run(arguments));
-            // A look-up of a name that hangs would keep the process alive.
+            // A DNS lookup that hangs would keep the process alive.
             runtime.shutdown_background();
             outcome
         }
@@ -37,7 +37,7 @@ fn failed(words: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What was typed wrong, what may stand there, and where to read on.
+/// An error of the arguments in one line, with what is allowed and where to read on.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -1,12 +1,12 @@
-//! What can go wrong, as the one line that people read.
+//! Errors of commands, each printed as one line.
 
-/// Why a verb was not done: names the object, the value and the next step.
+/// Why a command failed. The text names the object, the value and the next step.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Problem(String);
 
 impl Problem {
-    /// A problem in these words.
+    /// A problem with this text.
     pub fn new(words: impl Into<String>) -> Self {
         Self(words.into())
     }

@@ -1,11 +1,11 @@
-//! `status`: how the resources stand, what each waits for and whose turn it is.
+//! `status`: the state of the resources, what each waits for, and who holds the turn.
 //!
-//! Everything that is said is read from the resources; AWS is not asked. Who holds a turn is decided by the operator's core.
+//! All of this is read from the resources; AWS is not called. The operator's core determines who holds a turn.
 
 mod detail;
 mod follow;
 mod line;
-mod standing;
+mod summary;
 mod turn;
 
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 
 use self::detail::Detailed;
-use self::standing::Standing;
+use self::summary::Summary;
 pub use self::turn::region;
 use crate::Outcome;
 use crate::arguments::{Format, Status};
@@ -24,7 +24,7 @@ use crate::cluster::{Cluster, unlisted};
 use crate::problem::Problem;
 use crate::terminal::{self, API_VERSION};
 
-/// What `-o json` prints.
+/// The document that `-o json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report<T> {
@@ -33,7 +33,7 @@ struct Report<T> {
     connections: Vec<T>,
 }
 
-/// Prints how the resources stand; fails when one of them needs a person.
+/// Prints the state of the resources. Fails if a person has to act on one of them.
 pub async fn run(flags: &Status) -> Outcome {
     let cluster = Cluster::connect(&flags.cluster).await?;
     let survey = Survey::of(&cluster, flags).await?;
@@ -48,25 +48,25 @@ pub async fn run(flags: &Status) -> Outcome {
     if flags.watch {
         return follow::run(&cluster, flags, survey).await;
     }
-    let standings = survey.standings();
-    if standings.is_empty() {
-        let place = if flags.all_namespaces { String::new() } else { format!(" in namespace {}", cluster.namespace) };
-        anstream::eprintln!("No connections found{place}.");
+    let summaries = survey.summaries();
+    if summaries.is_empty() {
+        let scope = if flags.all_namespaces { String::new() } else { format!(" in namespace {}", cluster.namespace) };
+        anstream::eprintln!("No connections found{scope}.");
     }
-    let code = exit_code(&standings);
+    let code = exit_code(&summaries);
     match (flags.output, &flags.name) {
-        (Format::Text, None) if standings.is_empty() => {}
+        (Format::Text, None) if summaries.is_empty() => {}
         (Format::Text, None) => {
-            terminal::print(&line::table(&standings, flags.all_namespaces, Timestamp::now()))?;
+            terminal::print(&line::table(&summaries, flags.all_namespaces, Timestamp::now()))?;
         }
         (Format::Text, Some(_)) => {
-            for (object, standing) in survey.shown().zip(standings) {
-                terminal::print(&detail::text(&Detailed::new(standing, object), Timestamp::now())?)?;
+            for (object, summary) in survey.shown().zip(summaries) {
+                terminal::print(&detail::text(&Detailed::new(summary, object), Timestamp::now())?)?;
             }
         }
-        (format, None) => print_report(format, standings)?,
+        (format, None) => print_report(format, summaries)?,
         (format, Some(_)) => {
-            let detailed = survey.shown().zip(standings).map(|(object, standing)| Detailed::new(standing, object));
+            let detailed = survey.shown().zip(summaries).map(|(object, summary)| Detailed::new(summary, object));
             print_report(format, detailed.collect())?;
         }
     }
@@ -79,14 +79,14 @@ fn print_report(format: Format, connections: Vec<impl Serialize>) -> Result<(), 
     terminal::print(&text).map(|_| ())
 }
 
-fn exit_code<'a>(standings: impl IntoIterator<Item = &'a Standing>) -> ExitCode {
-    let needs_person = standings.into_iter().any(|standing| standing.verdict.needs_person);
+fn exit_code<'a>(summaries: impl IntoIterator<Item = &'a Summary>) -> ExitCode {
+    let needs_person = summaries.into_iter().any(|summary| summary.verdict.needs_person);
     if needs_person { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The resources that can be seen, and which of them are asked for.
+/// The resources that the user may read, and which of them to show.
 ///
-/// Connections take turns whatever namespace they are in, so all namespaces are read where that is allowed.
+/// Connections share turns across namespaces, so all namespaces are read if that is allowed.
 struct Survey {
     objects: Vec<Watched>,
     everywhere: bool,
@@ -114,14 +114,14 @@ impl Survey {
             && self.name.as_ref().is_none_or(|name| object.name_any() == *name)
     }
 
-    /// Those that are asked for, by namespace and name.
+    /// The resources to show, by namespace and name.
     fn shown(&self) -> impl Iterator<Item = &Watched> {
         self.objects.iter().filter(|object| self.is_asked_for(object))
     }
 
-    fn standings(&self) -> Vec<Standing> {
-        let turns = turn::Turns::of(&self.objects);
-        self.shown().map(|object| Standing::of(object, &turns)).collect()
+    fn summaries(&self) -> Vec<Summary> {
+        let holders = turn::TurnHolders::of(&self.objects);
+        self.shown().map(|object| Summary::of(object, &holders)).collect()
     }
 
     fn put(&mut self, object: Watched) {

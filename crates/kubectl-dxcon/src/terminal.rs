@@ -1,6 +1,6 @@
-//! What people see: tables that fit their terminal, colours that mean something, progress while they wait.
+//! Output for people: tables that fit the terminal, colours, and progress.
 //!
-//! Pipes get plain text. `NO_COLOR` is heeded, and nothing is said by colour alone.
+//! Pipes get plain text. `NO_COLOR` is respected, and no information is given by colour alone.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -12,34 +12,35 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::problem::Problem;
 
-/// As it should be.
+/// All is well.
 pub const GOOD: Style = AnsiColor::Green.on_default();
-/// On its way, or worth a look.
+/// In progress, or worth a look.
 pub const WAITING: Style = AnsiColor::Yellow.on_default();
-/// Needs a person, or can cut a line.
+/// A person has to act, or traffic can be interrupted.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Of less weight.
+/// Less important.
 pub const QUIET: Style = Style::new().dimmed();
 /// A heading.
 pub const STRONG: Style = Style::new().bold();
 
-/// Version of what programs read of every verb. A field may come; none goes or changes its meaning.
+/// Version of the documents that the commands print for programs. New fields may be added; none is removed or changes
+/// its meaning.
 pub const API_VERSION: &str = "dxcon.directconnect-operator.dev/v1";
 
-/// How far what stands below a heading is moved in.
+/// Indentation of lines below a heading.
 const INDENT: u16 = 2;
 
-/// Words in a style; plain where there are no colours.
+/// Text in a style; plain if colours are off.
 pub fn styled(style: Style, words: impl std::fmt::Display) -> String {
     format!("{style}{words}{style:#}")
 }
 
-/// Prints to standard output, and ends well. A reader that has heard enough (`| head`) is no failure.
+/// Prints to standard output. It is not an error if the reader closes the pipe (`| head`).
 pub fn print(text: &str) -> Outcome {
     emit(text).map(|_| ExitCode::SUCCESS)
 }
 
-/// Writes to standard output at once; `false` when the reader is gone.
+/// Writes to standard output at once. Returns `false` if the reader has closed the pipe.
 pub fn emit(text: &str) -> Result<bool, Problem> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -49,7 +50,7 @@ pub fn emit(text: &str) -> Result<bool, Problem> {
     }
 }
 
-/// A value as JSON, with a line end.
+/// A value as JSON, ending with a line break.
 pub fn json(value: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| Problem::new(error.to_string()))
 }
@@ -59,19 +60,19 @@ pub fn yaml(value: &impl Serialize) -> Result<String, Problem> {
     serde_saphyr::to_string(value).map_err(|error| Problem::new(error.to_string()))
 }
 
-/// How many columns there are: those of the terminal, or where there is none, as in a pipeline's log, what `COLUMNS` says.
+/// The number of columns of the terminal. Without a terminal, as in the log of a pipeline, the value of `COLUMNS`.
 pub fn width() -> Option<u16> {
     Table::new().width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
 }
 
-/// A table as `kubectl` prints them, wrapped where the terminal is too narrow for it.
+/// A table in the style of `kubectl`, wrapped to the width of the terminal.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = bare(rows);
     table.set_header(header.to_vec());
     printed(table, 0)
 }
 
-/// Rows without a header, below a heading.
+/// Rows below a heading, without a header.
 pub fn rows(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     printed(bare(rows), INDENT)
 }
@@ -92,7 +93,7 @@ fn printed(mut table: Table, indent: u16) -> String {
     table.trim_fmt() + "\n"
 }
 
-/// Says on a terminal how far a long read has come; nothing where standard error is a file.
+/// Shows the progress of a long read on a terminal; shows nothing if standard error is a file.
 pub struct Progress {
     what: &'static str,
     of: usize,
@@ -101,12 +102,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// So many are to come.
+    /// Progress of `of` items.
     pub fn of(what: &'static str, of: usize) -> Self {
         Self { what, of, done: std::cell::Cell::new(0), is_shown: of > 1 && std::io::stderr().is_terminal() }
     }
 
-    /// One has come.
+    /// Counts one item as done.
     pub fn note(&self, words: &str) {
         self.done.set(self.done.get() + 1);
         if self.is_shown {
@@ -114,7 +115,7 @@ impl Progress {
         }
     }
 
-    /// All have come: the line is cleared.
+    /// Clears the progress line.
     pub fn end(&self) {
         if self.is_shown {
             eprint!("\r\x1b[K");

@@ -1,4 +1,4 @@
-//! Which sources of credentials are down, and which a person has to mend.
+//! Which errors mean that a source of credentials is down, and which need a person.
 
 use std::io::{Error as IoError, ErrorKind};
 
@@ -14,14 +14,14 @@ fn raw(status: u16) -> HttpResponse {
     HttpResponse::new(status.try_into().expect("a status"), SdkBody::empty())
 }
 
-/// What STS answered to a web identity.
+/// An error that STS returned for a web identity.
 fn sts(status: u16, code: &str, message: &str) -> CredentialsError {
     let metadata = ErrorMetadata::builder().code(code).message(message).build();
     let error = AssumeRoleWithWebIdentityError::generic(metadata);
     CredentialsError::provider_error(WebIdentityError::service_error(error, raw(status)))
 }
 
-/// What STS answered to an assumed role.
+/// An error that STS returned for an assumed role.
 fn role(status: u16, code: &str) -> CredentialsError {
     let metadata = ErrorMetadata::builder().code(code).build();
     let error = AssumeRoleError::generic(metadata);
@@ -85,7 +85,7 @@ fn a_source_that_is_down_is_unavailable_and_one_that_is_set_wrong_needs_a_person
         (CredentialsError::unhandled("Expected field `Token` in response but it was missing"), Unavailable),
         (CredentialsError::unhandled("WebIdentityToken was not valid UTF-8"), CredentialsInvalid),
         (CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)), Unavailable),
-        // The token's file of a service account that has no role.
+        // The token file of a service account without a role does not exist.
         (CredentialsError::provider_error(IoError::from(ErrorKind::NotFound)), CredentialsInvalid),
         (CredentialsError::invalid_configuration("a profile that refers to itself"), CredentialsInvalid),
         (CredentialsError::not_loaded_no_source(), CredentialsInvalid),

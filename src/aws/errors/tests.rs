@@ -1,4 +1,4 @@
-//! Every row of the error table.
+//! Every row of the table of errors.
 
 use aws_sdk_directconnect::error::ErrorMetadata;
 use aws_sdk_directconnect::operation::update_connection::UpdateConnectionError;
@@ -12,7 +12,7 @@ type AnyError = CallError<UpdateConnectionError>;
 
 const OPERATIONS: [Operation; 3] = [Operation::Page, Operation::ReadById, Operation::Update];
 
-/// What AWS answered with an error.
+/// An error answer from AWS.
 fn answered(status: u16, code: &str, message: &str) -> AnyError {
     let metadata = ErrorMetadata::builder().code(code).message(message).build();
     SdkError::service_error(UpdateConnectionError::generic(metadata), raw(status))

@@ -29,11 +29,12 @@ use super::super::{Watched, words};
 use super::usable;
 use crate::clock::jitter;
 
-/// How long the server keeps a watch open. Short, since a silent server is noticed only when it has passed.
+/// How long the API server keeps a watch open. It is short, since a server that went silent is noticed only after this
+/// time.
 const WATCH_SECONDS: u32 = 20;
-/// How long to wait for anything at all: somewhat longer than a watch that nothing happens in.
+/// How long to wait for any data: somewhat longer than a watch without events lasts.
 const SILENCE: Duration = Duration::from_secs(25);
-/// Objects in one page of a plain list.
+/// Objects per page of a plain list.
 const PAGE: u32 = 500;
 /// Annotation of the bookmark that ends a streamed list.
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
@@ -45,18 +46,18 @@ type Changes = BoxStream<'static, kube::Result<WatchEvent<Watched>>>;
 /// The watch of one namespace, or of all.
 pub(super) struct Feed {
     api: Api<Watched>,
-    /// Empty: all.
+    /// Empty: all namespaces.
     namespace: String,
-    /// Counts the requests for a new list.
+    /// Number of requests for a new list.
     requests: watch::Receiver<u64>,
-    /// The newest request that had been made when the current list began.
+    /// The newest request that was made before the current list began.
     serves: u64,
     stage: Stage,
-    /// Whether the current list has not ended yet.
+    /// Whether the current list is not complete yet.
     listing: bool,
-    /// Whether the next list is to be streamed.
+    /// Whether the next list is requested as a stream.
     streaming: bool,
-    /// Failures since anything arrived.
+    /// Failures since the last received event.
     failures: u32,
 }
 
@@ -64,38 +65,38 @@ pub(super) struct Feed {
 enum Stage {
     #[default]
     Start,
-    /// A list is being streamed.
+    /// A streamed list is being received.
     Streaming(Changes),
-    /// A plain list. `version` is there once the last page is.
+    /// A plain list is being received. `version` is set with the last page.
     Paging { page: std::vec::IntoIter<Watched>, next: Option<String>, version: Option<String> },
-    /// What is known is as of this version, and no watch goes on from there yet.
+    /// The list is complete as of this version, and no watch is open yet.
     Known { version: String },
-    /// Changes after this version arrive.
+    /// A watch is open; changes after this version arrive.
     Watching { version: String, changes: Changes },
 }
 
-/// Why a list or a watch broke off.
+/// Why a list or a watch failed.
 enum Failure {
     Request(kube::Error),
     Answer(Box<Status>),
-    /// A list ended before it was whole.
+    /// A list ended before it was complete.
     Cut,
-    /// Nothing came for [`SILENCE`].
+    /// Nothing was received for [`SILENCE`].
     Silent,
-    /// A list or an object without a resource version, from which no watch can go on.
+    /// A list or an object has no resource version, so no watch can continue from it.
     NoVersion,
 }
 
 impl Feed {
-    /// `requests` counts how often a new list was asked for.
+    /// `requests` is the number of requests for a new list so far.
     pub(super) fn new(api: Api<Watched>, namespace: String, mut requests: watch::Receiver<u64>) -> Self {
         let serves = *requests.borrow_and_update();
         Self { api, namespace, requests, serves, stage: Stage::Start, listing: true, streaming: true, failures: 0 }
     }
 
-    /// The next event, and the newest request for a list that the current list serves: it began after that was made.
+    /// The next event, and the newest request that the current list fulfils, because it was made before the list began.
     ///
-    /// Errors are logged and waited out here.
+    /// Errors are logged here, and retried after a pause.
     pub(super) async fn next(&mut self) -> (u64, Event<Watched>) {
         loop {
             let (mut requests, serves) = (self.requests.clone(), self.serves);
@@ -103,7 +104,8 @@ impl Feed {
             let event = tokio::select! {
                 biased;
                 Ok(request) = requested => {
-                    // The request counts before the list begins: what was written before it is in the list.
+                    // The request is noted before the list begins, so everything written before the request is in the
+                    // list.
                     (self.serves, self.stage) = (request, Stage::Start);
                     None
                 }
@@ -133,7 +135,8 @@ impl Feed {
         }
     }
 
-    /// One request or one event. A step that fails, or is given up half-way, leaves [`Stage::Start`] behind.
+    /// Makes one request or receives one event. If it fails or is cancelled, the next step begins with
+    /// [`Stage::Start`].
     async fn step(&mut self) -> Result<Option<Event<Watched>>, Failure> {
         let (stage, event) = match std::mem::take(&mut self.stage) {
             Stage::Start => {
@@ -154,7 +157,7 @@ impl Feed {
                 }
                 Some(WatchEvent::Bookmark(_)) => (Stage::Streaming(changes), None),
                 Some(WatchEvent::Error(status)) => return Err(Failure::Answer(status.boxed())),
-                // A list holds no deletions.
+                // A list contains no deletions.
                 Some(WatchEvent::Deleted(_)) | None => return Err(Failure::Cut),
             },
             Stage::Paging { mut page, next, version } => match (page.next(), version) {
@@ -181,10 +184,10 @@ impl Feed {
             },
         };
         match event {
-            // What could not be streamed this time may be the next.
+            // Try to stream the next list, even if this one could not be streamed.
             Some(Event::InitDone) => (self.listing, self.streaming, self.failures) = (false, true, 0),
             Some(Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
-            // A plain list says that it begins before it asks for anything.
+            // `Init` of a plain list comes before its first request, so it does not prove that the API server answers.
             Some(Event::Init) | None => {}
         }
         self.stage = stage;
@@ -205,15 +208,15 @@ impl Feed {
         Ok(Stage::Paging { page: list.items.into_iter(), next, version })
     }
 
-    /// Begins anew, after at most the pause that is told.
+    /// Prepares to begin with a new list. Returns the longest pause before that.
     fn recover(&mut self, failure: &Failure) -> Duration {
-        // An API server that cannot stream lists says so in many ways; a plain list it can always do.
+        // An API server that cannot stream lists reports this in many ways, so after most failures a plain list is
+        // tried.
         if self.listing && self.streaming && !matches!(failure.code(), Some(401 | 403 | 404 | 410)) {
             debug!(%failure, "the API server does not stream the list; listing plainly");
             self.streaming = false;
         }
-        // Never from where it was: that version may be gone, or the server be back from an older backup, in which it does
-        // not exist yet.
+        // Never continue from the old version: it may have expired, or not exist after the restore of an older backup.
         self.stage = Stage::Start;
         self.log(failure);
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(MAX_PAUSE);
@@ -221,7 +224,7 @@ impl Feed {
         pause
     }
 
-    /// One line when it begins, and now and then while it lasts.
+    /// Logs the first failure, and later ones ever more rarely.
     fn log(&self, failure: &Failure) {
         if !self.failures.saturating_add(1).is_power_of_two() {
             return;
@@ -298,7 +301,7 @@ mod tests {
         })
     }
 
-    /// A feed from an API server that answers a query so, and how to ask for a new list.
+    /// A feed from an API server that answers each query with `answer`, and the sender that requests new lists.
     fn feed(answer: impl Fn(&str) -> (StatusCode, Body) + Clone + Send + Sync + 'static) -> (Feed, watch::Sender<u64>) {
         let server = Router::new().fallback(move |RawQuery(query): RawQuery| {
             let answer = answer(&query.unwrap_or_default());
@@ -309,7 +312,7 @@ mod tests {
         (Feed::new(api, String::new(), requests.subscribe()), requests)
     }
 
-    /// What comes next, in short.
+    /// The next event as short text.
     async fn next(feed: &mut Feed) -> (u64, String) {
         let (request, event) = feed.next().await;
         let told = match event {
@@ -370,7 +373,7 @@ mod tests {
         let (mut feed, _requests) = feed(|_| (StatusCode::SERVICE_UNAVAILABLE, Body::empty()));
         let mut pauses = Vec::new();
         while pauses.len() < 9 {
-            // The first event of a plain list comes before its request.
+            // `Init` of a plain list comes before its first request, so the first step does not fail.
             if let Err(failure) = feed.step().await {
                 pauses.push(feed.recover(&failure));
             }

@@ -1,11 +1,11 @@
-//! The operator at work, for people to watch: a real API server, the operator's real binary with the rights that ship
-//! with it, and a simulated Direct Connect. Nothing leaves the machine.
+//! A demo for people to watch: a real API server, the operator's real binary with the permissions of the shipped
+//! manifests, and a simulated Direct Connect. Nothing leaves the machine.
 //!
-//! On a terminal it plays a story and then leaves everything running until Ctrl-C. Without one, or with `DEMO_ONCE=1`,
-//! it ends after the story. Either way every step is checked, and nothing is left behind, however it ends: what it
-//! starts ends with it.
+//! On a terminal it plays a story and then leaves everything running until Ctrl-C. Without a terminal, or with
+//! `DEMO_ONCE=1`, it ends after the story. In both cases every step is checked, and all processes and files are removed
+//! at the end, however the demo ends.
 //!
-//! `DEMO_TRANSCRIPT=check` compares the documents with what the demo has just printed, and `write` corrects them; see
+//! `DEMO_TRANSCRIPT=check` compares the documents with the output of the demo, and `write` updates them; see
 //! `tests/demo/check-transcript`.
 
 mod print;
@@ -25,7 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::print::Printer;
 use crate::stage::Stage;
 
-/// What is not as the story has it.
+/// A deviation from the story.
 #[derive(Debug)]
 struct Wrong(String);
 
@@ -38,10 +38,10 @@ impl Display for Wrong {
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut signals = Signals::new();
-    // The fixtures of the tests panic when something fails. Here what they have to say is enough.
+    // The test fixtures panic when something fails. For the demo, their message is enough.
     set_hook(Box::new(|panic| eprintln!("{}", panic.payload_as_str().unwrap_or("it panicked"))));
 
-    // Whichever comes first, the other is dropped, and with it all that was started.
+    // The future that ends first drops the other one, and with it everything that was started.
     let outcome = tokio::select! {
         biased;
         signal = signals.next() => {
@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether it is to end after the story: asked for, or with nobody to end it by Ctrl-C.
+/// Whether to end after the story: if this was asked for, or if there is no terminal for Ctrl-C.
 fn is_once() -> bool {
     let asked = std::env::var_os("DEMO_ONCE").is_some_and(|value| !value.is_empty() && value != "0");
     asked || !stdin().is_terminal() || !stdout().is_terminal()
@@ -78,8 +78,8 @@ async fn play() -> Result<Stage, Wrong> {
     let mut print = Printer::new();
     let scene = scene::set(&mut print).await;
     let mut stage = Stage::new(scene, print).await;
-    let told = story::tell(&mut stage).await;
-    if let Err(wrong) = told {
+    let outcome = story::play(&mut stage).await;
+    if let Err(wrong) = outcome {
         stage.print_operators_log();
         return Err(wrong);
     }
@@ -97,7 +97,7 @@ fn report(wrong: &Wrong) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The signals that ask a program to end.
+/// The signals that end the demo.
 struct Signals([(u8, Signal); 3]);
 
 impl Signals {
@@ -109,7 +109,7 @@ impl Signals {
         }))
     }
 
-    /// The number of the next.
+    /// The number of the next signal.
     async fn next(&mut self) -> u8 {
         let [(first, a), (second, b), (third, c)] = &mut self.0;
         tokio::select! {

@@ -1,14 +1,14 @@
-//! What is shown, and how.
+//! The output of the demo.
 
 use std::io::{IsTerminal, Write, stdout};
 
-/// No line of its own is longer.
+/// The longest line of the demo's own text.
 const WIDTH: usize = 110;
 
-/// Where what it says of a moment begins, after the time.
+/// The column where the text after the time begins.
 const MARGIN: usize = 15;
 
-/// A little colour, on a terminal only.
+/// The colour of text on a terminal.
 #[derive(Clone, Copy)]
 pub enum Tint {
     None,
@@ -36,7 +36,7 @@ impl Tint {
     }
 }
 
-/// Standard output, and a memory of what went there.
+/// Standard output, which also keeps what was printed.
 pub struct Printer {
     colour: bool,
     kept: Vec<String>,
@@ -48,12 +48,12 @@ impl Printer {
         Self { colour: stdout().is_terminal() && !refused, kept: Vec::new() }
     }
 
-    /// A line.
+    /// Prints a line.
     pub fn line(&mut self, tint: Tint, line: &str) {
         self.put(&[(tint, line)]);
     }
 
-    /// A line of a shell, and what it answered.
+    /// Prints a shell command and its output.
     pub fn command(&mut self, command: &str, answer: &str) {
         self.line(Tint::Command, &format!("$ {command}"));
         for line in answer.lines() {
@@ -61,14 +61,14 @@ impl Printer {
         }
     }
 
-    /// A remark, as a shell would pass over it.
+    /// Prints a remark as a shell comment.
     pub fn remark(&mut self, remark: &str) {
         for line in wrap(remark, WIDTH - 2) {
             self.line(Tint::Remark, &format!("# {line}"));
         }
     }
 
-    /// What happened when: one line that is marked, and more below it.
+    /// Prints an event: one highlighted line, and more text below it.
     pub fn moment(&mut self, seconds: u64, who: &str, tint: Tint, what: &str, more: &str) {
         self.put(&[(Tint::Remark, &format!("{seconds:>4}s  ")), (Tint::None, &format!("{who:<7} ")), (tint, what)]);
         for line in wrap(more, WIDTH - MARGIN) {
@@ -76,7 +76,7 @@ impl Printer {
         }
     }
 
-    /// The lines since this was last asked.
+    /// The lines printed since the last call.
     pub fn take_kept(&mut self) -> Vec<String> {
         std::mem::take(&mut self.kept)
     }
@@ -88,13 +88,13 @@ impl Printer {
             tint => format!("\x1b[{}m{text}\x1b[0m", tint.code()),
         };
         let shown = if self.colour { parts.iter().map(coloured).collect() } else { plain.clone() };
-        // Whoever reads along may stop to, which is no reason to stop.
+        // The reader of the output may be gone, which is no reason to stop.
         let _ = writeln!(stdout(), "{}", shown.trim_end());
         self.kept.push(plain.trim_end().to_owned());
     }
 }
 
-/// Splits a text into lines of at most `width` characters, as far as its words allow.
+/// Wraps a text into lines of at most `width` characters, between words.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! What the story is played on: an API server, a Direct Connect, and the operator between them.
+//! The scene of the demo: an API server, a simulated Direct Connect, and the operator.
 
 use direct_connect_simulator::{Connection, Simulator};
 use std::time::Duration;
@@ -6,34 +6,34 @@ use test_support::{ControlPlane, Operator, REGION, repository, shipped_rbac, wai
 
 use crate::print::{Printer, Tint};
 
-/// Where the operator lives, as where it is installed for real.
+/// The namespace of the operator, as in a real installation.
 const NAMESPACE: &str = "directconnect-operator";
 
-/// How long `Encryption Up` must hold. It is also for how long the partner of a line waits for its turn, in which it has
-/// to be asked to.
+/// The soak. The other connection of a pair waits for its turn for as long, and within that time the demo has to show
+/// it waiting.
 const SOAK: &str = "6s";
 const POLL_INTERVAL: &str = "1s";
 
-/// From when a key works until the session is up: long enough to be seen waiting.
+/// The time from when a key works until MACsec is up: long enough to be seen waiting.
 const MACSEC_UP_AFTER: Duration = Duration::from_secs(4);
 
-/// A dedicated line of a redundant pair, with no key yet.
+/// A dedicated connection of a redundant pair, without a key.
 pub const FRANKFURT_A: &str = "dxcon-fg1234ab";
-/// Its partner, which has one.
+/// The other connection of the pair, with a key.
 pub const FRANKFURT_B: &str = "dxcon-fg5678cd";
 /// A member of a LAG.
 pub const MUNICH: &str = "dxcon-ffz9k2mu";
-/// Hosted by a partner, so without MACsec.
+/// A hosted connection, so without MACsec.
 pub const BERLIN: &str = "dxcon-fh3q7tbe";
 
-/// All that runs. The operator goes first, so it loses nothing under its feet.
+/// Everything that runs. The operator is dropped first, so that it does not lose the others while it runs.
 pub struct Scene {
     pub operator: Operator,
     pub aws: Simulator,
     pub control_plane: ControlPlane,
 }
 
-/// Starts it all.
+/// Starts everything.
 pub async fn set(print: &mut Printer) -> Scene {
     print.line(Tint::Heading, "directconnect-operator on this machine alone: no cluster and no AWS account is touched");
     print.line(Tint::None, "");
@@ -47,7 +47,7 @@ pub async fn set(print: &mut Printer) -> Scene {
     let aws = direct_connect().await;
     print.line(Tint::None, &format!("Direct Connect   simulated, four connections in {REGION}"));
 
-    // The simulated AWS shows at once what it was sent.
+    // The simulated AWS shows updates at once.
     let flags = [("--poll-interval", POLL_INTERVAL), ("--encryption-soak", SOAK), ("--settle-window", "0s")];
     let operator = flags
         .iter()

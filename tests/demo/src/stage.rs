@@ -1,4 +1,4 @@
-//! Shows what happens as it happens, and holds it against what is expected.
+//! Shows events as they happen, and compares them with the expected ones.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -19,67 +19,67 @@ use crate::print::{Printer, Tint};
 use crate::scene::Scene;
 use crate::transcript::Excerpt;
 
-/// How long a chapter stands before the next begins.
+/// The pause before the next chapter.
 const PAUSE: Duration = Duration::from_millis(1500);
 
-/// Access key of the person who imports and plans, who is not the operator.
+/// Access key of the person who imports and plans; the operator has another one.
 const PERSON: &str = "AKIAPERSONEXAMPLE000";
 
-/// What happened on one of the two sides of the operator.
-enum News {
+/// An event, either in AWS or in the cluster.
+enum StageEvent {
     Call(Box<Call>),
-    Standing(Standing),
+    State(ResourceState),
 }
 
-/// How a resource stands by its conditions.
+/// The conditions of a resource.
 #[derive(Clone, PartialEq, Eq)]
-struct Standing {
+struct ResourceState {
     resource: String,
     ready: String,
     reason: String,
     message: String,
-    /// `Reconciling` or `Stalled`, where one is present.
+    /// `Reconciling` or `Stalled`, if one is present.
     carries: Option<&'static str>,
 }
 
-/// How a resource is expected to stand.
+/// The expected conditions of a resource.
 #[derive(Clone, Copy)]
 pub enum Expected {
-    /// Ready, for this reason.
+    /// Ready for this reason.
     Ready(&'static str),
-    /// On its way by itself.
+    /// Reconciling for this reason.
     Reconciling(&'static str),
-    /// In need of a person.
+    /// Stalled for this reason.
     Stalled(&'static str),
 }
 
-/// The scene, and all that happens on it. What comes from either side is expected in its own order, and shown in the
-/// order of the story.
+/// The scene, and all events in it. The events of each side are expected in their own order, and shown in the order of
+/// the story.
 pub struct Stage {
     scene: Scene,
     print: Printer,
-    news: UnboundedReceiver<News>,
+    events: UnboundedReceiver<StageEvent>,
     calls: VecDeque<Call>,
-    standings: HashMap<String, VecDeque<Standing>>,
+    states: HashMap<String, VecDeque<ResourceState>>,
     excerpts: Vec<Excerpt>,
     began: Instant,
 }
 
 impl Stage {
     pub async fn new(scene: Scene, print: Printer) -> Self {
-        let (tell, news) = unbounded_channel();
-        let tell_calls = tell.clone();
+        let (sender, events) = unbounded_channel();
+        let call_sender = sender.clone();
         scene.aws.watch(move |call| {
             if call.operation != "DescribeConnections" {
-                let _ = tell_calls.send(News::Call(Box::new(call.clone())));
+                let _ = call_sender.send(StageEvent::Call(Box::new(call.clone())));
             }
         });
-        tokio::spawn(follow(scene.control_plane.client().await, tell));
-        let (calls, standings) = (VecDeque::new(), HashMap::new());
-        Self { scene, print, news, calls, standings, excerpts: Vec::new(), began: Instant::now() }
+        tokio::spawn(follow(scene.control_plane.client().await, sender));
+        let (calls, states) = (VecDeque::new(), HashMap::new());
+        Self { scene, print, events, calls, states, excerpts: Vec::new(), began: Instant::now() }
     }
 
-    /// Gives those who watch time to read.
+    /// Gives viewers time to read.
     pub async fn pause(&self) {
         if !crate::is_once() {
             sleep(PAUSE).await;
@@ -93,28 +93,28 @@ impl Stage {
         self.print.take_kept();
     }
 
-    /// Keeps what was shown since the chapter began, for the documents.
+    /// Keeps the output since the beginning of the chapter as an excerpt for the documents.
     pub fn keep(&mut self, name: &'static str) {
         let lines = self.print.take_kept();
         self.excerpts.push(Excerpt { name, lines });
     }
 
-    /// Keeps a text for the documents.
+    /// Keeps a text as an excerpt for the documents.
     pub fn keep_text(&mut self, name: &'static str, text: &str) {
         self.excerpts.push(Excerpt { name, lines: text.lines().map(str::to_owned).collect() });
     }
 
-    /// What was kept.
+    /// The excerpts.
     pub fn excerpts(&self) -> &[Excerpt] {
         &self.excerpts
     }
 
-    /// Says something.
+    /// Prints a remark.
     pub fn say(&mut self, remark: &str) {
         self.print.remark(remark);
     }
 
-    /// What AWS or the far end does by itself.
+    /// The simulator, for what AWS or the far end does by itself.
     pub fn aws(&self) -> &direct_connect_simulator::Simulator {
         &self.scene.aws
     }
@@ -139,14 +139,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Runs kubectl and shows what it says.
+    /// Runs kubectl and shows its output.
     pub async fn show(&mut self, arguments: &[&str]) -> Result<String, Wrong> {
         let answer = self.kubectl(arguments).await?;
         self.print.command(&format!("kubectl {}", arguments.join(" ")), &answer);
         Ok(answer)
     }
 
-    /// Runs `kubectl dxcon` as a person would, shows what it prints, and holds its exit code against what is expected.
+    /// Runs `kubectl dxcon` as a person would, shows its output, and checks its exit code.
     pub async fn dxcon(&mut self, arguments: &[&str], code: i32) -> Result<(), Wrong> {
         let output = Command::new(operator_binary().with_file_name("kubectl-dxcon"))
             .args(arguments)
@@ -174,11 +174,12 @@ impl Stage {
         if output.status.success() { Ok(output.stdout) } else { Err(Wrong(format!("kubectl: {}", output.stderr))) }
     }
 
-    /// Waits for the next change of how a resource stands, which is to be this one, with a message that holds `says`.
+    /// Waits for the next change of a resource's conditions, and checks that it is this one, with a message that
+    /// contains `says`.
     pub async fn status(&mut self, resource: &str, expected: Expected, says: &str) -> Result<(), Wrong> {
         let what = format!("{resource} to be {expected}");
-        let next = self.next(&what, |stage| stage.standings.get_mut(resource)?.pop_front()).await?;
-        self.print_standing(&next);
+        let next = self.next(&what, |stage| stage.states.get_mut(resource)?.pop_front()).await?;
+        self.print_state(&next);
         if !expected.is(&next) {
             return Err(Wrong(format!("expected {what}, and it is as the last line shows")));
         }
@@ -188,7 +189,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits for the next call that is no read, which is to be an update with these parameters and to take effect.
+    /// Waits for the next call other than a read, and checks that it is an update with these parameters that takes
+    /// effect.
     pub async fn update(&mut self, parameters: &Value) -> Result<(), Wrong> {
         let what = format!("UpdateConnection {parameters}");
         let call = self.next(&what, |stage| stage.calls.pop_front()).await?;
@@ -201,49 +203,49 @@ impl Stage {
         if as_expected { Ok(()) } else { Err(Wrong(format!("expected {what} with an effect, and it was {call}"))) }
     }
 
-    async fn next<T>(&mut self, what: &str, mut look: impl FnMut(&mut Self) -> Option<T>) -> Result<T, Wrong> {
+    async fn next<T>(&mut self, what: &str, mut check: impl FnMut(&mut Self) -> Option<T>) -> Result<T, Wrong> {
         let end = Instant::now() + wait::SOON;
         loop {
-            if let Some(found) = look(self) {
+            if let Some(found) = check(self) {
                 return Ok(found);
             }
-            match timeout_at(end, self.news.recv()).await {
-                Ok(Some(news)) => self.take(news),
+            match timeout_at(end, self.events.recv()).await {
+                Ok(Some(events)) => self.take(events),
                 Ok(None) => return Err(Wrong("the watch on resources ended".to_owned())),
                 Err(_) => return Err(Wrong(format!("waited {:?} for {what}", wait::SOON))),
             }
         }
     }
 
-    fn take(&mut self, news: News) {
-        match news {
-            News::Call(call) => self.calls.push_back(*call),
-            News::Standing(standing) => {
-                self.standings.entry(standing.resource.clone()).or_default().push_back(standing);
+    fn take(&mut self, events: StageEvent) {
+        match events {
+            StageEvent::Call(call) => self.calls.push_back(*call),
+            StageEvent::State(state) => {
+                self.states.entry(state.resource.clone()).or_default().push_back(state);
             }
         }
     }
 
-    /// Looks on while AWS is read this many times more, and nothing else is to happen on either side.
+    /// Waits for this many polls, and checks that nothing else happens on either side.
     pub async fn calm(&mut self, polls: usize) -> Result<(), Wrong> {
         let begun = self.scene.aws.calls().len();
         let aws = &self.scene.aws;
         wait::until(wait::SOON, format!("{polls} polls"), async || aws.calls().len() >= begun + polls).await;
-        while let Ok(news) = self.news.try_recv() {
-            self.take(news);
+        while let Ok(events) = self.events.try_recv() {
+            self.take(events);
         }
         if let Some(call) = self.calls.front() {
             return Err(Wrong(format!("expected no more calls than those above, and there was {call}")));
         }
-        if let Some(standing) = self.standings.values().find_map(VecDeque::front) {
-            let Standing { resource, reason, message, .. } = standing;
+        if let Some(state) = self.states.values().find_map(VecDeque::front) {
+            let ResourceState { resource, reason, message, .. } = state;
             return Err(Wrong(format!("expected {resource} to stay as it was, and it is {reason}: {message}")));
         }
         Ok(())
     }
 
-    /// Shows the updates in the log of AWS, and holds the whole log against what is expected: this many updates, each
-    /// after a read of its connection that began when the update before had ended, and else nothing but reads.
+    /// Shows the updates in the call log of AWS, and checks the whole log: this many updates, each after a read of its
+    /// connection that began when the update before had ended, and otherwise only reads.
     pub fn show_log(&mut self, updates: usize) -> Result<(), Wrong> {
         let calls = self.scene.aws.calls();
         let (mut whole, mut single, mut sent) = (0, 0, 0);
@@ -270,7 +272,7 @@ impl Stage {
         if sent == updates { Ok(()) } else { Err(Wrong(format!("expected {updates} updates, and there are {sent}"))) }
     }
 
-    /// Says what to try.
+    /// Prints what viewers can try.
     pub fn invite(&mut self) {
         let folder = self.scene.control_plane.kubeconfig().with_file_name("");
         let folder = folder.display().to_string();
@@ -289,17 +291,17 @@ impl Stage {
         self.print.line(Tint::None, "");
     }
 
-    /// Shows what happens from now on, until something ends that should not.
+    /// Shows events until something ends that should not.
     pub async fn go_on(&mut self) -> Wrong {
-        let mut look = interval(Duration::from_secs(1));
+        let mut check = interval(Duration::from_secs(1));
         loop {
             tokio::select! {
-                news = self.news.recv() => match news {
-                    Some(News::Call(call)) => self.print_call(&call),
-                    Some(News::Standing(standing)) => self.print_standing(&standing),
+                events = self.events.recv() => match events {
+                    Some(StageEvent::Call(call)) => self.print_call(&call),
+                    Some(StageEvent::State(state)) => self.print_state(&state),
                     None => return Wrong("the watch on resources ended".to_owned()),
                 },
-                _ = look.tick() => if let Some(status) = self.scene.operator.exit() {
+                _ = check.tick() => if let Some(status) = self.scene.operator.exit() {
                     self.print_operators_log();
                     return Wrong(format!("the operator ended: {status}"));
                 },
@@ -307,15 +309,15 @@ impl Stage {
         }
     }
 
-    /// Shows the end of the operator's log.
+    /// Prints the end of the operator's log.
     pub fn print_operators_log(&self) {
         let log = self.scene.operator.logs();
         let tail = log.len().saturating_sub(20);
         eprintln!("\nthe operator's last lines:\n{}", log[tail..].join("\n"));
     }
 
-    fn print_standing(&mut self, standing: &Standing) {
-        let Standing { resource, ready, reason, message, carries } = standing;
+    fn print_state(&mut self, state: &ResourceState) {
+        let ResourceState { resource, ready, reason, message, carries } = state;
         let tint = match (ready.as_str(), carries) {
             ("True", _) => Tint::Good,
             (_, Some("Stalled")) => Tint::Bad,
@@ -333,13 +335,13 @@ impl Stage {
 }
 
 impl Expected {
-    fn is(self, standing: &Standing) -> bool {
+    fn is(self, state: &ResourceState) -> bool {
         let (ready, carries, reason) = match self {
             Self::Ready(reason) => ("True", None, reason),
             Self::Reconciling(reason) => ("False", Some("Reconciling"), reason),
             Self::Stalled(reason) => ("False", Some("Stalled"), reason),
         };
-        standing.ready == ready && standing.carries == carries && standing.reason == reason
+        state.ready == ready && state.carries == carries && state.reason == reason
     }
 }
 
@@ -353,26 +355,26 @@ impl std::fmt::Display for Expected {
     }
 }
 
-/// Tells every change of how a resource stands.
-async fn follow(client: Client, tell: UnboundedSender<News>) {
+/// Sends every change of a resource's conditions.
+async fn follow(client: Client, sender: UnboundedSender<StageEvent>) {
     let kind = GroupVersionKind::gvk("directconnect-operator.dev", "v1alpha1", "DirectConnectConnection");
     let api: Api<DynamicObject> = Api::all_with(client, &ApiResource::from_gvk(&kind));
     let mut objects = watcher(api, watcher::Config::default()).default_backoff().applied_objects().boxed();
-    let mut last: HashMap<String, Standing> = HashMap::new();
+    let mut last: HashMap<String, ResourceState> = HashMap::new();
     while let Some(object) = objects.next().await {
-        let Some(standing) = object.ok().and_then(standing) else { continue };
-        if last.insert(standing.resource.clone(), standing.clone()).as_ref() != Some(&standing)
-            && tell.send(News::Standing(standing)).is_err()
+        let Some(state) = object.ok().and_then(state) else { continue };
+        if last.insert(state.resource.clone(), state.clone()).as_ref() != Some(&state)
+            && sender.send(StageEvent::State(state)).is_err()
         {
             return;
         }
     }
 }
 
-fn standing(object: DynamicObject) -> Option<Standing> {
+fn state(object: DynamicObject) -> Option<ResourceState> {
     let resource = object.name_any();
     let object = Resource(serde_json::to_value(object).ok()?);
     let ready = object.condition("Ready")?;
     let carries = ["Reconciling", "Stalled"].into_iter().find(|kind| object.condition(kind).is_some());
-    Some(Standing { resource, ready: ready.status, reason: ready.reason, message: ready.message, carries })
+    Some(ResourceState { resource, ready: ready.status, reason: ready.reason, message: ready.message, carries })
 }

@@ -1,4 +1,4 @@
-//! What is played.
+//! The story of the demo.
 
 use serde_json::json;
 
@@ -8,18 +8,18 @@ use crate::stage::Expected::{Ready, Reconciling, Stalled};
 use crate::stage::Stage;
 use test_support::REGION;
 
-/// The updates in the story. All of them, and nothing else.
+/// The number of updates in the story. Nothing else changes AWS.
 const UPDATES: usize = 6;
 
-/// Tells it all.
-pub async fn tell(stage: &mut Stage) -> Result<(), Wrong> {
+/// Plays the whole story.
+pub async fn play(stage: &mut Stage) -> Result<(), Wrong> {
     stage.pause().await;
     before_it_is_merged(stage).await?;
     stage.pause().await;
     name_and_mode(stage).await?;
     stage.pause().await;
     to_must_encrypt(stage).await?;
-    // No pause: the turn is over before long.
+    // There is no pause here, since the turn is free soon.
     one_at_a_time(stage).await?;
     stage.pause().await;
     refused(stage).await?;

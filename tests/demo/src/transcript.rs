@@ -1,6 +1,6 @@
-//! Holds what the documents print of the demo against what it has really printed.
+//! Compares the excerpts of the demo's output in the documents with its real output.
 //!
-//! An excerpt stands in a fenced block below a line `<!-- demo: NAME -->`.
+//! An excerpt is a fenced block below a line `<!-- demo: NAME -->`.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use test_support::repository;
 
 use crate::Wrong;
 
-/// Documents that print excerpts.
+/// Documents that contain excerpts.
 const DOCUMENTS: [&str; 1] = ["README.md"];
 
-/// Part of what the demo has printed.
+/// A part of the output.
 pub struct Excerpt {
-    /// What documents call it.
+    /// Its name in documents.
     pub name: &'static str,
     /// Its lines.
     pub lines: Vec<String>,
 }
 
-/// Does what `DEMO_TRANSCRIPT` says: `check` the documents, `write` them, or nothing.
+/// Does what `DEMO_TRANSCRIPT` asks for: `check` the documents, `write` them, or nothing.
 pub fn settle(excerpts: &[Excerpt]) -> Result<(), Wrong> {
     let mode = std::env::var("DEMO_TRANSCRIPT").unwrap_or_default();
     let writes = match mode.as_str() {
@@ -47,7 +47,8 @@ pub fn settle(excerpts: &[Excerpt]) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// The document with every excerpt in it as printed now. One that differs only in what differs every time stays.
+/// The document with all excerpts updated. An excerpt that only differs in what varies from run to run is left as it
+/// is.
 fn correct(document: &str, excerpts: &[Excerpt]) -> Result<String, String> {
     let mut corrected: Vec<&str> = Vec::new();
     let mut lines = document.lines();
@@ -69,7 +70,8 @@ fn correct(document: &str, excerpts: &[Excerpt]) -> Result<String, String> {
     Ok(corrected.join("\n") + "\n")
 }
 
-/// A line without what differs every time: times, durations, ids of requests and objects, and the room they take.
+/// A line without what varies from run to run: times, durations, ids of requests and objects, and the blanks for their
+/// width.
 fn steady(line: &str) -> String {
     let words = line.split_whitespace().map(|word| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -82,12 +84,12 @@ fn steady(line: &str) -> String {
     }
 }
 
-/// `2026-01-31T12:34:56Z`.
+/// Whether a word is a time such as `2026-01-31T12:34:56Z`.
 fn is_time(word: &str) -> bool {
     word.len() >= 20 && word.as_bytes()[10] == b'T' && word.ends_with('Z')
 }
 
-/// `12s`, `1m2s`.
+/// Whether a word is a duration such as `12s` or `1m2s`.
 fn is_duration(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
         && word.ends_with('s')
@@ -98,7 +100,7 @@ fn is_uuid(word: &str) -> bool {
     word.len() == 36 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
-/// The first line that differs in more than what differs every time.
+/// The first line that differs in more than what varies from run to run.
 fn first_difference(text: &str, corrected: &str) -> String {
     let pair = text.lines().zip(corrected.lines()).find(|(text, corrected)| steady(text) != steady(corrected));
     pair.map_or_else(

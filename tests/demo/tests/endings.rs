@@ -1,4 +1,4 @@
-//! However the demo ends, nothing of it is left: no process, no file.
+//! However the demo ends, no process and no file of it is left.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, kill_process};
 use test_support::{Signal, wait};
 
-/// A demo whose temporary files, and those of all that it starts, are in a folder of its own.
+/// A demo whose temporary files are all in one folder.
 struct Demo {
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -32,7 +32,7 @@ impl Demo {
         Self { process, stdout, folder }
     }
 
-    /// Reads on to a line that begins so.
+    /// Reads the output up to a line that begins with this text.
     fn reads(&mut self, beginning: &str) {
         let found = self.stdout.by_ref().lines().any(|line| line.expect("it is text").starts_with(beginning));
         assert!(found, "the demo ended before it said {beginning:?}");
@@ -43,7 +43,7 @@ impl Demo {
         self.process.wait().expect("the demo is a child of this process")
     }
 
-    /// What is left of it. Every process that it starts has been told of the folder, one way or another.
+    /// The processes and files that are left. Every process of the demo has the folder in its arguments or environment.
     fn leftovers(&self) -> Vec<String> {
         let folder = self.folder.to_string_lossy();
         let files = fs::read_dir(&self.folder).expect("the folder is there").flatten();
@@ -75,7 +75,7 @@ fn told_to_end_as_it_starts() {
 fn told_to_end_in_the_middle() {
     let mut demo = Demo::start("told");
     demo.reads("1. ");
-    // Demo, control plane, etcd, API server and operator, and a file at least.
+    // Demo, control plane, etcd, API server and operator, and at least one file.
     assert!(demo.leftovers().len() > 5, "what would be left is seen: {:?}", demo.leftovers());
     assert_eq!(demo.ends_by(Signal::TERM).code(), Some(143));
     assert_eq!(demo.leftovers(), Vec::<String>::new());

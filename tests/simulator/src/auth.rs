@@ -1,5 +1,5 @@
-//! Who calls, and for which region: the shape of a SigV4 `Authorization`. The signature itself is not recomputed,
-//! since nobody here knows a secret.
+//! Determines who calls and for which region, from the SigV4 `Authorization` header. The signature is not verified,
+//! since the simulator knows no secrets.
 
 use hyper::HeaderMap;
 
@@ -8,14 +8,14 @@ use crate::wire::AwsError;
 const SCHEME: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "directconnect";
 
-/// What a credential scope says.
+/// The content of a credential scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) access_key_id: String,
     pub(crate) region: String,
 }
 
-/// Reads the scope of a request, or says in AWS's words what is wrong with it.
+/// Reads the credential scope of a request, or returns AWS's error.
 pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope, AwsError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(authorization) = header("authorization") else {
@@ -66,7 +66,7 @@ pub(crate) fn scope(headers: &HeaderMap) -> Result<Scope, AwsError> {
     Ok(Scope { access_key_id: access_key_id.to_owned(), region: region.to_owned() })
 }
 
-/// `20260131T235959Z`.
+/// Whether a text is a time such as `20260131T235959Z`.
 fn is_timestamp(time: &str) -> bool {
     time.len() == 16
         && time.bytes().enumerate().all(|(at, byte)| match at {

@@ -1,4 +1,5 @@
-//! The door of the AWS API: who calls and for what, a place in the log, and the fault that hits the call.
+//! The entry of the AWS API: determines the caller and the operation, adds the call to the log, and chooses the fault
+//! that hits it.
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, head: &Parts, body: &[u8]) -> R
     };
     let request = read(head, target, parameters);
 
-    // Arrival, fault and place in the log are one step, so that the n-th call in the log meets the n-th fault.
+    // Arrival, fault and log entry are one step, so that the n-th call in the log gets the n-th fault.
     let (entry, fault, scope, latency) = {
         let mut state = shared.lock();
         let scope = scope.and_then(|scope| {

@@ -1,4 +1,4 @@
-//! The log of calls.
+//! The call log.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::credentials::CredentialSource;
 
-/// Older calls than this many are forgotten, so that a long demonstration does not grow for ever.
+/// At most this many calls are kept, so that a long demonstration does not use ever more memory.
 const KEPT: usize = 100_000;
 
-/// One call, from its arrival on.
+/// A call, from its arrival on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
@@ -21,26 +21,26 @@ pub struct Call {
     /// When it was answered, cut off or given up by the client; `None` while it is in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<Moment>,
-    /// `DescribeConnections` or `UpdateConnection`, or what the client asked for instead.
+    /// `DescribeConnections` or `UpdateConnection`, or another operation that the client asked for.
     pub operation: String,
-    /// The source, of a call that asks for credentials.
+    /// The source, for a request for credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_source: Option<CredentialSource>,
-    /// From the credential scope; empty where the request had none.
+    /// From the credential scope; empty if the request had none.
     pub region: String,
-    /// From the credential scope; empty where the request had none.
+    /// From the credential scope; empty if the request had none.
     pub access_key_id: String,
-    /// The account that the access key stands for.
+    /// The account of the access key.
     pub account: String,
     /// The body of the request.
     pub parameters: Value,
-    /// How it ended, or what it waits in.
+    /// How it ended, or why it is still waiting.
     pub outcome: Outcome,
-    /// Whether it changed a connection, whatever its client was told.
+    /// Whether it changed a connection, whatever the client was told.
     pub effect: bool,
     /// The `x-amzn-requestid` of the answer.
     pub request_id: String,
-    /// What the client calls itself.
+    /// The user agent of the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
 }
@@ -50,7 +50,7 @@ pub struct Call {
 pub struct Moment {
     /// The wall clock, RFC 3339, UTC.
     pub wall: String,
-    /// Milliseconds since the simulator started, on a clock that never steps back.
+    /// Milliseconds since the simulator started, on a monotonic clock.
     pub millis: f64,
 }
 
@@ -60,11 +60,11 @@ pub struct Moment {
 pub enum Outcome {
     /// It has not been answered yet.
     Pending,
-    /// The true answer.
+    /// The correct answer.
     Ok,
-    /// The true answer but for its connection state.
+    /// The correct answer with another connection state.
     UnknownState,
-    /// Half of the true answer.
+    /// Half of the correct answer.
     BadJson,
     /// An error.
     Error {
@@ -73,14 +73,14 @@ pub enum Outcome {
         /// The error code, if the answer had one.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// AWS's words.
+        /// The message of AWS.
         message: String,
     },
-    /// The answer is made but held back, or was until its client went away.
+    /// The answer is made but held back, or was until the client went away.
     Held,
-    /// No answer: it hangs, or hung until its client went away.
+    /// No answer: the call hangs, or did until the client went away.
     Hang,
-    /// No answer: its client went away first.
+    /// No answer: the client went away first.
     ClientGone,
     /// No answer: the connection was reset before the effect.
     ResetBefore,
@@ -89,7 +89,7 @@ pub enum Outcome {
 }
 
 impl Call {
-    /// Whether two calls were in flight at one time.
+    /// Whether two calls were in flight at the same time.
     pub fn overlaps(&self, other: &Self) -> bool {
         let end = |call: &Self| call.finished.as_ref().map_or(f64::INFINITY, |moment| moment.millis);
         self.time.millis < end(other) && other.time.millis < end(self)
@@ -100,14 +100,14 @@ impl Call {
         self.parameters[name].as_str()
     }
 
-    /// Whether it got the true answer.
+    /// Whether it got the correct answer.
     pub fn is_ok(&self) -> bool {
         self.outcome == Outcome::Ok
     }
 }
 
 impl Outcome {
-    /// The error code that the client was told, if any.
+    /// The error code in the answer, if any.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Error { code, .. } => code.as_deref(),
@@ -144,7 +144,7 @@ impl fmt::Display for Outcome {
 }
 
 impl fmt::Display for Call {
-    /// One line for a person who watches.
+    /// One line for viewers.
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or_dash = |text: &'_ str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
         write!(
@@ -167,7 +167,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Both clocks.
+/// The current time on both clocks.
 #[derive(Debug)]
 pub(crate) struct Clock(Instant);
 
@@ -205,12 +205,12 @@ impl Log {
         self.calls.get_mut(&number)
     }
 
-    /// The calls of Direct Connect.
+    /// The calls to Direct Connect.
     pub(crate) fn direct_connect(&self) -> Vec<Call> {
         self.calls.values().filter(|call| call.credential_source.is_none()).cloned().collect()
     }
 
-    /// The calls that ask for credentials.
+    /// The requests for credentials.
     pub(crate) fn credentials(&self) -> Vec<Call> {
         self.calls.values().filter(|call| call.credential_source.is_some()).cloned().collect()
     }

@@ -1,8 +1,8 @@
-//! A connection as the API shows it, field for field, and words to describe one in a test.
+//! A connection with all fields of the API, and builder methods for tests.
 
 use serde::{Deserialize, Serialize};
 
-/// The account that owns a connection, and that an access key stands for, where nothing else is said.
+/// The default account of connections and access keys.
 pub const DEFAULT_ACCOUNT: &str = "123456789012";
 
 /// `portEncryptionStatus` of a port whose MACsec session is up.
@@ -10,9 +10,9 @@ pub const ENCRYPTION_UP: &str = "Encryption Up";
 /// `portEncryptionStatus` of a port whose MACsec session is not up.
 pub const ENCRYPTION_DOWN: &str = "Encryption Down";
 
-/// Everything that `DescribeConnections` can say about a connection. `None` is absent on the wire.
+/// All fields of a connection in `DescribeConnections`. `None` is absent on the wire.
 ///
-/// States and modes are plain strings, because AWS sends ones that it does not document.
+/// States and modes are plain strings, because AWS sends values that it does not document.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[allow(missing_docs, reason = "the names are those of the AWS API, which documents them")]
@@ -34,7 +34,7 @@ pub struct Connection {
     pub vlan: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partner_name: Option<String>,
-    /// Seconds since 1970.
+    /// Serializes a time as seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loa_issue_time: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub struct Connection {
 pub struct Tag {
     /// Its key.
     pub key: String,
-    /// Its value; AWS has tags without one.
+    /// Its value. AWS allows tags without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -92,7 +92,7 @@ pub struct Tag {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct MacSecKey {
-    /// Where AWS keeps the key.
+    /// The ARN of the secret with the key.
     #[serde(rename = "secretARN", skip_serializing_if = "Option::is_none")]
     pub secret_arn: Option<String>,
     /// The connection key name.
@@ -122,8 +122,8 @@ pub struct RateLimiterStatus {
 }
 
 impl Connection {
-    /// An ordinary line: dedicated, 10 Gbit/s, available, MACsec-capable, `should_encrypt` as AWS starts them, and
-    /// no key yet, so `Encryption Down`.
+    /// An ordinary connection: dedicated, 10 Gbit/s, available, capable of MACsec, `should_encrypt` as AWS creates
+    /// them, and without a key, so `Encryption Down`.
     pub fn new(id: &str, name: &str) -> Self {
         Self {
             connection_id: id.to_owned(),
@@ -147,29 +147,28 @@ impl Connection {
         }
     }
 
-    /// The same, with this name.
+    /// Sets the name.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.connection_name = text(name);
         self
     }
 
-    /// The same, of this account.
+    /// Sets the account.
     #[must_use]
     pub fn owned_by(mut self, account: &str) -> Self {
         self.owner_account = text(account);
         self
     }
 
-    /// The same, in this state, which may be one that AWS does not document.
+    /// Sets the state, which may be one that AWS does not document.
     #[must_use]
     pub fn in_state(mut self, state: &str) -> Self {
         self.connection_state = text(state);
         self
     }
 
-    /// The same, with this encryption mode, which may be the undocumented `unknown`. With `no_encrypt` no session
-    /// is up.
+    /// Sets the encryption mode, which may be the undocumented `unknown`. With `no_encrypt` the session is down.
     #[must_use]
     pub fn with_mode(mut self, mode: &str) -> Self {
         self.encryption_mode = text(mode);
@@ -179,7 +178,7 @@ impl Connection {
         self
     }
 
-    /// The same, with this key associated and, unless the mode is `no_encrypt`, `Encryption Up`.
+    /// Adds an associated key and, unless the mode is `no_encrypt`, sets `Encryption Up`.
     #[must_use]
     pub fn with_key(mut self, ckn: &str) -> Self {
         let key = self.key(ckn, "associated", "2026-01-01T00:00:00Z");
@@ -190,21 +189,21 @@ impl Connection {
         self
     }
 
-    /// The same, with `Encryption Down` whatever its keys: the far end does not answer.
+    /// Sets `Encryption Down` whatever its keys, as if the far end does not answer.
     #[must_use]
     pub fn with_encryption_down(mut self) -> Self {
         self.port_encryption_status = text(ENCRYPTION_DOWN);
         self
     }
 
-    /// The same, with this tag.
+    /// Adds a tag.
     #[must_use]
     pub fn with_tag(mut self, key: &str, value: &str) -> Self {
         self.tags.get_or_insert_default().push(Tag { key: key.to_owned(), value: text(value) });
         self
     }
 
-    /// The same, as a hosted connection of a partner: on a VLAN, and without MACsec of its own.
+    /// Makes it a hosted connection of a partner: with a VLAN, and without MACsec of its own.
     #[must_use]
     pub fn hosted(mut self, vlan: i32) -> Self {
         self = self.not_capable();
@@ -216,7 +215,7 @@ impl Connection {
         self
     }
 
-    /// The same, as a member of this LAG, which has taken the connection's own keys from it.
+    /// Makes it a member of this LAG, which removes its own keys.
     #[must_use]
     pub fn in_lag(mut self, lag: &str) -> Self {
         self.lag_id = text(lag);
@@ -224,7 +223,7 @@ impl Connection {
         self
     }
 
-    /// The same, on a port without MACsec: the fields about it are absent.
+    /// Makes its port incapable of MACsec: the fields about it are absent.
     #[must_use]
     pub fn not_capable(mut self) -> Self {
         self.mac_sec_capable = Some(false);
@@ -234,17 +233,17 @@ impl Connection {
         self
     }
 
-    /// Its state, empty where AWS says none.
+    /// Its state; empty if absent.
     pub fn state(&self) -> &str {
         self.connection_state.as_deref().unwrap_or_default()
     }
 
-    /// Its encryption mode, empty where AWS says none.
+    /// Its encryption mode; empty if absent.
     pub fn mode(&self) -> &str {
         self.encryption_mode.as_deref().unwrap_or_default()
     }
 
-    /// Its name, empty where AWS says none.
+    /// Its name; empty if absent.
     pub fn name(&self) -> &str {
         self.connection_name.as_deref().unwrap_or_default()
     }
@@ -254,12 +253,12 @@ impl Connection {
         self.port_encryption_status.as_deref() == Some(ENCRYPTION_UP)
     }
 
-    /// Its keys, in whatever state.
+    /// Its keys in any state.
     pub fn keys(&self) -> &[MacSecKey] {
         self.mac_sec_keys.as_deref().unwrap_or_default()
     }
 
-    /// The account it belongs to.
+    /// Its account.
     pub fn account(&self) -> &str {
         self.owner_account.as_deref().unwrap_or(DEFAULT_ACCOUNT)
     }
@@ -277,7 +276,7 @@ impl Connection {
         }
     }
 
-    /// Whether a key is in effect, which one on its way out still is.
+    /// Whether a key works; one that is being disassociated still does.
     pub(crate) fn has_working_key(&self) -> bool {
         self.keys().iter().any(|key| matches!(key.state.as_deref(), Some("associated" | "disassociating")))
     }

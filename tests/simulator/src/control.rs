@@ -1,4 +1,4 @@
-//! The control API under `/_sim/`: the handle of [`crate::Simulator`] for those outside of its process.
+//! The control API under `/_sim/`: it does for other processes what [`crate::Simulator`] does within one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 use crate::connection::Connection;
 use crate::faults::Fault;
-use crate::link::Line;
+use crate::link::Link;
 use crate::seed::{Seed, merged, ordinary_but};
 use crate::settings::Settings;
 use crate::state::{Shared, State};
 
-/// What `GET /_sim` answers.
+/// The answer to `GET /_sim`.
 const ROUTES: [&str; 24] = [
     "GET    /_sim                                    this list",
     "POST   /_sim/seed                               settings, connections by region and faults, added to what is",
@@ -45,7 +45,7 @@ const ROUTES: [&str; 24] = [
     "DELETE /_sim/calls                              forget both",
 ];
 
-/// What a request came to: a status and a body, or what is wrong with the request.
+/// The result of a request: a status and a body, or what is wrong with the request.
 type Answer = Result<(u16, Value), (u16, String)>;
 
 /// Answers a control request.
@@ -93,10 +93,10 @@ fn route(state: &mut State, method: &Method, path: &[&str], body: &[u8]) -> Answ
             let body = json_of(body)?;
             let ckn = body["ckn"].as_str().filter(|ckn| !ckn.is_empty());
             let ckn = ckn.ok_or_else(|| bad("the body must be {\"ckn\": \"the connection key name\"}"))?;
-            key(state, region, id, |line, now, settings| line.associate(ckn, now, settings))
+            key(state, region, id, |link, now, settings| link.associate(ckn, now, settings))
         }
         ("DELETE", ["connections", region, id, "keys", ckn]) => {
-            key(state, region, id, |line, now, settings| line.disassociate(ckn, now, settings))
+            key(state, region, id, |link, now, settings| link.disassociate(ckn, now, settings))
         }
         ("GET", ["settings"]) => ok(json!(state.settings)),
         ("PATCH", ["settings"]) => {
@@ -146,8 +146,8 @@ fn connections(state: &mut State, region: Option<&str>) -> Answer {
 }
 
 fn show(state: &mut State, region: &str, id: &str) -> Answer {
-    let line = state.world.line(region, id, Instant::now(), &state.settings).map_err(|problem| (404, problem))?;
-    ok(json!(line.connection))
+    let link = state.world.link(region, id, Instant::now(), &state.settings).map_err(|problem| (404, problem))?;
+    ok(json!(link.connection))
 }
 
 fn add(state: &mut State, region: &str, connection: Connection) -> Answer {
@@ -167,23 +167,23 @@ fn put(state: &mut State, region: &str, id: &str, body: &[u8]) -> Answer {
 
 fn patch(state: &mut State, region: &str, id: &str, patch: &Value) -> Answer {
     let now = Instant::now();
-    let line = state.world.line(region, id, now, &state.settings).map_err(|problem| (404, problem))?;
-    let changed: Connection = merged(&json!(line.connection), patch).map_err(bad)?;
+    let link = state.world.link(region, id, now, &state.settings).map_err(|problem| (404, problem))?;
+    let changed: Connection = merged(&json!(link.connection), patch).map_err(bad)?;
     same_id(&changed, id)?;
-    line.change(now, &state.settings, |connection| *connection = changed);
-    ok(json!(line.connection))
+    link.change(now, &state.settings, |connection| *connection = changed);
+    ok(json!(link.connection))
 }
 
 fn key(
     state: &mut State,
     region: &str,
     id: &str,
-    act: impl FnOnce(&mut Line, Instant, &Settings) -> Result<(), String>,
+    act: impl FnOnce(&mut Link, Instant, &Settings) -> Result<(), String>,
 ) -> Answer {
     let now = Instant::now();
-    let line = state.world.line(region, id, now, &state.settings).map_err(|problem| (404, problem))?;
-    act(line, now, &state.settings).map_err(bad)?;
-    ok(json!(line.connection))
+    let link = state.world.link(region, id, now, &state.settings).map_err(|problem| (404, problem))?;
+    act(link, now, &state.settings).map_err(bad)?;
+    ok(json!(link.connection))
 }
 
 fn same_id(connection: &Connection, id: &str) -> Result<(), (u16, String)> {

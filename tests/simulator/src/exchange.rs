@@ -1,5 +1,4 @@
-//! The answer to a call that has arrived, or the lack of one: what the call itself comes to, and what its fault makes of
-//! that.
+//! Makes the answer to a call, or leaves it out: carries the call out, and applies its fault.
 
 use std::future::pending;
 use std::time::Duration;
@@ -22,13 +21,13 @@ pub(crate) struct Exchange<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) call: Call,
     pub(crate) entry: Entry,
-    /// Whether the call is to change something.
+    /// Whether the call can change something.
     pub(crate) changes: bool,
     pub(crate) protocol: Protocol,
 }
 
 impl Exchange<'_> {
-    /// Carries the call out and answers it, as far as a fault lets it.
+    /// Carries the call out and answers it, as far as its fault allows.
     pub(crate) async fn run(
         self,
         fault: Option<(Act, Hold)>,
@@ -120,7 +119,7 @@ impl Exchange<'_> {
     }
 }
 
-/// Shows a state in a connection, or in each of a list.
+/// Sets a state in a connection, or in each connection of a list.
 fn with_state(mut answer: Value, state: &str) -> Value {
     match answer.get_mut("connections").and_then(Value::as_array_mut) {
         Some(connections) => connections.iter_mut().for_each(|each| each["connectionState"] = json!(state)),
@@ -129,7 +128,7 @@ fn with_state(mut answer: Value, state: &str) -> Value {
     answer
 }
 
-/// Ends after so long, or never.
+/// Resolves after this duration, or never.
 async fn end_of(duration: Option<Duration>) {
     match duration {
         Some(duration) => sleep(duration).await,
@@ -137,7 +136,7 @@ async fn end_of(duration: Option<Duration>) {
     }
 }
 
-/// Sleeps, but does not even yield for nothing.
+/// Sleeps, but does not even yield for a duration of zero.
 pub(crate) async fn pause(duration: Duration) {
     if !duration.is_zero() {
         sleep(duration).await;

@@ -1,4 +1,4 @@
-//! Answers that were made and are held back, until they are released one by one or together.
+//! Answers that are held back until they are released, one by one or together.
 
 use tokio::sync::{oneshot, watch};
 
@@ -12,7 +12,7 @@ pub(crate) struct HeldAnswers {
     changes: watch::Sender<()>,
 }
 
-/// One of them, for the task that is to deliver it. Dropped when it is delivered or when its client has gone away.
+/// A held answer, for the task that delivers it. It is dropped when the answer is delivered or the client is gone.
 #[derive(Debug)]
 pub(crate) struct HeldAnswer<'a> {
     shared: &'a Shared,
@@ -26,17 +26,17 @@ impl HeldAnswers {
         self.answers.iter().map(|(call, _)| call.clone()).collect()
     }
 
-    /// Told of each answer that is held back from now on, and of each that no longer is.
+    /// Notified when an answer is held back and when one no longer is.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// Lets one answer go, or says that there is none.
+    /// Releases one answer, or returns false if there is none.
     pub(crate) fn release(&mut self, request_id: &str) -> Result<(), String> {
         if self.remove(request_id) { Ok(()) } else { Err(format!("no answer is held back for request {request_id:?}")) }
     }
 
-    /// Lets all answers go.
+    /// Releases all answers.
     pub(crate) fn release_all(&mut self) {
         self.answers.clear();
         self.changes.send_replace(());
@@ -51,7 +51,7 @@ impl HeldAnswers {
 }
 
 impl<'a> HeldAnswer<'a> {
-    /// Has the answer to a call held back.
+    /// Holds back the answer to a call.
     pub(crate) fn new(shared: &'a Shared, call: Call) -> Self {
         let request_id = call.request_id.clone();
         let (release, released) = oneshot::channel();
@@ -63,7 +63,7 @@ impl<'a> HeldAnswer<'a> {
 
     /// Waits until the answer is released.
     pub(crate) async fn released(&mut self) {
-        // A release drops the sender, which is all the news there is.
+        // A release drops the sender; no value is sent.
         let _ = (&mut self.released).await;
     }
 }

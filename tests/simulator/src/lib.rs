@@ -1,8 +1,8 @@
 //! AWS Direct Connect on loopback, for tests and demonstrations.
 //!
-//! It speaks the wire format that the AWS SDK parses and keeps AWS's rules where other stand-ins are lenient: ids,
-//! states, encryption modes, pages. Around them it has AWS's habits (MACsec that takes time, reads that are late,
-//! throttling) and every way in which a call can go wrong.
+//! It has the wire format that the AWS SDK parses, and AWS's rules for ids, states, encryption modes and pages, where other
+//! simulators are lenient. It also behaves like AWS over time (MACsec takes a while, reads are late, calls are throttled),
+//! and can make calls fail in every way.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -53,16 +53,16 @@ pub use seed::Seed;
 pub use settings::{LARGEST_PAGE, Settings, Throttle};
 
 use crate::credentials::Ports;
-use crate::link::Line;
+use crate::link::Link;
 use crate::state::{Shared, State};
 
 /// How long a test waits at most for answers to be held back.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// A running Direct Connect; it stops when it is dropped, and what hangs on it is cut off.
+/// A running simulator. It stops when it is dropped, and cuts all connections.
 ///
-/// Its methods are what AWS, the far end of the line or another person does. They panic on what the test cannot
-/// mean, such as a malformed id or a connection that does not exist, and say what is wrong.
+/// Its methods are actions of AWS, of the far end or of another person. They panic on mistakes of a test, such as a
+/// malformed id or a connection that does not exist, and say what is wrong.
 #[derive(Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
@@ -71,17 +71,17 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts one on a free port of 127.0.0.1, as a task of the current runtime.
+    /// Starts a simulator on a free port of 127.0.0.1, as a task of the current runtime.
     ///
     /// # Panics
     ///
-    /// If loopback has no port left.
+    /// If no port is free.
     pub async fn start() -> Self {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self::start_at(anywhere).await.expect("loopback has a free port")
     }
 
-    /// Starts one at an address.
+    /// Starts a simulator at an address.
     pub async fn start_at(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -93,13 +93,13 @@ impl Simulator {
         Ok(Self { shared, address, tasks })
     }
 
-    /// Where it listens: the URL for `AWS_ENDPOINT_URL_DIRECT_CONNECT`.
+    /// The URL for `AWS_ENDPOINT_URL_DIRECT_CONNECT`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The URL for `AWS_ENDPOINT_URL_STS`. It gives credentials for any role and any web identity token, and knows them as
-    /// those of the role's account.
+    /// The URL for `AWS_ENDPOINT_URL_STS`. It gives credentials for any role and any web identity token. They belong to
+    /// the account of the role.
     pub fn sts_endpoint(&self) -> String {
         self.shared.lock().ports.sts_endpoint()
     }
@@ -109,53 +109,53 @@ impl Simulator {
         self.shared.lock().ports.container_uri()
     }
 
-    /// Adds a connection to a region, in the place of one with the same id. Its account is its `owner_account`, else
-    /// the default one. All stands as given, except that its `region` is this one and that `must_encrypt` without
+    /// Adds a connection to a region, or replaces the one with the same id. Its account is its `owner_account`, or else
+    /// the default one. All fields stay as given, except that its `region` is set, and that `must_encrypt` without
     /// `Encryption Up` is `down`.
     #[track_caller]
     pub fn add(&self, region: &str, connection: Connection) {
         or_panic(self.shared.lock().world.add(region, connection));
     }
 
-    /// Makes as if a connection had never been.
+    /// Removes a connection as if it had never existed.
     pub fn remove(&self, region: &str, id: &str) {
         self.shared.lock().world.remove(region, id);
     }
 
-    /// A connection as it truly is, which is not what late reads show.
+    /// The current connection, without the effect of late reads.
     pub fn connection(&self, region: &str, id: &str) -> Option<Connection> {
         let State { world, settings, .. } = &mut *self.shared.lock();
-        world.line(region, id, Instant::now(), settings).ok().map(|line| line.connection.clone())
+        world.link(region, id, Instant::now(), settings).ok().map(|link| link.connection.clone())
     }
 
-    /// A change by AWS or by someone else, with what follows from it: a session that nothing holds any more goes
-    /// down, one that can come up does so after `macsec_up_after`, a last key gone turns `must_encrypt` into
-    /// `should_encrypt`, and `must_encrypt` without a session is `down` until the session is up or the mode lower. A
-    /// `port_encryption_status` that the change itself sets stands until something else changes it.
+    /// Makes a change as AWS or someone else would, with its consequences: a session without a working key goes down; a
+    /// session that can come up does so after `macsec_up_after`; without a key, `must_encrypt` becomes
+    /// `should_encrypt`; and `must_encrypt` without a session is `down` until the session is up or the mode is lower.
+    /// If the change itself sets `port_encryption_status`, this stays until something else changes it.
     #[track_caller]
     pub fn edit(&self, region: &str, id: &str, change: impl FnOnce(&mut Connection)) {
-        or_panic(self.with_line(region, id, |line, now, settings| {
-            line.change(now, settings, change);
+        or_panic(self.with_link(region, id, |link, now, settings| {
+            link.change(now, settings, change);
             Ok(())
         }));
     }
 
-    /// Associates a key: `associating`, after `key_change_after` `associated`, and after `macsec_up_after` more
-    /// `Encryption Up`.
+    /// Associates a key: it is `associating`, after `key_change_after` `associated`, and after another
+    /// `macsec_up_after` the port is at `Encryption Up`.
     #[track_caller]
     pub fn associate_key(&self, region: &str, id: &str, ckn: &str) {
-        or_panic(self.with_line(region, id, |line, now, settings| line.associate(ckn, now, settings)));
+        or_panic(self.with_link(region, id, |link, now, settings| link.associate(ckn, now, settings)));
     }
 
-    /// Disassociates a key: `disassociating`, after `key_change_after` `disassociated`, and later no more listed.
-    /// The key works until it is `disassociated`; if it was the last, the session then goes down, and
+    /// Disassociates a key: it is `disassociating`, after `key_change_after` `disassociated`, and later it is no longer
+    /// listed. The key works until it is `disassociated`. If it was the last one, the session then goes down, and
     /// `must_encrypt` becomes `should_encrypt`.
     #[track_caller]
     pub fn disassociate_key(&self, region: &str, id: &str, ckn: &str) {
-        or_panic(self.with_line(region, id, |line, now, settings| line.disassociate(ckn, now, settings)));
+        or_panic(self.with_link(region, id, |link, now, settings| link.disassociate(ckn, now, settings)));
     }
 
-    /// Changes settings. What is already on its way (a key, a session, late reads) keeps the delay it began with.
+    /// Changes settings. Keys, sessions and late reads in progress keep their delays.
     #[track_caller]
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
         let mut state = self.shared.lock();
@@ -164,35 +164,35 @@ impl Simulator {
         or_panic(state.set(settings));
     }
 
-    /// Makes calls fail.
+    /// Injects a fault.
     #[track_caller]
     pub fn inject(&self, fault: Fault) {
         or_panic(fault.check());
         self.shared.lock().inject(fault);
     }
 
-    /// Takes all faults back, lets calls that hang go on, releases all answers that are held back and opens the ports that
-    /// refuse connections.
+    /// Clears all faults, continues calls that hang, releases all held answers and opens all ports that refuse
+    /// connections.
     pub fn clear_faults(&self) {
         self.shared.lock().clear_faults();
     }
 
-    /// The calls whose answers are held back by [`FaultKind::HeldAnswer`], in the order in which these were made.
+    /// The calls whose answers [`FaultKind::HeldAnswer`] holds back, in the order in which the answers were made.
     pub fn held(&self) -> Vec<Call> {
         self.shared.lock().held.calls()
     }
 
-    /// Waits until at least so many answers are held back.
+    /// Waits until at least this many answers are held back.
     ///
     /// # Panics
     ///
-    /// If they are not within 30 seconds.
+    /// If that takes longer than 30 seconds.
     pub async fn wait_until_held(&self, count: usize) -> Vec<Call> {
         let mut changes = self.shared.lock().held.changes();
         let waiting = async {
             loop {
                 let held = self.held();
-                // The sender lives as long as the simulator, so there is always another change to wait for.
+                // The sender lives as long as the simulator, so this cannot fail.
                 if held.len() >= count || changes.changed().await.is_err() {
                     return held;
                 }
@@ -203,52 +203,52 @@ impl Simulator {
             .unwrap_or_else(|_| panic!("{count} held answers were awaited, but there are {:?}", self.held()))
     }
 
-    /// Releases the answer to one call, which is delivered as it was made. The fault that holds answers back stays.
+    /// Releases the answer to one call. The fault stays active.
     #[track_caller]
     pub fn release(&self, call: &Call) {
         or_panic(self.shared.lock().held.release(&call.request_id));
     }
 
-    /// Releases all answers that are held back now. The fault that holds answers back stays.
+    /// Releases all answers that are held back now. The fault stays active.
     pub fn release_all(&self) {
         self.shared.lock().held.release_all();
     }
 
-    /// All calls of Direct Connect in the order of their arrival, those in flight too.
+    /// All calls to Direct Connect in order of arrival, including those in flight.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.lock().log.direct_connect()
     }
 
-    /// All calls that asked for credentials in the order of their arrival, those in flight too. A connection that was
-    /// refused is none.
+    /// All requests for credentials in order of arrival, including those in flight. Refused connections are not
+    /// included.
     pub fn credential_calls(&self) -> Vec<Call> {
         self.shared.lock().log.credentials()
     }
 
-    /// Forgets the calls so far.
+    /// Clears the call log.
     pub fn clear_calls(&self) {
         self.shared.lock().log.clear();
     }
 
-    /// Sets up everything that a seed file says.
+    /// Applies a seed file.
     pub fn plant(&self, seed: Seed) -> Result<(), String> {
         seed.plant(&mut self.shared.lock())
     }
 
-    /// Has each call shown to this function when it ends.
+    /// Calls this function for each call when it ends.
     pub fn watch(&self, watcher: impl Fn(&Call) + Send + Sync + 'static) {
         self.shared.lock().watcher = Some(Arc::new(watcher));
     }
 
-    fn with_line(
+    fn with_link(
         &self,
         region: &str,
         id: &str,
-        act: impl FnOnce(&mut Line, Instant, &Settings) -> Result<(), String>,
+        act: impl FnOnce(&mut Link, Instant, &Settings) -> Result<(), String>,
     ) -> Result<(), String> {
         let State { world, settings, .. } = &mut *self.shared.lock();
         let now = Instant::now();
-        act(world.line(region, id, now, settings)?, now, settings)
+        act(world.link(region, id, now, settings)?, now, settings)
     }
 }
 

@@ -1,5 +1,6 @@
-//! The physics of one connection: keys take time, sessions come up after keys, and `must_encrypt` without a session
-//! cuts the link. Time is a parameter; whatever was due by then has happened.
+//! The behaviour of one connection over time: keys take effect after a delay, sessions come up after keys, and
+//! `must_encrypt` without a session takes the link down. Time is a parameter; everything that was due by then has
+//! happened.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -8,30 +9,31 @@ use crate::connection::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
 use crate::faults::Age;
 use crate::settings::Settings;
 
-/// Older states of a connection than this many are forgotten.
+/// At most this many earlier states of a connection are kept.
 const PAST_KEPT: usize = 32;
 
-/// A connection, and what is on its way to happen to it.
+/// A connection, and its pending changes.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Link {
     pub(crate) connection: Connection,
-    /// Down because `must_encrypt` has no session, and not because the fibre is cut: only this heals by itself.
+    /// Whether it is down because `must_encrypt` has no session, and not because the fibre is cut. Only the former
+    /// recovers by itself.
     cut_by_mode: bool,
     session_up_at: Option<Instant>,
     keys_due: BTreeMap<String, Instant>,
     late: Option<Late>,
-    /// What it was before, oldest first.
+    /// Its earlier states, oldest first.
     past: VecDeque<Past>,
 }
 
-/// A connection as it was until some time.
+/// A state of a connection until some time.
 #[derive(Debug)]
 struct Past {
     connection: Connection,
     until: Instant,
 }
 
-/// The old name and mode that reads still show.
+/// The old name and mode that late reads show.
 #[derive(Debug)]
 struct Late {
     name: Option<String>,
@@ -40,11 +42,11 @@ struct Late {
     reads: u32,
 }
 
-impl Line {
-    /// A connection as it is given, except that `must_encrypt` without a session is a link that is down.
+impl Link {
+    /// A connection with these fields, except that `must_encrypt` without a session takes the link down.
     pub(crate) fn new(connection: Connection) -> Self {
         let cut_by_mode = connection.state() == "down" && fails_closed(&connection);
-        let mut line = Self {
+        let mut link = Self {
             connection,
             cut_by_mode,
             session_up_at: None,
@@ -52,11 +54,11 @@ impl Line {
             late: None,
             past: VecDeque::new(),
         };
-        line.cut_or_heal();
-        line
+        link.cut_or_heal();
+        link
     }
 
-    /// Lets everything happen that is due by `now`, in the order in which it was due.
+    /// Applies all pending changes that are due by `now`, in order.
     pub(crate) fn advance(&mut self, now: Instant, settings: &Settings) {
         loop {
             let key = self.keys_due.iter().min_by_key(|(_, due)| **due).map(|(ckn, due)| (*due, ckn.clone()));
@@ -77,7 +79,8 @@ impl Line {
         }
     }
 
-    /// A change by AWS or by someone else, and what follows from it. A status that the change itself sets stands.
+    /// Makes a change as AWS or someone else would, with its consequences. If the change sets the encryption status,
+    /// that stays.
     pub(crate) fn change(&mut self, now: Instant, settings: &Settings, change: impl FnOnce(&mut Connection)) {
         let before = self.connection.clone();
         let wanted_session = self.wants_session();
@@ -110,7 +113,7 @@ impl Line {
         self.remember(before, now);
     }
 
-    /// The same by `UpdateConnection`, after which reads may be late.
+    /// Makes a change by `UpdateConnection`. Reads may be late after it.
     pub(crate) fn update(&mut self, now: Instant, settings: &Settings, change: impl FnOnce(&mut Connection)) {
         let before = (self.connection.connection_name.clone(), self.connection.encryption_mode.clone());
         self.change(now, settings, change);
@@ -120,7 +123,7 @@ impl Line {
         let until = now + settings.late_reads_for;
         let reads = settings.late_reads;
         match &mut self.late {
-            // Still late from the update before: what was never shown is skipped.
+            // Reads are still late from the update before, so the state in between is never shown.
             Some(late) if late.holds(now) => {
                 late.until = late.until.max(until);
                 late.reads = late.reads.max(reads);
@@ -143,8 +146,8 @@ impl Line {
         shown
     }
 
-    /// The connection as it truly was; the oldest state that is known where it was not there yet, and nothing where it
-    /// has not changed since.
+    /// An earlier state of the connection: the oldest known one if `age` is too great, and `None` if it has not changed
+    /// since.
     pub(crate) fn past(&self, age: Age, now: Instant) -> Option<&Connection> {
         let past = match age {
             Age::Changes(changes) => self.past.get(self.past.len().saturating_sub(changes)),
@@ -166,7 +169,7 @@ impl Line {
         self.past.push_back(Past { connection: before, until });
     }
 
-    /// Starts to associate a key, or says why not.
+    /// Begins to associate a key, or says why that is not possible.
     pub(crate) fn associate(&mut self, ckn: &str, now: Instant, settings: &Settings) -> Result<(), String> {
         let connection = &mut self.connection;
         let id = &connection.connection_id;
@@ -191,7 +194,7 @@ impl Line {
         Ok(())
     }
 
-    /// Starts to disassociate a key, or says why not.
+    /// Begins to disassociate a key, or says why that is not possible.
     pub(crate) fn disassociate(&mut self, ckn: &str, now: Instant, settings: &Settings) -> Result<(), String> {
         let before = self.connection.clone();
         let id = before.connection_id.clone();
@@ -235,13 +238,13 @@ impl Line {
         if leaves_later {
             self.schedule_key(ckn, due, settings.key_change_after);
         }
-        // A second key may be the one that the far end has, so the session is tried anew.
+        // A second key may be the one that the far end has, so the session is tried again.
         if arrived && self.wants_session() && !self.connection.encryption_is_up() && self.session_up_at.is_none() {
             self.session_up_at = Some(due + settings.macsec_up_after);
         }
     }
 
-    /// Whether a session can be up: a working key, a mode that uses it, and light on the fibre.
+    /// Whether a session can be up: there is a working key, the mode uses it, and the link has light.
     fn wants_session(&self) -> bool {
         let connection = &self.connection;
         let light = connection.state() == "available" || (connection.state() == "down" && self.cut_by_mode);

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            // The first line says what is wrong; the rest is usage, which --help has.
+            // The first line says what is wrong. The rest is usage, which --help shows.
             let error = error.to_string();
             eprintln!("{}", error.lines().next().unwrap_or_default());
             return ExitCode::from(2);
@@ -61,7 +61,7 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let mut terminate = signal(SignalKind::terminate())?;
     greet(&aws.endpoint());
-    // Whoever reads along may stop to, which is no reason to stop serving.
+    // The reader of the output may be gone, which is no reason to stop serving.
     aws.watch(|call| drop(writeln!(io::stdout(), "{call}")));
 
     tokio::select! {

@@ -1,8 +1,8 @@
-//! Pages and their tokens. A token says nothing to who holds it, and is good for one account, region and listing.
+//! Pages and their tokens. Tokens are opaque, and valid for one account, region and listing.
 
 use std::collections::VecDeque;
 
-/// Tokens older than this many others have expired, so that a long run does not keep them all.
+/// At most this many tokens are kept; older ones have expired.
 const KEPT: usize = 10_000;
 
 /// The tokens that were given out.
@@ -14,14 +14,14 @@ struct Token {
     text: String,
     account: String,
     region: String,
-    /// The last id of the page before.
+    /// The last id of the previous page.
     after: String,
-    /// The number of the page that it stands for.
+    /// The number of the page.
     page: u32,
 }
 
 impl Tokens {
-    /// A token for a page, which begins after an id.
+    /// Makes a token for the page that begins after an id.
     pub(crate) fn issue(&mut self, account: &str, region: &str, after: &str, page: u32) -> String {
         if self.0.len() >= KEPT {
             self.0.pop_front();
@@ -37,13 +37,13 @@ impl Tokens {
         text
     }
 
-    /// Where a token's page starts, if it was given out for this account and region.
+    /// Where a token's page begins, if it was given out for this account and region.
     pub(crate) fn redeem(&self, text: &str, account: &str, region: &str) -> Option<&str> {
         let token = self.find(text)?;
         (token.account == account && token.region == region).then_some(token.after.as_str())
     }
 
-    /// The number of the page that a token stands for; 1 without a token or for one that was never given out.
+    /// The number of the page of a token; 1 without a token or for an unknown one.
     pub(crate) fn page(&self, text: Option<&str>) -> u32 {
         text.and_then(|text| self.find(text)).map_or(1, |token| token.page)
     }

@@ -1,4 +1,4 @@
-//! What `UpdateConnection` accepts, and in whose words it refuses. Nothing here changes anything.
+//! The rules of `UpdateConnection`: what it accepts, and the error messages otherwise. Nothing here changes anything.
 
 use crate::connection::Connection;
 use crate::wire::AwsError;
@@ -6,7 +6,7 @@ use crate::wire::AwsError;
 /// The documented modes, weakest first.
 const MODES: [&str; 3] = ["no_encrypt", "should_encrypt", "must_encrypt"];
 
-/// A well-formed id: `dxcon-` and at least eight lower-case letters or digits.
+/// Whether an id is well-formed: `dxcon-` and at least eight lower-case letters or digits.
 pub(crate) fn check_id(id: &str) -> Result<(), AwsError> {
     let well_formed = id.strip_prefix("dxcon-").is_some_and(|rest| {
         (8..=58).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -14,12 +14,12 @@ pub(crate) fn check_id(id: &str) -> Result<(), AwsError> {
     if well_formed { Ok(()) } else { Err(AwsError::client(format!("Connection ID {id} has an invalid format."))) }
 }
 
-/// What AWS says of an id that is nobody's, or somebody else's.
+/// The error for an id that does not exist or belongs to another account.
 pub(crate) fn not_found(id: &str) -> AwsError {
     AwsError::client(format!("Could not find Connection with ID {id}"))
 }
 
-/// Whether an update may be made, all of it or nothing.
+/// Whether an update is accepted, as a whole.
 pub(crate) fn check_update(connection: &Connection, name: Option<&str>, mode: Option<&str>) -> Result<(), AwsError> {
     let id = &connection.connection_id;
     if matches!(connection.state(), "deleting" | "deleted" | "rejected") {
@@ -71,7 +71,7 @@ fn check_mode(connection: &Connection, mode: &str) -> Result<(), AwsError> {
     let loosens = rank(connection.mode()).is_some_and(|current| wanted < current);
     match connection.state() {
         "available" => Ok(()),
-        // The way out of a link that `must_encrypt` has cut.
+        // Whether the update lowers the mode of a link that `must_encrypt` has taken down.
         "down" if loosens => Ok(()),
         state => Err(AwsError::client(format!(
             "Connection {id} must be in state available to change its encryption mode, but is {state}."

@@ -1,4 +1,4 @@
-//! A world in a file, and connections described by how they differ from an ordinary one.
+//! Seed files: a whole world in a file, with connections described by their differences from an ordinary one.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::settings::Settings;
 use crate::state::State;
 use crate::world;
 
-/// What `--seed` reads and `POST /_sim/seed` takes: settings, connections by region, faults; each may be absent.
+/// The format of `--seed` and `POST /_sim/seed`: settings, connections by region, faults; each may be absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Seed {
@@ -21,12 +21,12 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Reads one, or says what is wrong with it and where.
+    /// Parses a seed, or says what is wrong and where.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(json).map_err(|error| error.to_string())
     }
 
-    /// Sets it up in addition to what there is, all or nothing.
+    /// Adds everything to the current state, or nothing if there is an error.
     pub(crate) fn plant(self, state: &mut State) -> Result<(), String> {
         let mut connections = Vec::new();
         for (region, described) in self.connections {
@@ -54,7 +54,7 @@ pub(crate) fn ordinary_but(differences: &Value) -> Result<Connection, String> {
     merged(&json!(Connection::new(id, id)), differences)
 }
 
-/// A value with some fields replaced, or removed by `null`, and read again as what it was.
+/// A value with some fields replaced, or removed by `null`.
 pub(crate) fn merged<T: serde::de::DeserializeOwned>(value: &Value, patch: &Value) -> Result<T, String> {
     let Some(patch) = patch.as_object() else {
         return Err("the body must be a JSON object".to_owned());

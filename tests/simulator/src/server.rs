@@ -1,4 +1,4 @@
-//! Sockets. Hyper serves each connection directly, because a reset needs the socket back.
+//! The sockets. Hyper serves each connection directly, because a reset needs the socket back.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::credentials::CredentialSource;
 use crate::state::Shared;
 use crate::{aws, control, credentials};
 
-/// Asks for a connection to end without an answer, and abruptly.
+/// Asks for a connection to be reset without an answer.
 #[derive(Debug)]
 pub(crate) struct Reset;
 
@@ -30,20 +30,21 @@ impl fmt::Display for Reset {
 
 impl std::error::Error for Reset {}
 
-/// What a connection came to.
+/// How a connection ended.
 #[derive(Debug, Clone, Copy)]
 enum Door {
-    /// Direct Connect and the control API.
+    /// Serves Direct Connect and the control API.
     DirectConnect,
     Credentials(CredentialSource),
 }
 
-/// Serves until it is dropped, and its connections with it.
+/// Serves until it is dropped, together with its connections.
 pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            // An accept fails when a client has already gone, or when files run out, which passes.
+            // Accepting fails if the client is already gone, or if the process has no free file descriptors, which is
+            // temporary.
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
                 connections.spawn(serve(stream, Arc::clone(&shared), Door::DirectConnect));
             },
@@ -52,7 +53,7 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>) -> Infallibl
     }
 }
 
-/// The same for a credential source, whose connections are cut when it refuses more.
+/// Serves a credential source. Its connections are cut when it refuses more.
 pub(crate) async fn run_source(source: CredentialSource, shared: Arc<Shared>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
@@ -78,14 +79,15 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, door: Door) {
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let stream = connection.into_parts().io.into_inner();
     if ended.is_err() {
-        // Closing with no linger sends RST instead of FIN. If this fails, the client sees an early end: as good.
+        // Closing with zero linger sends RST instead of FIN. If this fails, the client sees an early end, which is good
+        // enough.
         let _ = stream.set_zero_linger();
     }
 }
 
 async fn handle(shared: Arc<Shared>, door: Door, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Reset> {
     let (head, body) = request.into_parts();
-    // A body that breaks off is a client that has gone.
+    // A body that breaks off means that the client is gone.
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
     match door {
         Door::Credentials(source) => credentials::answer(&shared, source, &head, &body).await,

@@ -1,22 +1,22 @@
-//! What can be tuned: delays, late reads, throttling, page size, access keys.
+//! The settings of the simulator: delays, late reads, throttling, page size, access keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The most connections that one page may hold.
+/// The largest number of connections per page.
 pub const LARGEST_PAGE: usize = 100;
 
-/// How this Direct Connect behaves where AWS leaves it open or takes its time.
+/// Settings for what AWS leaves open or takes time for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Settings {
-    /// From the moment a session can come up (a working key, a mode that wants it, a physical link) to
-    /// `Encryption Up`.
+    /// The time from when a session can come up (a working key, a mode that uses it, a physical link) to `Encryption
+    /// Up`.
     #[serde(rename = "macsecUpAfterMs", with = "millis")]
     pub macsec_up_after: Duration,
-    /// How long a key is `associating`, `disassociating`, and still listed as `disassociated`.
+    /// How long a key is `associating`, `disassociating`, and then still listed as `disassociated`.
     #[serde(rename = "keyChangeAfterMs", with = "millis")]
     pub key_change_after: Duration,
     /// How long reads show the old name and mode after an update.
@@ -24,32 +24,32 @@ pub struct Settings {
     pub late_reads_for: Duration,
     /// How many reads show the old name and mode after an update. With `late_reads_for`, the longer of the two.
     pub late_reads: u32,
-    /// The connections whose reads are late; empty means all.
+    /// The connections with late reads; empty means all.
     pub late_connections: BTreeSet<String>,
-    /// How long each call takes before anything else happens.
+    /// The delay of each call before anything else happens.
     #[serde(rename = "latencyMs", with = "millis")]
     pub latency: Duration,
     /// The token bucket of each (account, region); `None` never throttles.
     pub throttle: Option<Throttle>,
-    /// The most connections in a page, 1 to 100, so that a few connections can make several pages.
+    /// The largest number of connections in a page, 1 to 100. With a small one, few connections make several pages.
     pub page_size: usize,
-    /// Access key ids and their accounts. Any other key stands for the default account.
+    /// Access key ids and their accounts. Other keys belong to the default account.
     pub access_keys: BTreeMap<String, String>,
-    /// How long credentials from STS or the container's endpoint are good.
+    /// How long credentials from STS or the container endpoint are valid.
     #[serde(rename = "credentialLifetimeMs", with = "millis")]
     pub credential_lifetime: Duration,
-    /// Whether a describe by the id of a connection that does not exist answers an empty list, where it is else a
-    /// client exception. AWS was seen to do both.
+    /// Whether a read by id of a connection that does not exist returns an empty list, and not a client exception. AWS
+    /// was seen to do both.
     pub missing_is_empty: bool,
 }
 
-/// A token bucket: bursts of `capacity` calls, refilled steadily.
+/// A token bucket: bursts of `capacity` calls, refilled at a constant rate.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Throttle {
-    /// Calls that a rested bucket lets through at once.
+    /// The number of calls in a burst after a rest.
     pub capacity: u32,
-    /// Calls a second that it regains; may be 0.
+    /// Calls a second at which it is refilled; may be 0.
     pub per_second: f64,
 }
 
@@ -95,7 +95,7 @@ impl Settings {
     }
 }
 
-/// Durations as whole milliseconds, which is what one types into curl.
+/// Durations in whole milliseconds, which are easy to type into curl.
 mod millis {
     use std::time::Duration;
 

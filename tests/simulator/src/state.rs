@@ -1,4 +1,4 @@
-//! Everything that the server shares, behind one lock that is never held across an await.
+//! The state of the server, behind one lock that is never held across an await.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +16,10 @@ use crate::throttle::Buckets;
 use crate::wire::{AwsError, Request};
 use crate::world::{Caller, World};
 
-/// Told of each call when it ends.
+/// Called with each call when it ends.
 pub(crate) type Watcher = Arc<dyn Fn(&Call) + Send + Sync>;
 
-/// What there is, what shall go wrong, and what has happened.
+/// The connections, the faults and the log.
 pub(crate) struct State {
     pub(crate) ports: Ports,
     pub(crate) issued: Issued,
@@ -32,13 +32,13 @@ pub(crate) struct State {
     pub(crate) watcher: Option<Watcher>,
 }
 
-/// The state, shared.
+/// The shared state.
 pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) clock: Clock,
 }
 
-/// What came of a call: the answer, and whether a connection changed.
+/// The result of a call: the answer, and whether a connection changed.
 pub(crate) struct Done {
     pub(crate) answer: Result<Value, AwsError>,
     pub(crate) effect: bool,
@@ -49,7 +49,8 @@ impl Shared {
         Arc::new(Self { state: Mutex::new(State::new(ports)), clock: Clock::start() })
     }
 
-    /// The state. A test's closure that panicked has changed it at most halfway, which the test knows.
+    /// Locks the state. A closure of a test that panicked may have left a change incomplete, which only affects that
+    /// test.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -70,19 +71,19 @@ impl State {
         }
     }
 
-    /// The account that an access key stands for.
+    /// The account of an access key.
     pub(crate) fn account_of(&self, access_key_id: &str) -> String {
         let configured = self.settings.access_keys.get(access_key_id).map(String::as_str);
         configured.or_else(|| self.issued.account_of(access_key_id)).unwrap_or(DEFAULT_ACCOUNT).to_owned()
     }
 
-    /// Adds a fault, which was checked.
+    /// Adds a fault that has been checked.
     pub(crate) fn inject(&mut self, fault: Fault) {
         self.faults.add(fault);
         self.open_and_close_ports();
     }
 
-    /// Takes all faults back, and lets go of what they hold.
+    /// Clears all faults, and releases what they hold.
     pub(crate) fn clear_faults(&mut self) {
         self.faults.clear();
         self.open_and_close_ports();
@@ -95,7 +96,7 @@ impl State {
         }
     }
 
-    /// Carries a call out, as far as the bucket and the rules let it.
+    /// Carries a call out, if the token bucket and the rules allow it.
     pub(crate) fn carry_out(&mut self, call: &Call, request: &Request) -> Done {
         let Call { account, region, .. } = call;
         let now = Instant::now();
@@ -106,10 +107,10 @@ impl State {
         }
         let caller = Caller { account, region, now };
         match request {
-            Request::Describe(wish) => {
-                let page = self.world.page_of(wish.next_token.as_deref());
+            Request::Describe(request) => {
+                let page = self.world.page_of(request.next_token.as_deref());
                 let mut faults = self.faults.of_read(call, page);
-                Done { answer: self.world.describe(caller, &self.settings, wish, &mut faults), effect: false }
+                Done { answer: self.world.describe(caller, &self.settings, request, &mut faults), effect: false }
             }
             Request::Update(sent) => {
                 let stored = || self.faults.stored(call, sent);
@@ -121,7 +122,7 @@ impl State {
         }
     }
 
-    /// Replaces the settings, if they make sense. Buckets start full under new ones.
+    /// Replaces the settings, if they are valid. Changed buckets start full.
     pub(crate) fn set(&mut self, settings: Settings) -> Result<(), String> {
         settings.check()?;
         if settings.throttle != self.settings.throttle {
@@ -131,8 +132,8 @@ impl State {
         Ok(())
     }
 
-    /// Forgets everything but who watches, which ports are kept, who waits for a held answer, and how far the log has
-    /// counted: a call in flight must not close another.
+    /// Resets the state, except for watchers, ports, waiters for held answers, and the numbering of the log: a call in
+    /// flight must not end another call's entry.
     pub(crate) fn reset(&mut self) {
         self.clear_faults();
         let Self { ports: _, issued, world, settings, faults: _, buckets, held, log, watcher: _ } = self;
@@ -151,7 +152,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A call in the log, closed when it ends; dropped before that, its client has gone away.
+/// The log entry of a call. It is closed when the call ends. If it is dropped before, the client is gone.
 #[derive(Debug)]
 pub(crate) struct Entry {
     shared: Arc<Shared>,
@@ -164,7 +165,7 @@ impl Entry {
         Self { shared: Arc::clone(shared), number: state.log.open(call), closed: false }
     }
 
-    /// Notes what a call that goes on has done by now.
+    /// Records what a call that is not over has done so far.
     pub(crate) fn note(&self, outcome: Outcome, effect: bool) {
         if let Some(call) = self.shared.lock().log.get_mut(self.number) {
             call.outcome = outcome;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::settings::Throttle;
 
-/// All buckets; those never used are full.
+/// All buckets. Those that were never used are full.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets(HashMap<(String, String), Bucket>);
 
@@ -16,7 +16,7 @@ struct Bucket {
 }
 
 impl Buckets {
-    /// Takes a token, or says that there is none.
+    /// Takes a token; returns false if there is none.
     pub(crate) fn take(&mut self, account: &str, region: &str, throttle: Throttle, now: Instant) -> bool {
         let capacity = f64::from(throttle.capacity);
         let bucket =
@@ -31,7 +31,7 @@ impl Buckets {
         granted
     }
 
-    /// Fills every bucket anew.
+    /// Fills all buckets.
     pub(crate) fn refill(&mut self) {
         self.0.clear();
     }

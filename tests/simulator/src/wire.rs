@@ -1,4 +1,4 @@
-//! AWS JSON 1.1: requests as typed values, answers and errors in the shapes that AWS sends.
+//! AWS JSON 1.1: typed requests, and answers and errors in AWS's format.
 
 use http_body_util::Full;
 use hyper::Response;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::credentials;
 
-/// What every answer of Direct Connect calls itself.
+/// The content type of all answers of Direct Connect.
 pub(crate) const CONTENT: &str = "application/x-amz-json-1.1";
 
-/// The calls that exist here.
+/// The operations that exist.
 #[derive(Debug, Clone)]
 pub(crate) enum Request {
     /// `OvertureService.DescribeConnections`.
@@ -40,7 +40,7 @@ pub(crate) struct Update {
 }
 
 impl Request {
-    /// Reads a call from its target and its parameters. Fields that AWS does not know are ignored, as it does.
+    /// Parses a call from its target and its parameters. Unknown fields are ignored, as AWS does.
     pub(crate) fn parse(target: &str, parameters: &Value) -> Result<Self, AwsError> {
         match target {
             "OvertureService.DescribeConnections" => read(parameters).map(Self::Describe),
@@ -57,7 +57,7 @@ fn read<'a, T: Deserialize<'a>>(parameters: &'a Value) -> Result<T, AwsError> {
     T::deserialize(parameters).map_err(|error| AwsError::new(400, "SerializationException", error.to_string()))
 }
 
-/// An error as AWS answers it.
+/// An error in AWS's format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AwsError {
     pub(crate) status: u16,
@@ -76,7 +76,7 @@ impl AwsError {
     }
 
     pub(crate) fn server(message: impl Into<String>) -> Self {
-        // A fault of the server's, yet documented and sent as 400.
+        // A server error, which AWS documents with status 400.
         Self::new(400, "DirectConnectServerException", message)
     }
 
@@ -87,7 +87,8 @@ impl AwsError {
     fn body(&self) -> String {
         match self.code.as_deref() {
             None => String::new(),
-            // The framework in front of the service qualifies its own errors, and capitalises this one's message.
+            // The framework in front of the service qualifies its own error codes, and capitalizes the message key of
+            // this one.
             Some("AccessDeniedException") => {
                 json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": self.message}).to_string()
             }
@@ -102,14 +103,14 @@ impl AwsError {
     }
 }
 
-/// How a call is answered.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// AWS JSON 1.1, of Direct Connect.
     Json,
-    /// The query protocol of STS, which answers in XML.
+    /// The query protocol of STS, with answers in XML.
     StsQuery,
-    /// Plain JSON, of the endpoint beside a container.
+    /// Plain JSON, for the container endpoint.
     ContainerJson,
 }
 
@@ -132,7 +133,7 @@ impl Protocol {
         }
     }
 
-    /// An answer with a request id, as every answer of AWS has.
+    /// An answer with a request id, which all answers of AWS have.
     pub(crate) fn response(self, status: u16, body: String, request_id: &str) -> Response<Full<Bytes>> {
         let content = match self {
             Self::Json => CONTENT,

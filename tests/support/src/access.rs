@@ -1,4 +1,4 @@
-//! The rights of the shipped manifests, granted to a service account of a test's own.
+//! The permissions of the shipped manifests, granted to a service account of one test.
 
 use crate::{repository, wait};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
@@ -9,13 +9,13 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The roles and bindings that people install: `deploy/kustomize/base/rbac.yaml`.
+/// The roles and bindings of an installation: `deploy/kustomize/base/rbac.yaml`.
 pub fn shipped_rbac() -> String {
     let path = repository("deploy/kustomize/base/rbac.yaml");
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Makes what the manifests hold in the namespace, and a token of the service account among them.
+/// Creates the objects of the manifests in the namespace, and returns a token of their service account.
 pub(crate) async fn grant(client: &Client, namespace: &str, manifests: &str) -> String {
     let mut account = None;
     for manifest in documents(manifests) {
@@ -34,7 +34,7 @@ pub(crate) async fn grant(client: &Client, namespace: &str, manifests: &str) -> 
     answer.expect("a token can be had").status.expect("the token is there").token
 }
 
-/// Returns when the authorizer, which learns of roles by a watch, knows them all.
+/// Returns when the authorizer, which receives roles by a watch, knows all of them.
 pub(crate) async fn wait_until_granted(client: Client, namespace: &str, manifests: &str) {
     let wanted: BTreeSet<String> = documents(manifests)
         .iter()
@@ -59,8 +59,8 @@ fn documents(manifests: &str) -> Vec<Value> {
     serde_yaml::from_multiple(manifests).expect("the manifests are YAML")
 }
 
-/// A manifest as this namespace's own: roles of the cluster get the namespace in their names, so that namespaces do not
-/// share them. `None` for what is no matter of rights.
+/// A manifest adapted to this namespace: names of cluster roles contain the namespace, so that namespaces do not share
+/// them. `None` for manifests that are not about permissions.
 fn relocate(mut manifest: Value, namespace: &str) -> Option<Value> {
     let kind = manifest["kind"].as_str().unwrap_or_default().to_owned();
     let own = |name: &Value| json!(format!("{}-{namespace}", name.as_str().unwrap_or_default()));

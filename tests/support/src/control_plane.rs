@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-/// A real etcd and kube-apiserver, which end with this value and with this process, however it ends.
+/// A real etcd and kube-apiserver. They end with this value and with this process, however it ends.
 ///
-/// Holds nothing of a runtime, as every test has its own: clients are made anew for each.
+/// It does not depend on a runtime, since every test has its own; clients are created for each test.
 pub struct ControlPlane {
     running: Running,
     kubeconfig: PathBuf,
@@ -27,24 +27,24 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// The one that all tests of this process share.
+    /// The control plane that all tests of this process share.
     pub async fn shared() -> Arc<Self> {
         static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
         Arc::clone(SHARED.get_or_init(async || Arc::new(Self::start().await)).await)
     }
 
-    /// One of its own, for a test that breaks it or needs it empty.
+    /// A separate control plane, for a test that breaks it or needs it empty.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// One of its own whose requests are written to a file: a line of JSON each (`user.username`, `verb`, `objectRef`,
-    /// `responseStatus`).
+    /// A separate control plane that writes requests to an audit log, one line of JSON each (`user.username`, `verb`,
+    /// `objectRef`, `responseStatus`).
     pub async fn start_audited(log: &Path) -> Self {
         Self::start_with(&[("CONTROL_PLANE_AUDIT", log.to_path_buf())]).await
     }
 
-    /// Given up halfway, it leaves as little behind as one that ran.
+    /// If this future is dropped before its end, everything that was started is removed.
     async fn start_with(environment: &[(&str, PathBuf)]) -> Self {
         let running = Running::launch(environment);
         let kubeconfig = PathBuf::from(running.says().await);
@@ -63,7 +63,7 @@ impl ControlPlane {
         client(&self.kubeconfig).await
     }
 
-    /// Makes a namespace that is nobody else's, and tells its name.
+    /// Creates a new namespace and returns its name.
     pub async fn namespace(&self) -> String {
         let metadata = ObjectMeta { generate_name: Some("test-".to_owned()), ..ObjectMeta::default() };
         let namespace = Namespace { metadata, ..Namespace::default() };
@@ -93,9 +93,9 @@ impl ControlPlane {
         .await;
     }
 
-    /// A kubeconfig of the service account that these manifests bind their roles to, in this namespace.
+    /// A kubeconfig of the service account to which these manifests bind their roles, in this namespace.
     ///
-    /// The roles are the namespace's own copies, so namespaces share no rights; see [`crate::shipped_rbac`].
+    /// The roles are copies for the namespace, so namespaces share no permissions; see [`crate::shipped_rbac`].
     pub async fn service_account_kubeconfig(&self, namespace: &str, manifests: &str) -> PathBuf {
         let token = access::grant(&self.client().await, namespace, manifests).await;
         let path = self.write_kubeconfig(namespace, &token);
@@ -103,7 +103,7 @@ impl ControlPlane {
         path
     }
 
-    /// The administrator's kubeconfig with another's token, and with the namespace as its default.
+    /// The administrator's kubeconfig with another token, and with the namespace as its default.
     pub fn write_kubeconfig(&self, namespace: &str, token: &str) -> PathBuf {
         let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the kubeconfig can be read");
         for user in &mut kubeconfig.auth_infos {
@@ -118,26 +118,26 @@ impl ControlPlane {
         path
     }
 
-    /// Sends a signal to the API server: `STOP` makes it take connections and answer nothing, `CONT` ends that.
+    /// Sends a signal to the API server. After `STOP` it accepts connections but answers nothing, until `CONT`.
     ///
-    /// For a control plane of a test's own.
+    /// Only for a separate control plane.
     pub fn signal_api_server(&self, signal: Signal) {
         let listed = fs::read_to_string(self.kubeconfig.with_file_name("pids")).expect("the control plane runs");
         let api_server = listed.lines().last().and_then(|line| line.parse().ok()).and_then(Pid::from_raw);
         kill_process(api_server.expect("the API server is listed last"), signal).expect("the API server runs");
     }
 
-    /// Keeps a copy of all that it holds now, for [`ControlPlane::restore`].
+    /// Makes a backup of the current state for [`ControlPlane::restore`].
     ///
-    /// For a control plane of a test's own.
+    /// Only for a separate control plane.
     pub async fn back_up(&self) {
         self.running.does("keep").await;
     }
 
-    /// Ends the API server and etcd, and starts them again at the same address with what the last backup holds: objects are
-    /// as they were, and so is the resource version that the next change counts on from.
+    /// Restarts API server and etcd at the same address with the last backup. Objects and the resource version are as
+    /// they were at that time.
     ///
-    /// For a control plane of a test's own.
+    /// Only for a separate control plane.
     pub async fn restore(&self) {
         self.running.does("restore").await;
         if self.crd.initialized() {
@@ -157,8 +157,8 @@ impl ControlPlane {
         run(command, stdin).await
     }
 
-    /// Runs Helm as administrator: the one that `HELM` names, else what was built with the API server, else that of the
-    /// PATH. It leaves nothing in the user's own folders.
+    /// Runs Helm as administrator: the binary that `HELM` names, otherwise the one that was built with the API server,
+    /// otherwise the one in the PATH. It writes nothing to the user's folders.
     pub async fn helm(&self, arguments: &[&str]) -> Output {
         let kubectl = fs::canonicalize(&self.kubectl).expect("kubectl is there");
         let built = Some(kubectl.with_file_name("helm")).filter(|helm| helm.is_file());
@@ -180,7 +180,7 @@ async fn run(mut command: Command, stdin: &str) -> Output {
     let stdin = stdin.to_owned();
     let run = move || {
         let mut process = command.spawn()?;
-        // It may end without reading it.
+        // The program may end without reading its input.
         let _ = process.stdin.take().expect("stdin is piped").write_all(stdin.as_bytes());
         process.wait_with_output()
     };
@@ -192,10 +192,10 @@ async fn run(mut command: Command, stdin: &str) -> Output {
     }
 }
 
-/// `tests/control-plane/run`, which runs for as long as its standard input is open.
+/// A running `tests/control-plane/run`, which ends when its standard input is closed.
 struct Running {
     process: Child,
-    /// Until its end.
+    /// `None` after its end.
     talk: Arc<Mutex<Option<Talk>>>,
 }
 
@@ -216,7 +216,7 @@ impl Running {
         Self { process, talk: Arc::new(Mutex::new(Some((stdin, stdout)))) }
     }
 
-    /// The next line that it says.
+    /// The next line of its output.
     async fn says(&self) -> String {
         self.talk(|_, stdout| {
             let mut line = String::new();
@@ -226,7 +226,7 @@ impl Running {
         .await
     }
 
-    /// Has it do something, and returns when it is done.
+    /// Sends a command and returns when it is done.
     async fn does(&self, command: &'static str) {
         self.talk(move |stdin, _| writeln!(stdin, "{command}").expect("it reads")).await;
         assert_eq!(self.says().await, command, "the control plane did not do it; it says why above");
@@ -246,7 +246,7 @@ impl Running {
     }
 }
 
-/// Ends it, and returns when its folder is gone.
+/// Ends it, and returns when its folder is removed.
 impl Drop for Running {
     fn drop(&mut self) {
         self.talk.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -254,10 +254,10 @@ impl Drop for Running {
     }
 }
 
-/// What a program said.
+/// The output of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
     pub stdout: String,
@@ -269,7 +269,8 @@ impl Output {
     /// Its standard output.
     ///
     /// # Panics
-    /// When it failed.
+    ///
+    /// If it failed.
     #[track_caller]
     pub fn text(self) -> String {
         assert!(self.status.success(), "{}: {}{}", self.status, self.stdout, self.stderr);

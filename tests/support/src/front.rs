@@ -1,4 +1,4 @@
-//! What stands in front of the API server or of Direct Connect, request by request: refuses, holds back, cuts off.
+//! A front: a proxy for the API server or Direct Connect that can refuse, hold back or cut off single requests.
 
 mod passing;
 
@@ -27,7 +27,7 @@ type Body = UnsyncBoxBody<Bytes, Failure>;
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Trouble {
-    /// It is answered so, and never gets there.
+    /// The front gives this answer, and does not forward the request.
     Answer {
         /// HTTP status.
         status: u16,
@@ -36,21 +36,22 @@ pub enum Trouble {
         /// The body.
         body: String,
     },
-    /// Nobody answers, and it never gets there. Once the trouble is over it is cut off.
+    /// The front does not forward the request and does not answer. It cuts the connection when the troubles are
+    /// cleared.
     HangBefore,
-    /// It gets there, but nobody answers. Once the trouble is over it is cut off.
+    /// The front forwards the request, but does not answer. It cuts the connection when the troubles are cleared.
     HangAfter,
-    /// It is cut off, and never gets there.
+    /// The front cuts the connection without forwarding the request.
     CutBefore,
-    /// It gets there, and is cut off.
+    /// The front forwards the request, and then cuts the connection.
     CutAfter,
-    /// It gets there late.
+    /// The front forwards the request after this time.
     Late(Duration),
-    /// It gets there once the trouble is over.
+    /// The front forwards the request when the troubles are cleared.
     Held,
-    /// It gets there at once, and its answer, made then, is handed on once the trouble is over.
+    /// The front forwards the request at once, and its answer when the troubles are cleared.
     AnswerHeld,
-    /// It gets there, and is answered so all the same.
+    /// The front forwards the request, but gives this answer.
     AnswerReplaced {
         /// HTTP status.
         status: u16,
@@ -60,7 +61,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// An error as the API server puts it.
+    /// An error answer in the form of the API server.
     pub fn status(code: u16, reason: &str, message: &str) -> Self {
         let status = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -73,7 +74,7 @@ impl Trouble {
         }
     }
 
-    /// The same, with this header too.
+    /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
@@ -91,7 +92,7 @@ struct Rule {
 }
 
 enum Behind {
-    /// Requests go on with what the kubeconfig has: the certificate, the token.
+    /// Requests are forwarded with the credentials of the kubeconfig: the certificate and the token.
     ApiServer(Client),
     Plain(SocketAddr),
 }
@@ -100,12 +101,12 @@ struct Shared {
     behind: Behind,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Passing>>,
-    /// Counts how often all troubles were taken back.
+    /// Counts how many times the troubles were cleared.
     clear: watch::Sender<u64>,
     struck: mpsc::UnboundedSender<Passing>,
 }
 
-/// Speaks HTTP with the operator, and hands on what it is told to whom the operator means.
+/// An HTTP server for the operator that forwards requests to the real server.
 pub struct Front {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -114,12 +115,12 @@ pub struct Front {
 }
 
 impl Front {
-    /// Before the API server of a kubeconfig, with the rights of its user.
+    /// A front of the API server of a kubeconfig, with the permissions of its user.
     pub async fn of_api_server(kubeconfig: &Path) -> Self {
         Self::of(behind(kubeconfig).await).await
     }
 
-    /// Before a plain HTTP server: the simulated Direct Connect.
+    /// A front of a plain HTTP server: the simulated Direct Connect.
     pub async fn of_http(endpoint: &str) -> Self {
         let address = endpoint.strip_prefix("http://").and_then(|address| address.parse().ok());
         Self::of(Behind::Plain(address.expect("an endpoint such as http://127.0.0.1:80"))).await
@@ -140,17 +141,18 @@ impl Front {
         Self { address, shared, server, strikes: tokio::sync::Mutex::new(strikes) }
     }
 
-    /// Its URL.
+    /// The URL of the front.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Gives trouble to all requests that this is true of.
+    /// Applies this trouble to all requests for which `hits` is true.
     pub fn trouble(&self, trouble: Trouble, hits: impl Fn(&Passing) -> bool + Send + 'static) {
         self.trouble_from(0, usize::MAX, trouble, hits);
     }
 
-    /// Gives trouble to so many of the requests that this is true of, after the first few of them.
+    /// Applies this trouble to some of the requests for which `hits` is true: not to the first few, and then to this
+    /// many.
     pub fn trouble_from(
         &self,
         skip: usize,
@@ -161,7 +163,7 @@ impl Front {
         lock(&self.shared.rules).push(Rule { hits: Box::new(hits), trouble, skip, times });
     }
 
-    /// Takes all troubles back.
+    /// Clears all troubles.
     pub fn clear(&self) {
         lock(&self.shared.rules).clear();
         self.shared.clear.send_modify(|count| *count += 1);
@@ -177,7 +179,7 @@ impl Front {
         lock(&self.shared.seen).clear();
     }
 
-    /// Waits until a request is in trouble: held back, or has had its answer. None is told twice.
+    /// Waits until a trouble hits a request: it is held back, or has been answered. Each request is returned once.
     pub async fn strikes(&self) -> Passing {
         self.strikes.lock().await.recv().await.expect("the other end is here too")
     }
@@ -189,7 +191,7 @@ impl Drop for Front {
     }
 }
 
-/// A copy of a kubeconfig that means another server, in the same folder. The name tells copies apart.
+/// A copy of a kubeconfig with another server, in the same folder. `name` distinguishes the copies.
 pub fn kubeconfig_via(kubeconfig: &Path, server: &str, name: &str) -> PathBuf {
     let mut changed = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
     for cluster in &mut changed.clusters {
@@ -202,7 +204,7 @@ pub fn kubeconfig_via(kubeconfig: &Path, server: &str, name: &str) -> PathBuf {
     path
 }
 
-/// The address of the API server that a kubeconfig means.
+/// The address of the API server of a kubeconfig.
 pub fn api_server(kubeconfig: &Path) -> SocketAddr {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
     let mut servers = kubeconfig.clusters.into_iter().filter_map(|cluster| cluster.cluster?.server);
@@ -214,19 +216,19 @@ async fn behind(kubeconfig: &Path) -> Behind {
     let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the kubeconfig can be read");
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
     let mut config = config.expect("the kubeconfig is whole");
-    // What is refused is the operator's to try again.
+    // The operator itself has to retry refused requests.
     config.default_retry = false;
     Behind::ApiServer(Client::try_from(config).expect("a client can be made"))
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // Aborted with the front, and with it every connection.
+    // Dropping this set aborts all connections.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| answer(Arc::clone(&shared), request));
-            // A connection that ends in an error is what this is about.
+            // Connections that end with an error are expected here.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
         while connections.try_join_next().is_some() {}
@@ -250,7 +252,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     clear.mark_unchanged();
     let request = Request::from_parts(head, body);
     let strike = || {
-        // Nobody may care.
+        // Nothing may be waiting for it.
         let _ = shared.struck.send(passing.clone());
     };
     match shared.trouble_of(&passing) {
@@ -295,7 +297,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         }
         Some(Trouble::AnswerHeld) => {
             let (head, body) = shared.hand_on(request).await?.into_parts();
-            // Read to its end, so that nothing of it can be newer than the request.
+            // The answer is read completely, so that no part of it is newer than the request.
             let body = body.collect().await?.to_bytes();
             strike();
             let _ = clear.changed().await;
@@ -325,7 +327,7 @@ impl Shared {
         let (mut head, body) = request.into_parts();
         match &self.behind {
             Behind::ApiServer(client) => {
-                // The client says which host, and who.
+                // The client sets the host and the credentials.
                 head.uri = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse()?;
                 head.headers.remove("host");
                 head.headers.remove("authorization");

@@ -1,8 +1,8 @@
-//! Ends a process when this one ends, however it ends.
+//! Ends a process together with this one, however this one ends.
 
 use std::process::{Child, Command, Stdio};
 
-/// While this lives, a process is killed should the test process go without a word, as on SIGKILL.
+/// While this lives, a process is killed if the test process ends without cleaning up, as after SIGKILL.
 ///
 /// A shell waits at a pipe whose other end only the test process holds.
 pub(crate) struct Leash {
@@ -23,7 +23,8 @@ impl Leash {
     }
 }
 
-/// The process may have ended and its number be another's: the watcher goes first and kills nothing.
+/// The process may have ended, and its id may belong to another process. So the watcher is ended first, and kills
+/// nothing.
 impl Drop for Leash {
     fn drop(&mut self) {
         let _ = self.watcher.kill();
@@ -31,7 +32,7 @@ impl Drop for Leash {
     }
 }
 
-/// Commands that a Ctrl-C at the terminal is not to reach: what ends them is the end of this process.
+/// Commands that Ctrl-C in the terminal does not reach. They end with this process.
 pub(crate) trait OwnGroup {
     fn own_group(&mut self) -> &mut Self;
 }

@@ -1,11 +1,11 @@
-//! What the tests and the demo stand on, none of it a stand-in where the real thing is to be had: a real Kubernetes
-//! API server, the operator's real binary with the rights of the shipped manifests, and Direct Connect on loopback.
+//! Fixtures of the tests and the demo. They are real if possible: a real Kubernetes API server, the operator's real
+//! binary with the permissions of the shipped manifests, and a simulated Direct Connect on loopback.
 //!
-//! Resources are plain JSON here, never the operator's own types: a field that the operator misspells on both ways
-//! would pass its own types, and not these.
+//! Resources are plain JSON here and not the operator's own types. If the operator misspelt a field in both directions,
+//! its own types would hide that.
 //!
-//! Every test has a [`World`] of its own (namespace, operator, Direct Connect) on an API server that all tests of a
-//! process share, so tests run side by side and see nothing of each other.
+//! Every test has its own [`World`] (namespace, operator, Direct Connect) on an API server that all tests of a process
+//! share. So tests run concurrently without affecting each other.
 #![expect(clippy::missing_panics_doc, reason = "a fixture tells a test that it failed by panicking")]
 
 mod access;
@@ -30,7 +30,7 @@ pub use world::{REGION, World, WorldBuilder};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A file of the repository, by its path from the root.
+/// The path of a file in the repository, given relative to its root.
 pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
 }

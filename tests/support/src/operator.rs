@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 /// How many of the last lines of the log a failed test prints.
 const TAIL: usize = 60;
 
-/// The operator's binary: what `OPERATOR_BINARY` names, else what cargo built for the tests of its package, else what is
-/// beside the running program.
+/// The operator's binary: the one that `OPERATOR_BINARY` names, otherwise the one that cargo built for the tests of its
+/// package, otherwise the one next to the running program.
 pub fn operator_binary() -> PathBuf {
     let named = ["OPERATOR_BINARY", "CARGO_BIN_EXE_directconnect-operator"];
     if let Some(path) = named.into_iter().find_map(std::env::var_os) {
@@ -30,9 +30,9 @@ pub fn operator_binary() -> PathBuf {
     found.expect("the operator is built: cargo build --bin directconnect-operator")
 }
 
-/// A process of the operator; it ends with this value and with this process, however it ends.
+/// A process of the operator. It ends with this value and with this process, however it ends.
 ///
-/// A test that fails while one lives prints the end of its log.
+/// If a test fails while one is running, the end of its log is printed.
 pub struct Operator {
     process: Mutex<Child>,
     id: Pid,
@@ -42,12 +42,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// The operator's `run` with no environment and no flags but those given to the builder.
+    /// The operator's `run`, with only the environment and the flags that are given to the builder.
     pub fn builder() -> OperatorBuilder {
         Self::builder_of(&operator_binary())
     }
 
-    /// As [`Operator::builder`], of another program.
+    /// The same as [`Operator::builder`] for another program.
     pub fn builder_of(program: &Path) -> OperatorBuilder {
         OperatorBuilder {
             program: program.to_owned(),
@@ -58,17 +58,17 @@ impl Operator {
         }
     }
 
-    /// The number of its process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// What it has written until now, standard output and standard error alike.
+    /// All lines written so far to standard output and standard error.
     pub fn logs(&self) -> Vec<String> {
         lock(&self.lines).clone()
     }
 
-    /// The first log record with this message: its fields.
+    /// The fields of the first log record with this message.
     pub fn logged(&self, message: &str) -> Option<Value> {
         lock(&self.lines)
             .iter()
@@ -77,7 +77,7 @@ impl Operator {
             .find(|fields| fields["message"] == message)
     }
 
-    /// Waits until it has written a line that holds this text.
+    /// Waits until it has written a line that contains this text.
     pub async fn says(&self, text: &str) -> String {
         wait::until(wait::SOON, format!("the operator to say {text:?}"), async || {
             self.logs().into_iter().find(|line| line.contains(text))
@@ -85,7 +85,7 @@ impl Operator {
         .await
     }
 
-    /// Gets a path of its HTTP server, from when it serves.
+    /// Gets a path from its HTTP server, once it is serving.
     pub async fn http_get(&self, path: &str) -> Response {
         let address = wait::until(wait::SOON, "the operator to log the address it serves", async || {
             self.logged("serving").and_then(|fields| fields["address"].as_str().map(str::to_owned))
@@ -94,19 +94,19 @@ impl Operator {
         wait::until(wait::SOON, format!("an answer to GET {path}"), async || http_get(&address, path).await).await
     }
 
-    /// The value of a series of its `/metrics`, by its name and labels as they stand there.
+    /// The value of a series of `/metrics`, given by its name and labels as printed there.
     pub async fn metric(&self, series: &str) -> Option<f64> {
         let metrics = self.http_get("/metrics").await.body;
         let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         value.split(' ').next()?.parse().ok()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.id, signal).expect("the operator still runs");
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if it has ended.
     pub fn exit(&self) -> Option<ExitStatus> {
         lock(&self.process).try_wait().expect("the operator is a child of this process")
     }
@@ -135,7 +135,7 @@ impl Drop for Operator {
     }
 }
 
-/// What an operator is started with.
+/// How to start an operator.
 #[derive(Clone, Debug)]
 pub struct OperatorBuilder {
     program: PathBuf,
@@ -146,7 +146,7 @@ pub struct OperatorBuilder {
 }
 
 impl OperatorBuilder {
-    /// Starts another program in place of the operator, one that takes the same flags and environment.
+    /// Starts another program with the same flags and environment.
     #[must_use]
     pub fn program(mut self, program: &Path) -> Self {
         program.clone_into(&mut self.program);
@@ -160,42 +160,42 @@ impl OperatorBuilder {
         self
     }
 
-    /// Adds an argument after the subcommand and before the flags, such as a flag that may be there twice.
+    /// Adds an argument between the subcommand and the flags, such as a flag that is given twice.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self
     }
 
-    /// Sets an environment variable; it has no others.
+    /// Sets an environment variable. It inherits none.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.environment.insert(name.to_owned(), value.as_ref().to_owned());
         self
     }
 
-    /// Takes an environment variable away again.
+    /// Removes an environment variable.
     #[must_use]
     pub fn without_env(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
     }
 
-    /// Sets a flag, by its name with the dashes.
+    /// Sets a flag, given by its name with the dashes.
     #[must_use]
     pub fn flag(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.flags.insert(name.to_owned(), value.as_ref().to_owned());
         self
     }
 
-    /// Takes a flag away again.
+    /// Removes a flag.
     #[must_use]
     pub fn without_flag(mut self, name: &str) -> Self {
         self.flags.remove(name);
         self
     }
 
-    /// Starts it.
+    /// Starts the process.
     pub fn start(&self) -> Operator {
         let mut process = Command::new(&self.program)
             .arg(&self.subcommand)
@@ -220,7 +220,7 @@ impl OperatorBuilder {
     }
 }
 
-/// An answer over HTTP.
+/// An HTTP response.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// The status code.
@@ -229,7 +229,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// HTTP 1.0, where the end of the connection is the end of the body.
+/// HTTP 1.0, where the end of the connection ends the body.
 async fn http_get(address: &str, path: &str) -> Result<Response, String> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
@@ -254,7 +254,7 @@ fn collect(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
     })
 }
 
-/// A test that panicked with the lock held leaves nothing half done in it.
+/// A test that panicked with the lock held leaves the value valid.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

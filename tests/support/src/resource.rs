@@ -1,4 +1,4 @@
-//! `DirectConnectConnection` resources as JSON: written by tests, read back from the API server.
+//! `DirectConnectConnection` resources as JSON: written by tests, and read back from the API server.
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -9,7 +9,7 @@ pub(crate) const GROUP: &str = "directconnect-operator.dev";
 const VERSION: &str = "v1alpha1";
 pub(crate) const KIND: &str = "DirectConnectConnection";
 
-/// Resources of one namespace, or of all.
+/// The API for the resources of one namespace, or of all.
 pub(crate) fn api(client: Client, namespace: Option<&str>) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, KIND));
     match namespace {
@@ -18,7 +18,7 @@ pub(crate) fn api(client: Client, namespace: Option<&str>) -> Api<DynamicObject>
     }
 }
 
-/// The manifest of a resource, with nothing in its spec yet.
+/// The manifest of a resource with an empty spec.
 pub fn connection(name: &str) -> Manifest {
     Manifest { name: name.to_owned(), annotations: Map::new(), spec: Map::new() }
 }
@@ -32,7 +32,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Names the resource anew.
+    /// Sets the name of the resource.
     #[must_use]
     pub fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
@@ -75,21 +75,21 @@ impl Manifest {
         self.spec("managementPolicy", policy)
     }
 
-    /// Sets any field of the spec to anything.
+    /// Sets any field of the spec.
     #[must_use]
     pub fn spec(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.spec.insert(field.to_owned(), value.into());
         self
     }
 
-    /// Sets an annotation of the operator's, by its name after the slash.
+    /// Sets an annotation of the operator, given by its name after the slash.
     #[must_use]
     pub fn annotation(mut self, name: &str, value: &str) -> Self {
         self.annotations.insert(format!("{GROUP}/{name}"), value.into());
         self
     }
 
-    /// The manifest as the API server takes it.
+    /// The manifest as JSON.
     pub fn json(&self) -> Value {
         json!({
             "apiVersion": format!("{GROUP}/{VERSION}"),
@@ -100,7 +100,7 @@ impl Manifest {
     }
 }
 
-/// A resource as the API server had it. Displays as YAML, without what only the API server cares for.
+/// A resource as read from the API server. It is displayed as YAML, without the metadata that only the API server uses.
 #[derive(Clone, Debug)]
 pub struct Resource(pub Value);
 
@@ -109,11 +109,11 @@ pub struct Resource(pub Value);
 pub struct Condition {
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// Why, in one word.
+    /// The reason, in one word.
     pub reason: String,
-    /// Why, in a sentence.
+    /// The message.
     pub message: String,
-    /// The generation it speaks of.
+    /// The observed generation.
     pub observed_generation: i64,
     /// When the status last changed.
     pub last_transition_time: String,
@@ -130,17 +130,17 @@ impl Resource {
         self.0["metadata"]["resourceVersion"].as_str().unwrap_or_default()
     }
 
-    /// A field of the status, null where absent.
+    /// A field of the status; null if absent.
     pub fn status(&self, field: &str) -> &Value {
         &self.0["status"][field]
     }
 
-    /// Whether the status is that of the newest generation.
+    /// Whether the status is for the newest generation.
     pub fn is_observed(&self) -> bool {
         self.status("observedGeneration").as_i64() == Some(self.generation())
     }
 
-    /// A condition, where present.
+    /// A condition, if it is present.
     pub fn condition(&self, kind: &str) -> Option<Condition> {
         let conditions = self.status("conditions").as_array()?;
         let found = conditions.iter().find(|condition| condition["type"] == kind)?;
@@ -154,7 +154,7 @@ impl Resource {
         })
     }
 
-    /// Whether a condition has this status and reason, and speaks of the newest generation.
+    /// Whether a condition has this status and reason, for the newest generation.
     pub fn is(&self, kind: &str, status: &str, reason: &str) -> bool {
         self.is_observed()
             && self.condition(kind).is_some_and(|it| {

@@ -1,4 +1,4 @@
-//! Waiting for a condition with a deadline. Tests synchronise by this alone, never by sleeping.
+//! Waits for conditions with a deadline. Tests use only this to synchronize, and never sleep.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -6,22 +6,22 @@ use std::panic::Location;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long a test waits for what should be a matter of moments: far beyond that, even on a busy machine.
+/// The timeout for what should take moments, with a generous margin for a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
-/// What one look brought: the value waited for, or what was seen in its stead.
-pub trait Look {
-    /// The value waited for.
+/// The result of one check: the awaited value, or what was seen instead.
+pub trait Check {
+    /// The awaited value.
     type Value;
 
-    /// The value waited for, or what was seen in its stead.
+    /// The awaited value, or what was seen instead.
     fn outcome(self) -> Result<Self::Value, String>;
 }
 
-impl<T, E: Display> Look for Result<T, E> {
+impl<T, E: Display> Check for Result<T, E> {
     type Value = T;
 
     fn outcome(self) -> Result<T, String> {
@@ -29,7 +29,7 @@ impl<T, E: Display> Look for Result<T, E> {
     }
 }
 
-impl<T> Look for Option<T> {
+impl<T> Check for Option<T> {
     type Value = T;
 
     fn outcome(self) -> Result<T, String> {
@@ -37,7 +37,7 @@ impl<T> Look for Option<T> {
     }
 }
 
-impl Look for bool {
+impl Check for bool {
     type Value = ();
 
     fn outcome(self) -> Result<(), String> {
@@ -45,30 +45,31 @@ impl Look for bool {
     }
 }
 
-/// Looks again and again, at first quickly, until a look brings the value (`Some`, `Ok` or `true`).
+/// Repeats a check, at first quickly, until it yields the value (`Some`, `Ok` or `true`).
 ///
 /// # Panics
-/// When the deadline passes first: with the caller's place, what was waited for, and what the last look saw.
+///
+/// If the deadline passes first: with the caller's location, what was awaited, and the result of the last check.
 #[track_caller]
-pub fn until<L: Look>(
+pub fn until<L: Check>(
     deadline: Duration,
     what: impl Display,
-    mut look: impl AsyncFnMut() -> L,
+    mut check: impl AsyncFnMut() -> L,
 ) -> impl Future<Output = L::Value> {
     let caller = Location::caller();
     async move {
         let end = Instant::now() + deadline;
         let mut pause = FIRST_PAUSE;
-        let mut last = "nothing: the first look did not return".to_owned();
+        let mut last = "nothing: the first check did not return".to_owned();
         loop {
-            match timeout_at(end, look()).await.map(Look::outcome) {
+            match timeout_at(end, check()).await.map(Check::outcome) {
                 Ok(Ok(value)) => return value,
                 Ok(Err(seen)) => last = seen,
                 Err(_) => {}
             }
             assert!(Instant::now() + pause < end, "{caller}: waited {deadline:?} for {what}; last seen: {last}");
             sleep(pause).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            pause = (pause * 3 / 2).min(MAX_PAUSE);
         }
     }
 }
@@ -79,13 +80,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_value_comes_back() {
-        let mut looks = 0;
-        let value = until(SOON, "the third look", async || {
-            looks += 1;
-            (looks == 3).then_some("here")
+        let mut checks = 0;
+        let value = until(SOON, "the third check", async || {
+            checks += 1;
+            (checks == 3).then_some("here")
         })
         .await;
-        assert_eq!((value, looks), ("here", 3));
+        assert_eq!((value, checks), ("here", 3));
     }
 
     #[tokio::test]
@@ -96,13 +97,13 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "waited 80ms for a miracle; last seen: only wonders")]
-    async fn a_failure_names_the_wish_and_what_was_seen() {
+    async fn a_failure_names_what_was_awaited_and_what_was_seen() {
         until(Duration::from_millis(80), "a miracle", async || Err::<(), _>("only wonders")).await;
     }
 
     #[tokio::test]
-    #[should_panic(expected = "last seen: nothing: the first look did not return")]
-    async fn a_look_that_hangs_does_not_hang_the_wait() {
+    #[should_panic(expected = "last seen: nothing: the first check did not return")]
+    async fn a_check_that_hangs_does_not_hang_the_wait() {
         until(Duration::from_millis(80), "a miracle", std::future::pending::<bool>).await;
     }
 }

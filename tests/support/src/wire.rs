@@ -1,4 +1,4 @@
-//! The wire between the operator and what it calls, byte by byte: slow, silent, cut.
+//! A wire: a TCP proxy between the operator and a server that can be slow, silent or cut.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,34 +9,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// What the wire does to the bytes on it.
+/// What the wire does with data and connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Weather {
-    /// They pass.
+    /// Data passes.
     #[default]
     Fair,
-    /// They pass, each lot of them so much later.
+    /// Data passes after this delay.
     Slow(Duration),
-    /// Nothing passes and nothing is said: connections stand, and new ones are taken. What was sent meanwhile arrives
-    /// when the weather changes, unless its sender has gone by then.
+    /// No data passes and no connection ends; new ones are accepted. The data sent meanwhile is delivered when the
+    /// state changes, unless its sender is gone by then.
     Silent,
-    /// Every connection is cut by a TCP reset, and new ones too as soon as they are made.
+    /// All connections are reset, and new ones as soon as they are made.
     Reset,
-    /// What comes from the server has ended; what goes to it passes. So are new connections.
+    /// The direction from the server is closed; data to the server passes. The same for new connections.
     HalfClosed,
 }
 
-/// A TCP proxy; what goes through it goes wrong as the test says. Encryption passes through it.
+/// A TCP proxy that disturbs connections as the test says. TLS passes through it unchanged.
 #[derive(Debug)]
 pub struct Wire {
     address: SocketAddr,
-    /// The weather of new connections comes last; before it, that of those that were stranded.
+    /// The state of new connections is last. Before it are those of stranded connections.
     weather: Arc<Mutex<Vec<watch::Sender<Weather>>>>,
     listener: AbortHandle,
 }
 
 impl Wire {
-    /// A wire to this address on a free port of 127.0.0.1, as a task of the current runtime.
+    /// Starts a wire to this address on a free port of 127.0.0.1, as a task of the current runtime.
     pub async fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it listens");
@@ -52,26 +52,26 @@ impl Wire {
         Self { address, weather, listener: listener.abort_handle() }
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Changes the weather, for connections that stand and for new ones.
+    /// Changes the state of existing and new connections.
     pub fn weather(&self, weather: Weather) {
         for each in lock(&self.weather).iter() {
             each.send_replace(weather);
         }
     }
 
-    /// Lets the connections that stand fall silent, as when a firewall forgets them. New ones are not concerned.
+    /// Makes the existing connections silent, as when a firewall forgets them. New ones are not affected.
     pub fn strand(&self) {
         self.weather(Weather::Silent);
         lock(&self.weather).push(watch::Sender::new(Weather::Fair));
     }
 }
 
-/// What is on it is cut off, as its weather can be no more.
+/// All connections are cut, since their state can no longer change.
 impl Drop for Wire {
     fn drop(&mut self) {
         self.listener.abort();
@@ -83,7 +83,7 @@ async fn carry(client: TcpStream, server: SocketAddr, mut weather: watch::Receiv
     let cut = {
         let mut weather = weather.clone();
         async move {
-            // An error says that the wire is gone.
+            // An error means that the wire was dropped.
             let _ = weather.wait_for(|weather| *weather == Weather::Reset).await;
         }
     };
@@ -101,7 +101,7 @@ async fn carry(client: TcpStream, server: SocketAddr, mut weather: watch::Receiv
             let _ = to_client.shutdown().await;
         };
         tokio::select! {
-            // The client has gone: what is held back of it goes with it.
+            // The client is gone, and the data held back from it is dropped.
             () = there => return,
             () = async { back.await; std::future::pending().await } => {}
             () = cut => {}
@@ -114,7 +114,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Hands bytes on until one side ends.
+/// Forwards data until one side closes.
 async fn pour(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
@@ -139,7 +139,7 @@ async fn pour(
                     let mut more = [0; 1024];
                     tokio::select! {
                         changed = weather.changed() => if changed.is_err() { return },
-                        // Only an end is news; bytes wait their turn.
+                        // Only the end of the connection matters here; data waits.
                         read = from.read(&mut more) => match read {
                             Ok(length @ 1..) => lot.extend_from_slice(&more[..length]),
                             _ => return,
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
     use crate::wait;
 
-    /// A server that says back what it is told, and a client of it by a wire.
+    /// A server that echoes its input, and a client that reaches it through a wire.
     async fn echo() -> (Wire, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let wire = Wire::to(listener.local_addr().expect("an address")).await;

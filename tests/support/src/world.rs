@@ -1,4 +1,4 @@
-//! All that a test of the operator needs, tied together.
+//! The world of a test: everything that a test of the operator needs.
 
 use crate::control_plane::ControlPlane;
 use crate::front::{Front, kubeconfig_via};
@@ -14,28 +14,28 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The operator's own region, unless a test says otherwise.
+/// The operator's own region, unless a test sets another.
 pub const REGION: &str = "eu-central-1";
 
-/// A namespace, an operator that serves it, and a Direct Connect: a test's own.
+/// A namespace, an operator that serves it, and a simulated Direct Connect, for one test.
 pub struct World {
-    /// First, as what a test is told last is best the operator's log.
+    /// This field is dropped first, so that a failed test prints the operator's log last.
     operator: Option<Operator>,
-    /// What the operator was, and will be, started with.
+    /// How the operator was started, and will be started again.
     pub settings: OperatorBuilder,
     /// The simulated Direct Connect.
     pub aws: Simulator,
-    /// Where the resources are.
+    /// The namespace of the resources.
     pub namespace: String,
-    /// An administrator's client.
+    /// A client with an administrator's permissions.
     pub client: Client,
-    /// The API server; shared with other tests unless the builder was given one.
+    /// The API server. It is shared with other tests unless the builder was given one.
     pub control_plane: Arc<ControlPlane>,
-    /// The operator's kubeconfig: a service account with the rights of the shipped manifests.
+    /// The operator's kubeconfig: a service account with the permissions of the shipped manifests.
     pub kubeconfig: PathBuf,
 }
 
-/// A world that is not yet.
+/// Builds a world.
 #[derive(Default)]
 pub struct WorldBuilder {
     control_plane: Option<Arc<ControlPlane>>,
@@ -45,14 +45,14 @@ pub struct WorldBuilder {
 }
 
 impl WorldBuilder {
-    /// Takes this API server, not the shared one.
+    /// Uses this API server and not the shared one.
     #[must_use]
     pub fn on(mut self, control_plane: Arc<ControlPlane>) -> Self {
         self.control_plane = Some(control_plane);
         self
     }
 
-    /// Sets a flag of the operator, by its name with the dashes.
+    /// Sets a flag of the operator, given by its name with the dashes.
     #[must_use]
     pub fn flag(self, name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();
@@ -66,28 +66,28 @@ impl WorldBuilder {
         self.operator(|operator| operator.env(name, value))
     }
 
-    /// Changes what the operator is started with.
+    /// Changes how the operator is started.
     #[must_use]
     pub fn operator(mut self, change: impl FnOnce(OperatorBuilder) -> OperatorBuilder + 'static) -> Self {
         self.changes.push(Box::new(change));
         self
     }
 
-    /// Leaves the CRD to the test. Only of use on an API server of its own.
+    /// Does not install the CRD. This needs a separate API server.
     #[must_use]
     pub fn without_crd(mut self) -> Self {
         self.without_crd = true;
         self
     }
 
-    /// Leaves the start of the operator to the test: [`World::start_operator`].
+    /// Does not start the operator; see [`World::start_operator`].
     #[must_use]
     pub fn without_operator(mut self) -> Self {
         self.without_operator = true;
         self
     }
 
-    /// Makes it.
+    /// Builds the world.
     pub async fn build(self) -> World {
         let control_plane = match self.control_plane {
             Some(given) => given,
@@ -125,12 +125,12 @@ impl WorldBuilder {
 }
 
 impl World {
-    /// A world with an operator that polls and settles within moments.
+    /// A world whose operator has short poll intervals and settle windows.
     pub async fn new() -> Self {
         Self::builder().build().await
     }
 
-    /// A world with something particular about it.
+    /// Builds a world with other properties.
     pub fn builder() -> WorldBuilder {
         WorldBuilder::default()
     }
@@ -141,25 +141,25 @@ impl World {
         self.operator.as_ref().expect("the test has started the operator")
     }
 
-    /// Starts the operator; one that runs is killed first.
+    /// Starts the operator. A running one is killed first.
     pub fn start_operator(&mut self) -> &Operator {
         self.stop_operator();
         self.operator.insert(self.settings.start())
     }
 
-    /// Kills the operator without a warning.
+    /// Kills the operator.
     pub fn stop_operator(&mut self) {
         self.operator = None;
     }
 
-    /// Puts a front between Direct Connect and the operator that is started next.
+    /// Puts a front between Direct Connect and the next operator that is started.
     pub async fn front_of_aws(&mut self) -> Front {
         let front = Front::of_http(&self.aws.endpoint()).await;
         self.settings = self.settings.clone().env("AWS_ENDPOINT_URL_DIRECT_CONNECT", front.url());
         front
     }
 
-    /// Puts a front between the API server and the operator that is started next.
+    /// Puts a front between the API server and the next operator that is started.
     pub async fn front_of_api_server(&mut self) -> Front {
         let front = Front::of_api_server(&self.kubeconfig).await;
         let kubeconfig = kubeconfig_via(&self.kubeconfig, &front.url(), "front");
@@ -167,7 +167,7 @@ impl World {
         front
     }
 
-    /// Gets a path of the operator's HTTP server.
+    /// Gets a path from the operator's HTTP server.
     pub async fn http_get(&self, path: &str) -> Response {
         self.operator().http_get(path).await
     }
@@ -197,7 +197,7 @@ impl World {
         into_resource(patched.unwrap_or_else(|error| panic!("{name}: {error}")))
     }
 
-    /// Sets an annotation of the operator's, by its name after the slash; `None` removes it.
+    /// Sets an annotation of the operator, given by its name after the slash; `None` removes it.
     pub async fn annotate(&self, name: &str, annotation: &str, value: Option<&str>) -> Resource {
         let annotation = format!("{GROUP}/{annotation}");
         self.patch(name, json!({ "metadata": { "annotations": { annotation: value } } })).await
@@ -209,7 +209,7 @@ impl World {
         deleted.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 
-    /// Waits until a resource that was deleted is no more.
+    /// Waits until a deleted resource is gone.
     #[track_caller]
     pub fn gone(&self, name: &str) -> impl Future<Output = ()> {
         wait::until(wait::SOON, format!("{name} to be gone"), async move || match self.api().get_opt(name).await {
@@ -219,22 +219,22 @@ impl World {
         })
     }
 
-    /// A resource as it is.
+    /// The current resource.
     pub async fn get(&self, name: &str) -> Resource {
         into_resource(self.api().get(name).await.unwrap_or_else(|error| panic!("{name}: {error}")))
     }
 
-    /// Waits until a resource is as wished.
+    /// Waits until a condition holds for a resource.
     #[track_caller]
     pub fn until(
         &self,
         name: &str,
         what: impl Display,
-        wish: impl Fn(&Resource) -> bool,
+        is_met: impl Fn(&Resource) -> bool,
     ) -> impl Future<Output = Resource> {
         wait::until(wait::SOON, format!("{name} to be {what}"), async move || {
             let resource = self.api().get(name).await.map(into_resource).map_err(|error| error.to_string())?;
-            if wish(&resource) { Ok(resource) } else { Err(format!("{resource}{}", self.operators_end())) }
+            if is_met(&resource) { Ok(resource) } else { Err(format!("{resource}{}", self.operators_end())) }
         })
     }
 
@@ -252,21 +252,21 @@ impl World {
         self.until(name, format!("{kind} {status} {reason}"), move |resource| resource.is(kind, status, reason))
     }
 
-    /// The events about a resource.
+    /// The events of a resource.
     pub async fn events(&self, name: &str) -> Vec<Event> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let about = ListParams::default().fields(&format!("regarding.name={name}"));
         events.list(&about).await.expect("events can be listed").items
     }
 
-    /// The calls of `UpdateConnection` so far.
+    /// All calls of `UpdateConnection` so far.
     pub fn updates(&self) -> Vec<Call> {
         let is_update = |call: &Call| call.operation == "UpdateConnection";
         self.aws.calls().into_iter().filter(is_update).collect()
     }
 
-    /// Waits until the operator has read a whole account this many times more. All that it would have done about
-    /// what the one before the last showed, it has done.
+    /// Waits for this many more polls of a whole account. When it returns, the operator has reacted to the poll before
+    /// the last.
     #[track_caller]
     pub fn polls(&self, count: usize) -> impl Future<Output = ()> {
         let begun = self.aws.calls().len();
@@ -281,14 +281,14 @@ impl World {
         resource::api(self.client.clone(), Some(&self.namespace))
     }
 
-    /// What to add to a story in which the operator ended.
+    /// The message to add to a failure if the operator has ended.
     fn operators_end(&self) -> String {
         let status = self.operator.as_ref().and_then(Operator::exit);
         status.map(|status| format!("\nand the operator has ended: {status}")).unwrap_or_default()
     }
 }
 
-/// Whether a call reads the first page of a whole account, and has been answered.
+/// Whether a call has read the first page of a whole account.
 fn starts_poll(call: &Call) -> bool {
     let parameter = |name| call.parameter(name).is_some();
     call.operation == "DescribeConnections"

@@ -1,4 +1,4 @@
-//! The operator's kubeconfig in tests can do what the manifests grant, in its own namespace, and nothing else.
+//! The operator's kubeconfig in tests has the permissions of the manifests in its own namespace, and no others.
 
 use serde_json::Value;
 use test_support::{ControlPlane, shipped_rbac};

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use test_support::{ControlPlane, Operator, wait};
 
-/// Set in the process that the test below starts and ends.
+/// This variable is set in the process that the test below starts and ends.
 const HOLDER: &str = "TEST_SUPPORT_HOLDER";
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_control_plane_ends_with_its_value_even_when_stopped() {
     assert!(!pids.into_iter().any(runs));
 }
 
-/// What the process to be ended does: it starts things and waits.
+/// What that process does: it starts everything and waits.
 async fn hold() {
     let control_plane = ControlPlane::start().await;
     let operator = Operator::builder_of(Path::new("/bin/sleep")).subcommand("600").start();

@@ -1,5 +1,5 @@
-//! First adoption: resources that have no status yet get one. Beside the Go controller, and beside a bare flood of patches of the
-//! very status that the operator has written, by one client, as many at once.
+//! Adoption: resources without a status get one. Compared with the Go controller, and with a plain flood of patches of
+//! the same status by one client with the same concurrency.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,15 +39,15 @@ pub async fn run(rounds: usize) -> Vec<Row> {
 }
 
 struct Adopted {
-    /// Writes a second, from the first write to the last.
+    /// Writes per second, from the first write to the last.
     rate: f64,
     /// Seconds from the start of the process until every resource was ready.
     took: f64,
-    /// How many writes it took.
+    /// The number of writes.
     writes: f64,
 }
 
-/// Also returns a status that it wrote.
+/// Also returns a status that was written.
 async fn adopt(plane: &Arc<ControlPlane>, who: Contestant) -> (Adopted, Value) {
     let mut arena = Arena::new(plane, who, INTERVAL, COUNT).await;
     let began = Instant::now();
@@ -60,7 +60,7 @@ async fn adopt(plane: &Arc<ControlPlane>, who: Contestant) -> (Adopted, Value) {
     (adopted, resource.0["status"].take())
 }
 
-/// Writes a second of a flood of this status.
+/// Writes per second of a flood of this status.
 async fn bare_flood(plane: &Arc<ControlPlane>, status: &Value) -> f64 {
     let arena = Arena::new(plane, Contestant::Operator, INTERVAL, COUNT).await;
     flood(&arena.world.client, &arena.world.namespace, COUNT, status).await;
@@ -68,7 +68,7 @@ async fn bare_flood(plane: &Arc<ControlPlane>, status: &Value) -> f64 {
     arena.writes.until(DEADLINE, "the flood to be seen", all_seen).await
 }
 
-/// The first write is where the time begins, so it is not counted.
+/// The time begins with the first write, so this one is not counted.
 fn rate(seen: &Seen) -> f64 {
     let between = seen.first.zip(seen.last).map_or(0.0, |(first, last)| (last - first).as_secs_f64());
     number(seen.writes.saturating_sub(1)) / between

@@ -1,4 +1,4 @@
-//! Many changes at once: from the first patch of a spec until the last status says that AWS has its change.
+//! Many changes at once: the time from the first patch of a spec until the last status shows that AWS has its change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn measure(plane: &Arc<ControlPlane>, who: Contestant) -> f64 {
     arena.until_ready().await;
     let api = resources::api(&arena.world);
     let began = Instant::now();
-    // Each has had generation 1 so far.
+    // All resources had generation 1 before.
     stream::iter(0..COUNT)
         .for_each_concurrent(AT_ONCE, |number| {
             let api = api.clone();

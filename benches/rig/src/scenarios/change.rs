@@ -1,5 +1,5 @@
-//! One change while nothing else goes on: from when the API server has taken it, until AWS has it, and until status says so. The
-//! time that AWS takes for the calls that it needs does not count.
+//! One change while nothing else happens: the time from when the API server has stored it until AWS has it, and until
+//! status says so. The duration of the needed AWS calls is not counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::contestant::{Arena, Contestant, DEADLINE};
 use crate::figures::{Beside, Row, Unit, median, percentile};
 use crate::resources;
 
-/// Changes in a round, each of another resource.
+/// The number of changes in a round, each of another resource.
 const CHANGES: usize = 100;
 const INTERVAL: Duration = Duration::from_mins(1);
 
@@ -39,7 +39,7 @@ pub async fn run(rounds: usize) -> Vec<Row> {
     rows
 }
 
-/// Milliseconds until AWS had it and until status said so, of each change of each round.
+/// Milliseconds until AWS had the change and until status said so, for each change of each round.
 #[derive(Default)]
 struct Changes([Vec<Vec<f64>>; 2]);
 

@@ -1,5 +1,5 @@
-//! Memory with 0, 1,000 and 10,000 resources, and how long a process takes to start with 10,000. The resources are made once,
-//! and get their status from whoever is measured on them; each round then has a new process for each size.
+//! Memory with 0, 1,000 and 10,000 resources, and the time to start with 10,000. The resources are created once, and
+//! get their status from the measured program. Each round has a new process for each size.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::process::{self, Memory};
 const COUNTS: [usize; 3] = [0, 1_000, 10_000];
 const MANY: usize = 2;
 const INTERVAL: Duration = Duration::from_mins(1);
-/// After everything was read: time to give back what was needed for that alone.
+/// After everything was read, the time to release memory that was only needed for that.
 const REST: Duration = Duration::from_secs(2);
 
 /// Measures it.
@@ -66,7 +66,7 @@ pub async fn run(rounds: usize) -> Vec<Row> {
     rows
 }
 
-/// One of the two, with its resources of each size.
+/// One of the two programs, with its resources of each size.
 struct Side {
     arenas: Vec<Arena>,
     /// By size, then by round.
@@ -74,11 +74,11 @@ struct Side {
     after_adoption: Memory,
 }
 
-/// A new process beside resources that are as they should be.
+/// A new process with resources that are in sync.
 struct Start {
     /// Seconds until it said that it was ready.
     ready: f64,
-    /// Seconds until AWS had been read about each resource.
+    /// Seconds until AWS had been read for each resource.
     read: f64,
     memory: Memory,
 }

@@ -1,4 +1,4 @@
-//! What is measured: a file each.
+//! The scenarios, one file each.
 
 mod adoption;
 mod burst;
@@ -8,12 +8,12 @@ mod steady;
 
 use crate::figures::Row;
 
-/// Something to measure.
+/// A scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     /// The first status of each of 1,000 resources.
     Adoption,
-    /// Calls, writes and CPU with nothing to do.
+    /// Calls, writes and CPU time when idle.
     Steady,
     /// One change, until AWS has it and until status says so.
     Change,
@@ -24,10 +24,10 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// All of them, in the order of the table.
+    /// All scenarios, in the order of the table.
     pub const ALL: [Self; 5] = [Self::Adoption, Self::Steady, Self::Change, Self::Burst, Self::Memory];
 
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Adoption => "adoption",
@@ -38,7 +38,7 @@ impl Scenario {
         }
     }
 
-    /// Measures it, in so many rounds.
+    /// Measures it in this many rounds.
     pub async fn run(self, rounds: usize) -> Vec<Row> {
         match self {
             Self::Adoption => adoption::run(rounds).await,
@@ -50,7 +50,7 @@ impl Scenario {
     }
 }
 
-/// Tells whoever waits how far it is.
+/// Prints the progress.
 fn progress(scenario: Scenario, round: usize, rounds: usize) {
     eprintln!("{}: round {} of {rounds}", scenario.name(), round + 1);
 }

@@ -1,4 +1,4 @@
-//! Nothing to do: AWS has what every spec asks for, and is looked at again and again.
+//! Idle: AWS has what every spec asks for, and is polled repeatedly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::{process, resources};
 
 const COUNT: usize = 1_000;
 const INTERVAL: Duration = Duration::from_secs(5);
-/// Polls, or resyncs, that are measured in a round.
+/// The number of polls or resyncs that are measured in a round.
 const CYCLES: usize = 3;
 
 /// Measures it.
@@ -44,7 +44,7 @@ struct Measured {
 async fn measure(plane: &Arc<ControlPlane>, who: Contestant) -> Measured {
     let arena = Arena::adopted(plane, who, INTERVAL, COUNT).await;
     arena.until_ready().await;
-    // What the start has left to do is done by the end of the next cycle.
+    // The remaining work of the start is done by the end of the next cycle.
     arena.calls.clear();
     cycles(&arena, 2).await;
 
@@ -61,7 +61,8 @@ async fn measure(plane: &Arc<ControlPlane>, who: Contestant) -> Measured {
     }
 }
 
-/// Waits until so many cycles have begun since the calls were cleared, and counts the calls from the first beginning to the last.
+/// Waits until this many cycles have begun since the calls were cleared, and counts the calls from the first beginning
+/// to the last.
 async fn cycles(arena: &Arena, count: usize) -> usize {
     let end = Instant::now() + DEADLINE;
     loop {

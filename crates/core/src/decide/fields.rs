@@ -1,4 +1,4 @@
-//! What each managed field needs.
+//! For each managed field: whether it has to be sent, and whether it may be sent now.
 
 use std::time::Duration;
 
@@ -9,22 +9,23 @@ use crate::desired::{Desired, EncryptionMode, EncryptionTransition};
 use crate::observed::{Connection, ConnectionState, ObservedMode};
 use crate::reason::Reason;
 
-/// How long one that waits for its turn waits to be told, before it asks by itself.
+/// A resource that waits for its turn is woken when a turn becomes free. This is how long it waits before it checks
+/// anyway.
 const ASK_AGAIN: Duration = Duration::from_mins(1);
 
-/// What one managed field needs.
+/// What to do about one managed field.
 pub(super) enum FieldPlan<T> {
-    /// Nothing: unmanaged, or as the spec asks.
+    /// Nothing: the field is not managed, or AWS has what the spec asks for.
     Nothing,
-    /// To be sent now.
+    /// Send this value now.
     Send(T),
-    /// To be sent, but not yet.
+    /// The value differs, but may not be sent yet.
     Blocked {
-        /// Why not.
+        /// Why it is blocked.
         reason: Reason,
-        /// Why not, and what to do next.
+        /// Why it is blocked, and what to do next.
         message: String,
-        /// When it may go even if nothing happens before, where that is known.
+        /// When to decide again if nothing happens before, where that is known.
         next_check: Option<Moment>,
     },
 }
@@ -90,7 +91,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
             let next_check = match reason {
                 Reason::WaitingForEncryptionUp => deadline,
                 Reason::WaitingForTurn => Some(now + ASK_AGAIN),
-                // The first moment at which a read says how it is.
+                // Only a read that began after `settles_at` counts, and moments have millisecond resolution.
                 Reason::Settling => case.settles_at.map(|at| at + Duration::from_millis(1)),
                 _ => None,
             };
@@ -99,7 +100,8 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         ModeStep::Send(mode) => mode,
     };
     let id = &case.desired.circuit.id;
-    // While AWS may yet show the wanted mode, no other one goes either: the read that asks for it may be late.
+    // A read within the settle window may be late. So while AWS may not show the wanted mode yet, no other mode is sent
+    // either.
     let settling = [mode, wanted]
         .into_iter()
         .find_map(|sent| Some((sent, history.mode_settles_at(sent, now, settings.settle_window)?)));
@@ -114,7 +116,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
     }
 }
 
-/// What differs between spec and AWS, whether it may be sent or not.
+/// The fields in which spec and AWS differ, whether or not they may be sent now.
 pub(super) fn drift(desired: &Desired, connection: &Connection) -> Vec<Drift> {
     let name = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)).map(|name| {
         Drift { field: "connectionName", desired: name.clone(), observed: connection.connection_name.clone() }

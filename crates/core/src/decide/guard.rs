@@ -1,8 +1,9 @@
-//! The encryption ladder: which mode may be sent now, and if none, why not.
+//! The encryption ladder (`no_encrypt`, `should_encrypt`, `must_encrypt`): which mode may be sent now, and if none, why
+//! not.
 //!
-//! `must_encrypt` with MACsec not up stops every packet at once. So it is sent only when a key is associated and
-//! `Encryption Up` has been seen at every read for a whole soak, to one circuit of an account at a time. Ways down the
-//! ladder go at once.
+//! `must_encrypt` stops all traffic at once if MACsec is not up. It is therefore sent only when a key is associated and
+//! `Encryption Up` was seen in every read for a whole soak, and to one circuit of an account at a time. Steps down the
+//! ladder are sent at once.
 
 use super::messages;
 use crate::desired::EncryptionMode;
@@ -11,39 +12,39 @@ use crate::observed::{Connection, ConnectionState};
 use crate::reason::Reason;
 use crate::turn::{HoldReason, Holder};
 
-/// What the ladder says about a wanted mode.
+/// The next step from the mode that AWS shows to the wanted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ModeStep {
-    /// AWS has it, or as good as.
+    /// AWS shows the wanted mode, or the connection cannot be encrypted and the spec asks for clear text.
     Satisfied,
-    /// This mode may be sent now: the wanted one, or one on the way to it.
+    /// This mode may be sent now. It is the wanted mode, or one on the way to it.
     Send(EncryptionMode),
-    /// It cannot go now; the operator goes on by itself or a person has to help, as the reason says.
+    /// Nothing may be sent now. The reason says whether the operator waits or a person has to act.
     Blocked(Reason, String),
 }
 
-/// What is known beyond the connection itself.
+/// What the decision about a mode depends on, apart from the connection itself.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and asked for by itself")]
 pub struct Evidence<'a> {
-    /// MACsec has been up at every read of a whole soak, at the mode that is shown.
+    /// MACsec was up in every read of a whole soak, at the mode that AWS shows.
     pub is_soaked: bool,
     /// There is a key, and MACsec has been down for longer than the progress deadline.
     pub is_overdue: bool,
-    /// The user asked for `must_encrypt` at once, and this unbroken wish has not used that up.
+    /// The transition is `Immediate`, which works once while `must_encrypt` is wanted without a break, and is unused.
     pub skips_ladder: bool,
-    /// The user asked for it at once, and has used that up.
+    /// The transition is `Immediate`, but it has already been used.
     pub has_skipped_ladder: bool,
-    /// The newest read may still show what was there before an update.
+    /// The newest read may still show the state before the last update.
     pub is_unsettled: bool,
-    /// Another circuit of the account holds the turn.
+    /// Another circuit of the account, if one holds the turn.
     pub holder: Option<&'a Holder>,
-    /// Another resource about this circuit that still carries a proof.
+    /// Another resource for this circuit whose ledger still says `proven`.
     pub other_proof: Option<&'a ResourceId>,
 }
 
-/// Whether sending `mode` to a connection that is as `shown` can interrupt it: always on the way to `must_encrypt`, and
-/// with a key in place when encryption begins.
+/// Whether sending `mode` to a connection in the state `shown` can interrupt traffic: a step to `must_encrypt` always
+/// can, and a step from `no_encrypt` to `should_encrypt` can if there is a key.
 pub fn interrupts(mode: EncryptionMode, shown: &Connection) -> bool {
     match mode {
         EncryptionMode::NoEncrypt => false,
@@ -52,7 +53,7 @@ pub fn interrupts(mode: EncryptionMode, shown: &Connection) -> bool {
     }
 }
 
-/// What may be sent to bring `connection` to `wanted`.
+/// Decides which mode, if any, may be sent to bring `connection` to `wanted`.
 pub fn next_mode_step(
     wanted: EncryptionMode,
     connection: &Connection,
@@ -96,7 +97,8 @@ pub fn next_mode_step(
     up_the_ladder(next, connection, evidence, circuit)
 }
 
-/// Hosted connections and ports without MACsec take no mode: clear text is what they have, the rest they cannot have.
+/// Hosted connections and ports without MACsec have no encryption mode. They are always in clear text, which satisfies
+/// `no_encrypt`; the other modes are impossible.
 fn without_macsec(wanted: EncryptionMode, connection: &Connection, circuit: &CircuitId) -> ModeStep {
     if wanted == EncryptionMode::NoEncrypt {
         return ModeStep::Satisfied;
@@ -115,7 +117,8 @@ fn without_macsec(wanted: EncryptionMode, connection: &Connection, circuit: &Cir
     )
 }
 
-/// AWS takes a mode only when `available`; a way down the ladder may be what brings a `down` link back.
+/// AWS accepts a mode only in state `available`. In state `down` a step down the ladder is sent too, since it may bring
+/// the link back.
 fn unavailable(
     mode: EncryptionMode,
     wanted: EncryptionMode,
@@ -140,7 +143,7 @@ fn unavailable(
     })
 }
 
-/// What the guarded way to `must_encrypt` still lacks.
+/// Why the guarded step to `must_encrypt` may not be sent yet; `None` if nothing is missing.
 fn without_evidence(connection: &Connection, evidence: Evidence<'_>, circuit: &CircuitId) -> Option<ModeStep> {
     let id = &circuit.id;
     let blocked = "must_encrypt would stop all traffic until MACsec is up";
@@ -179,8 +182,8 @@ fn without_evidence(connection: &Connection, evidence: Evidence<'_>, circuit: &C
     Some(ModeStep::Blocked(reason, message))
 }
 
-/// Up the ladder nothing is sent but on a settled read and while no other resource still says that the circuit is proven,
-/// and a step that can interrupt the line only in its turn.
+/// A step up the ladder needs a settled read, and no other resource that still says the circuit is proven. A step that
+/// can interrupt traffic also needs the turn.
 fn up_the_ladder(
     next: EncryptionMode,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! What is said about a plan: the object, the value, and what to do next.
+//! The messages of a plan. Each names the object, the value and what to do next.
 
 use super::{Case, Drift};
 use crate::desired::{Desired, EncryptionMode};
@@ -35,7 +35,7 @@ pub(super) fn conflict(older: &ResourceId, circuit: &CircuitId) -> String {
     )
 }
 
-/// Nothing is compared with a word that may mean anything.
+/// The meaning of an unknown mode is unknown, so it is not compared with the spec.
 pub(super) fn unknown_mode(connection: &Connection, id: &ConnectionId) -> String {
     let word = connection.encryption_mode.as_ref().map_or("", ObservedMode::as_str);
     format!(
@@ -50,7 +50,7 @@ pub(super) fn contended(field: &str, value: &str, circuit: &CircuitId) -> String
     )
 }
 
-/// Nothing is sent for a resource that is paused or only observes.
+/// The reason and message of a resource for which nothing is sent, because it is paused or its policy is `Observe`.
 pub(super) fn nothing_sent(
     desired: &Desired,
     is_met: bool,
@@ -72,7 +72,8 @@ pub(super) fn nothing_sent(
         (false, true) => (Reason::InSync, "AWS has what the spec asks for; paused by annotation".to_owned()),
         (false, false) => (
             Reason::Paused,
-            // Whoever pauses in an emergency does not read the runbook first, and under Flux the update would follow in minutes.
+            // Whoever pauses in an emergency does not read the runbook first. Under Flux, the update would follow
+            // within minutes.
             format!(
                 "paused by annotation, so nothing is sent: {what}; remove the annotation to go on. A pause that git does not have stays under Argo CD, but Flux removes one set with plain kubectl annotate: set it with kubectl dxcon pause, and commit it"
             ),
@@ -91,7 +92,7 @@ fn differences(drift: &[Drift]) -> String {
     each.join(", ")
 }
 
-/// How those that wait for a line that is down can go on, if any may.
+/// While MACsec is down on a circuit that holds the turn: how the circuits that wait for it can be released.
 pub(super) fn others_wait(case: &Case<'_>, connection: &Connection) -> &'static str {
     match case.holds {
         Some(_) if connection.port_encryption_status != Some(PortEncryptionStatus::Down) => "",

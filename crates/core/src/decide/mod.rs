@@ -1,4 +1,4 @@
-//! The plan: what to do about one resource now, what to say about it, and when to decide again.
+//! Makes the plan for one resource: what to do now, what to report, and when to decide again.
 
 mod fields;
 pub mod guard;
@@ -18,43 +18,43 @@ use crate::reason::{Phase, Reason};
 use crate::settings::Settings;
 use crate::turn::{HoldReason, Holder};
 
-/// All that a decision about one resource rests on.
+/// All inputs of a decision about one resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     /// What the spec asks for.
     pub desired: &'a Desired,
-    /// What has outlived every restart.
+    /// What was stored in status and so survives restarts.
     pub ledger: &'a Ledger,
-    /// What this process has seen of the circuit.
+    /// What this process has read of the circuit, and sent to it.
     pub history: &'a History,
-    /// The times that people set.
+    /// The configured durations.
     pub settings: &'a Settings,
-    /// Now.
+    /// The current moment.
     pub now: Moment,
-    /// The last listing of the region failed so.
+    /// The error of the last listing of the region, if it failed.
     pub poll_fault: Option<&'a Fault>,
     /// When this process began to read the region.
     pub reading_since: Option<Moment>,
-    /// A read that began no earlier than this was asked for.
+    /// A person asked for a read at this moment; a read that began earlier does not answer that request.
     pub read_requested_at: Option<Moment>,
     /// An older resource that claims the same circuit.
     pub older_claim: Option<&'a ResourceId>,
     /// Another circuit of the account that holds the turn.
     pub holder: Option<&'a Holder>,
-    /// Another resource about this circuit that still carries a proof.
+    /// Another resource for this circuit whose ledger still says `proven`.
     pub other_proof: Option<&'a ResourceId>,
     /// Why this resource makes its circuit hold the turn, if it does.
     pub holds: Option<HoldReason>,
-    /// Until when a read may show what was there before an update.
+    /// A read that began before this may still show the state before the last update.
     pub settles_at: Option<Moment>,
-    /// Listings are read at the cadence of a soak, so that no connection need be read by its id for it.
-    pub is_swept: bool,
+    /// Whether the poller lists the region at the soak cadence. If so, no circuit needs reads by id for its soak.
+    pub polls_at_soak_cadence: bool,
 }
 
 /// What to do now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing, for the reason that the verdict gives.
+    /// Do nothing; the verdict says why.
     Rest,
     /// Read this connection by its id.
     Read,
@@ -76,19 +76,19 @@ pub struct Drift {
 /// The decision about one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What to do now.
+    /// The next step.
     pub step: Step,
-    /// What to say; `None` while there is nothing to say yet, or nothing new.
+    /// What to report; `None` while nothing is known yet or status stays as it is.
     pub verdict: Option<Verdict>,
-    /// The read that all this rests on.
+    /// The read that the plan is based on.
     pub observation: Option<Observation>,
     /// When to decide again if nothing happens before; `None`: only when something happens.
     pub next_check: Option<Moment>,
-    /// What differs now.
+    /// The fields that differ now.
     pub drift: Vec<Drift>,
-    /// Whether AWS has all that the spec asks for.
+    /// Whether AWS has everything that the spec asks for.
     pub is_met: bool,
-    /// Whether it is to be read at the cadence of a soak.
+    /// Whether the circuit has to be read at the soak cadence.
     pub is_watched: bool,
 }
 
@@ -117,7 +117,7 @@ impl Plan {
 }
 
 impl Case<'_> {
-    /// Whether this is the resource that may change the connection, now or when the pause is over.
+    /// Whether this resource may change the connection, now or after its pause.
     fn acts(&self) -> bool {
         self.older_claim.is_none() && !self.desired.observes_only()
     }
@@ -127,7 +127,7 @@ impl Case<'_> {
     }
 }
 
-/// Decides about one resource. Pure: the same case gives the same plan.
+/// Makes the plan for one resource. A pure function: the same case always gives the same plan.
 pub fn decide(case: &Case<'_>) -> Plan {
     let Some(observation) = case.history.observation() else {
         return staleness::before_first_read(case);
@@ -139,10 +139,10 @@ pub fn decide(case: &Case<'_>) -> Plan {
         }
         Some(connection) => compare(case, connection),
     };
-    // One that a listing left out is read by its id before it is called gone.
+    // A connection that a listing does not contain is read by its id before it is reported as not found.
     let is_asked_for = case.read_requested_at.is_some_and(|at| observation.began < at) || case.history.is_missing();
     let plan = if is_asked_for && plan.step == Step::Rest { plan.read() } else { plan };
-    let plan = staleness::heed_read_faults(case, plan);
+    let plan = staleness::apply_read_faults(case, plan);
     Plan { observation: Some(observation.clone()), ..plan }
 }
 
@@ -167,7 +167,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     if plan.is_watched { keep_reading(case, plan) } else { plan }
 }
 
-/// Sends what may be sent, decided on a fresh read; says why for the rest.
+/// Sends the fields that may be sent, if the last read is fresh enough; for the others, reports why they are blocked.
 fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>) -> Plan {
     let mut change = Change::default();
     let mut blocked: Vec<(Reason, String, Option<Moment>)> = Vec::new();
@@ -183,13 +183,15 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     }
     let failure = case.history.update_failure();
     if change.is_empty() {
-        // Each has its time to be decided on again, whichever of them is told.
+        // Decide again at the earliest time of any blocked field, not only of the one that is reported.
         let next_check = blocked.iter().filter_map(|(_, _, next_check)| *next_check).min();
         let needs_read = next_check.is_some_and(|at| case.now >= at && case.observation_began() < at);
-        // Report stalled blockers before waiting ones. A name is stalled by contention alone, and stands first.
-        let told = blocked.into_iter().min_by_key(|(reason, _, _)| reason.phase() != Phase::Stalled);
-        let plan = match (told, failure) {
-            // What an update that failed may have done is not known yet.
+        // Report stalled blockers before waiting ones. A name is stalled by contention alone. On a tie the name is
+        // reported, since it comes first.
+        let reported = blocked.into_iter().min_by_key(|(reason, _, _)| reason.phase() != Phase::Stalled);
+        let plan = match (reported, failure) {
+            // The failed update may have had an effect, and only a read after the settle window can tell. Until then,
+            // report the failure.
             (Some((Reason::Settling, _, _)), Some(failure)) => {
                 let circuit = &case.desired.circuit;
                 let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, circuit));
@@ -211,8 +213,9 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     Plan { step, ..Plan::rest(Reason::Updating, message) }
 }
 
-/// Whether reads must now be close together: while the connection holds the turn of its account, whatever pause, policy or
-/// conflict says; while it goes up to `must_encrypt` with MACsec up; and until a read has followed an update.
+/// Whether this circuit has to be read at the soak cadence. It does while it holds the turn of its account, even if the
+/// resource is paused, only observes or is in conflict; and while the acting resource takes it up to `must_encrypt` and
+/// MACsec is up, or an update has not been followed by a read yet.
 fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
     let goes_up = case.acts()
         && case.desired.mode == Some(EncryptionMode::MustEncrypt)
@@ -233,13 +236,13 @@ fn keep_reading(case: &Case<'_>, plan: Plan) -> Plan {
     }
     let soak = case.settings.encryption_soak;
     let is_soaked = case.history.last_mode().is_some_and(|mode| case.history.is_soaked(mode, soak));
-    // The last read of a soak comes when the soak is over, not a whole interval later.
+    // The last read of a soak is made when the soak is over, not up to a whole interval later.
     let over = case.history.macsec_up_since().filter(|_| !is_soaked).map(|since| since + soak);
     let due = over.into_iter().chain([case.observation_began() + case.settings.soak_cadence()]).min();
     match due {
         Some(due) if case.now < due => plan.check_at(Some(due)),
-        // Listings come often enough; this one is looked at when the next has come.
-        _ if case.is_swept => plan.check_at(Some(case.now + case.settings.soak_cadence())),
+        // Listings come at the soak cadence, so no read by id is needed. Decide again after the next listing.
+        _ if case.polls_at_soak_cadence => plan.check_at(Some(case.now + case.settings.soak_cadence())),
         _ => plan.read(),
     }
 }

@@ -1,14 +1,14 @@
-//! What may be said while AWS cannot be read.
+//! What may be reported while AWS cannot be read.
 
 use super::{Case, Plan, Step, messages};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
 use crate::history::Failure;
 
-/// Nothing is known yet: the first listing is on its way, or has failed.
+/// The plan before the first read: the first listing has not ended yet, or has failed.
 ///
-/// A resource that an earlier process brought where its spec wants it keeps its status for a while, as it would have
-/// without a restart.
+/// If status says that AWS matched this generation, the status is kept until the observation is stale. A restart alone
+/// thus changes no status.
 pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
     let failure = case.history.read_failure();
     let fault = failure.map(|failure| &failure.fault).or(case.poll_fault);
@@ -32,9 +32,9 @@ fn verdict(case: &Case<'_>, fault: &Fault) -> Verdict {
     Verdict::new(fault.reason(), messages::fault(fault, &case.desired.circuit))
 }
 
-/// If reads fail, a resource in sync keeps its status until the observation is stale. With something to do the fault is
-/// shown at once, and without a read for three poll intervals nothing is claimed any more.
-pub(super) fn heed_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
+/// If reads fail, a resource in sync keeps its status until the observation is stale. A resource that needs a read or
+/// an update shows the fault at once. After three poll intervals without a read, `Unknown` is reported for all.
+pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     let read_failure = case.history.read_failure();
     let Some(fault) = read_failure.map(|failure| &failure.fault).or(case.poll_fault) else {
         return plan;
@@ -61,8 +61,8 @@ pub(super) fn heed_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     Plan { step, verdict, next_check: Some(stale_at).into_iter().chain(retry_at).min(), ..plan }
 }
 
-/// A read by id that failed is tried again when its time has come. While listings fail nothing is tried: the poller finds
-/// out for all when AWS is back.
+/// A failed read by id is repeated once its retry time has come. While only listings fail, nothing is sent: the poller
+/// notices for all resources when AWS works again.
 fn retry(case: &Case<'_>, step: Step, read_failure: Option<&Failure>) -> Step {
     match read_failure {
         Some(failure) if case.now >= failure.retry_at => step,

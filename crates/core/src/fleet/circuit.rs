@@ -1,4 +1,4 @@
-//! What is known of one circuit.
+//! What this process knows of one circuit.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,28 @@ use crate::ledger::{LastUpdate, Ledger, is_step_over};
 use crate::settings::{RECENT_UPDATE, Settings};
 use crate::turn::{CircuitView, Claim, Read, Shown};
 
-/// What is known of one circuit.
+/// What this process knows of one circuit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and asked for by itself")]
 pub struct Circuit {
-    /// Between reads; may be lost.
+    /// Reads and sent values. They may be lost at any time without harm.
     pub history: History,
-    /// Resources about it, the oldest first.
+    /// Resources for this circuit, the oldest first.
     pub(super) claims: Vec<Claim>,
-    /// What passes know and status does not say yet, by resource.
+    /// Ledgers that are newer than what status says, because they are not written yet, by resource.
     pub(super) unwritten: BTreeMap<ResourceId, Ledger>,
-    /// The last update that this process has written down, by resource.
+    /// The last update that this process wrote to status as intention, by resource.
     pub(super) own_updates: BTreeMap<ResourceId, LastUpdate>,
-    /// A resource has shown a recent update of a process before this one: it may still be on its way.
+    /// A status shows a recent update that an earlier leader made; that call may still take effect.
     pub(super) is_inherited: bool,
-    /// An interrupting step that this process has decided on, has in flight, or has not seen the end of.
+    /// A step that can interrupt traffic and that this process has decided on, has in flight, or whose end it has not
+    /// seen.
     pub(super) step: Option<EncryptionMode>,
-    /// That step is decided on and neither sent nor withdrawn: no read says anything about it.
+    /// The step is decided on but not yet sent or withdrawn, so no read can say that it is over.
     pub(super) is_decided: bool,
-    /// Somebody else has raised it to `must_encrypt`, as this process saw.
+    /// This process saw another writer raise the circuit to `must_encrypt`.
     pub(super) was_raised: bool,
-    /// A pass wants to have it read at the cadence of a soak.
+    /// A pass asked for reads at the soak cadence.
     pub(super) is_watched: bool,
 }
 
@@ -38,7 +39,7 @@ impl Circuit {
     pub(super) fn view(&self, is_awaited: bool) -> CircuitView<'_> {
         let read = match self.history.observation() {
             None => Read::Never { is_awaited },
-            // One that only a listing has left out is not absent before it was read by id.
+            // A connection that is only missing from a listing does not count as absent until a read by id confirms it.
             Some(_) if self.history.connection().is_none() && self.history.is_missing() => {
                 Read::Never { is_awaited: true }
             }
@@ -46,7 +47,7 @@ impl Circuit {
                 None => Read::Absent,
                 Some(connection) if connection.is_gone() => Read::Absent,
                 Some(connection) => {
-                    // A mode that nobody knows does not say that the last known one is not there.
+                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts.
                     let mode = self.history.last_mode().filter(|_| connection.has_macsec_port());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
@@ -55,13 +56,14 @@ impl Circuit {
         CircuitView { claims: &self.claims, read, step: self.step, was_raised: self.was_raised }
     }
 
-    /// The resources about it, the oldest first.
+    /// The resources for this circuit, the oldest first.
     pub fn claims(&self) -> &[Claim] {
         &self.claims
     }
 
-    /// A read came in; `before` is the last known mode that was shown before it.
-    pub(super) fn end_what_is_over(&mut self, before: Option<EncryptionMode>, is_settled: bool, settings: &Settings) {
+    /// Called after each read: clears the step and the raise by another writer if the read shows that they are over.
+    /// `before` is the last known mode before this read.
+    pub(super) fn clear_finished(&mut self, before: Option<EncryptionMode>, is_settled: bool, settings: &Settings) {
         const MUST: EncryptionMode = EncryptionMode::MustEncrypt;
         let history = &self.history;
         let mode = history.last_mode();
@@ -79,19 +81,19 @@ impl Circuit {
         self.step = self.step.filter(|&step| !is_over(step));
     }
 
-    /// A resource that says `unprovenStep` is no longer there to say so. Somebody else may still want that mode here, and a
-    /// call of a process that has ended may still carry it out: the step is in doubt.
+    /// A resource that said `unprovenStep` is gone. Another resource may still want that mode, and a call of a process
+    /// that has ended may still carry the step out, so this process goes on as if the step were its own.
     pub(super) fn inherit_step(&mut self, gone: &Claim) {
         self.step = self.step.max(gone.ledger.unproven_step);
     }
 
-    /// Whether no resource looks after it.
+    /// Whether no resource manages or observes it, apart from those being deleted.
     pub(super) fn is_unclaimed(&self) -> bool {
         self.claims.iter().all(|claim| claim.is_being_deleted)
     }
 
-    /// Notes whether a resource shows an update of the last hour that this process has not made. It stays so when a later
-    /// update takes its place in status.
+    /// Notes whether a status shows an update of the last hour that this process did not make. The note stays when a
+    /// later update replaces that one in status.
     pub(super) fn note_inherited(&mut self, leading_since: Moment) {
         self.is_inherited |= self.claims.iter().any(|claim| {
             let own = self.own_updates.get(&claim.resource);
@@ -101,7 +103,7 @@ impl Circuit {
         });
     }
 
-    pub(super) fn is_of_use(&self) -> bool {
+    pub(super) fn is_worth_keeping(&self) -> bool {
         !self.claims.is_empty() || self.step.is_some() || self.history.last_update_ended().is_some()
     }
 }

@@ -1,6 +1,7 @@
-//! All circuits that are known, with what is known of each: the one owner of what the guard rests on.
+//! All known circuits, and everything known of each. The decisions of the guard are based on this state alone.
 //!
-//! Whatever happens comes in here, from the watch, from reads, from passes; and who holds a turn follows at once.
+//! All changes arrive here: from the watch, from reads and from passes. After each, the holders of turns are derived
+//! again.
 
 mod circuit;
 mod reads;
@@ -12,53 +13,53 @@ use crate::desired::EncryptionMode;
 use crate::history::History;
 use crate::identity::{CircuitId, RegionName, ResourceId};
 use crate::ledger::{LastUpdate, Ledger};
-use crate::settings::{LONGEST_CALL, Settings};
+use crate::settings::{MAX_CALL_DURATION, Settings};
 use crate::turn::{Account, Claim, Hold, Holder};
 
 pub use self::circuit::Circuit;
 
-/// How far the reading of a region has come.
+/// How far reading a region has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Region {
-    /// When this process began to read it.
+    /// When this process began to read the region.
     reading_since: Moment,
-    /// Its first read has neither ended nor failed for three poll intervals.
+    /// Whether the first read is still awaited: it has not ended, nor failed for three poll intervals.
     is_awaited: bool,
-    /// When the last listing began that came whole.
+    /// When the last complete listing began.
     listed: Option<Moment>,
 }
 
-/// The circuits, and who of them holds a turn.
+/// All circuits, and which of them hold a turn.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fleet {
     settings: Settings,
     circuits: BTreeMap<CircuitId, Circuit>,
     regions: BTreeMap<RegionName, Region>,
     holds: BTreeMap<CircuitId, Hold>,
-    /// A turn has become free since somebody asked.
-    has_freed: bool,
+    /// Whether a turn became free since `take_freed` was last called.
+    turn_freed: bool,
     leading_since: Moment,
 }
 
 impl Fleet {
-    /// No circuits yet, in a process that leads since its start.
+    /// An empty fleet of a process that leads from its start.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
             circuits: BTreeMap::new(),
             regions: BTreeMap::new(),
             holds: BTreeMap::new(),
-            has_freed: false,
+            turn_freed: false,
             leading_since: Moment::START,
         }
     }
 
-    /// The times that people set.
+    /// The configured durations.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// This process leads from now on: updates of the one before it may still be on their way.
+    /// Called when this process becomes leader. Updates of the previous leader may still be in flight.
     pub fn lead(&mut self, now: Moment) {
         self.leading_since = now;
         for circuit in self.circuits.values_mut() {
@@ -67,7 +68,7 @@ impl Fleet {
         }
     }
 
-    /// What is known of a circuit.
+    /// The state of a circuit.
     pub fn circuit(&self, id: &CircuitId) -> Option<&Circuit> {
         self.circuits.get(id)
     }
@@ -77,15 +78,15 @@ impl Fleet {
         self.circuits.iter().filter(move |(id, _)| id.region == *region)
     }
 
-    // What the watch says.
+    // Changes from the watch.
 
-    /// A resource about `id` is as `claim` says. What this process has written after that version is laid over it.
+    /// Records the claim of a resource on circuit `id`. If this process has written a newer ledger, that one is kept.
     pub fn apply(&mut self, id: &CircuitId, mut claim: Claim) {
         let account_before = self.account(id);
         let circuit = self.circuits.entry(id.clone()).or_default();
         if let Some(at) = circuit.claims.iter().position(|known| known.resource == claim.resource) {
             let known = circuit.claims.remove(at);
-            self.has_freed |= known.carries_proof() && !claim.carries_proof();
+            self.turn_freed |= known.carries_proof() && !claim.carries_proof();
             if known.uid != claim.uid || (claim.is_being_deleted && !known.is_being_deleted) {
                 circuit.inherit_step(&known);
             }
@@ -99,19 +100,20 @@ impl Fleet {
             circuit.inherit_step(&claim);
         }
         let at = circuit.claims.partition_point(|known| known.age() < claim.age());
-        // Nearly always there is one, and room for four would be half of a circuit's memory.
+        // Nearly all circuits have one claim, and the default capacity of four would be half of the circuit's memory.
         circuit.claims.reserve_exact(1);
         circuit.claims.insert(at, claim);
-        // While its account was not known it held the turn of every account.
+        // A circuit of unknown account holds the turn of every account. So if its account becomes known, other turns
+        // become free.
         circuit.note_inherited(self.leading_since);
-        self.has_freed |= self.holds.contains_key(id) && account_before != self.account(id);
+        self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
         self.derive_hold(id);
     }
 
-    /// A resource is not about `id` any more, or gone.
+    /// Removes the claim of a resource on circuit `id`: it names another circuit now, or is gone.
     pub fn remove(&mut self, id: &CircuitId, resource: &ResourceId) {
         if let Some(circuit) = self.circuits.get_mut(id) {
-            self.has_freed |= circuit.claims.iter().any(Claim::carries_proof);
+            self.turn_freed |= circuit.claims.iter().any(Claim::carries_proof);
             if let Some(at) = circuit.claims.iter().position(|claim| claim.resource == *resource) {
                 let gone = circuit.claims.remove(at);
                 circuit.inherit_step(&gone);
@@ -122,7 +124,7 @@ impl Fleet {
         self.derive_hold(id);
     }
 
-    /// The older resource that claims the same circuit, for one that claims it too.
+    /// The older resource that manages the same circuit, if `resource` manages it too.
     pub fn older_claim(&self, id: &CircuitId, resource: &ResourceId) -> Option<&ResourceId> {
         let claims = &self.circuits.get(id)?.claims;
         let this = claims.iter().find(|claim| claim.resource == *resource)?;
@@ -130,27 +132,27 @@ impl Fleet {
         (this.manages && !this.is_being_deleted && first.resource != *resource).then_some(&first.resource)
     }
 
-    /// Whether this resource is the one that may change the circuit, now or when a pause is over.
+    /// Whether this resource may change the circuit, now or after its pause.
     pub fn acts(&self, id: &CircuitId, resource: &ResourceId) -> bool {
         let circuit = self.circuits.get(id);
         circuit.and_then(|circuit| circuit.view(false).acting().map(|claim| claim.resource == *resource)) == Some(true)
     }
 
-    // What passes write and decide.
+    // Changes from passes.
 
-    /// The ledger of a resource, with what is not written yet.
+    /// The newest ledger of a resource, including what is not written to status yet.
     pub fn ledger(&self, id: &CircuitId, resource: &ResourceId) -> Ledger {
         let Some(circuit) = self.circuits.get(id) else { return Ledger::default() };
         let written = || circuit.claims.iter().find(|claim| claim.resource == *resource).map(|claim| &claim.ledger);
         circuit.unwritten.get(resource).or_else(written).cloned().unwrap_or_default()
     }
 
-    /// Whether the ledger of a resource says what is not written yet.
+    /// Whether the ledger of a resource is newer than its status.
     pub fn has_unwritten(&self, id: &CircuitId, resource: &ResourceId) -> bool {
         self.circuits.get(id).is_some_and(|circuit| circuit.unwritten.contains_key(resource))
     }
 
-    /// A ledger that a pass knows and status does not say yet. Nothing of an object that is gone meanwhile.
+    /// Records a ledger that is newer than status. Ignored if the object has been deleted meanwhile.
     pub fn note_unwritten(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         if circuit.claims.iter().any(|claim| claim.resource == *resource && claim.uid == uid) {
@@ -158,39 +160,40 @@ impl Fleet {
         }
     }
 
-    /// A status with this ledger was written, and the API server answered with this version: it counts from now on, before
-    /// the watch brings it.
+    /// Records that a status with this ledger was written and got this resource version. The ledger counts from now on,
+    /// before the watch delivers it.
     pub fn note_written(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger, version: u64) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let about = |claim: &&mut Claim| claim.resource == *resource && claim.uid == uid;
         if let Some(claim) = circuit.claims.iter_mut().find(about) {
-            // Whatever is written was made of it.
+            // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
             if claim.version < version {
-                // Whoever waited for this resource to drop its proof may go on.
-                self.has_freed |= claim.ledger.proven && !ledger.proven;
+                // Circuits that waited for this resource to drop its proof may go on.
+                self.turn_freed |= claim.ledger.proven && !ledger.proven;
                 (claim.ledger, claim.version) = (ledger, version);
             }
         }
         self.derive_hold(id);
     }
 
-    /// Whether nothing newer than this version of a resource has been seen, nor that it is gone.
+    /// Whether the resource still exists and no version newer than this one has been seen.
     pub fn is_newest(&self, id: &CircuitId, resource: &ResourceId, uid: &str, version: u64) -> bool {
         let claims = self.circuit(id).map(|circuit| circuit.claims.iter());
         let mut known = claims.into_iter().flatten();
         known.any(|claim| claim.resource == *resource && claim.uid == uid && claim.version <= version)
     }
 
-    /// A pass is about to write down this update. It is this process's own, whoever shows it.
+    /// Records the update that a pass is about to write as intention, so that it is recognized as this process's own
+    /// when a status shows it.
     pub fn note_own_update(&mut self, id: &CircuitId, resource: &ResourceId, update: Option<LastUpdate>) {
         if let Some((circuit, update)) = self.circuits.get_mut(id).zip(update) {
             circuit.own_updates.insert(resource.clone(), update);
         }
     }
 
-    /// A pass has decided on an interrupting step. False, and nothing is noted, if another circuit of the account holds
-    /// the turn: two passes may decide at the same time.
+    /// Records that a pass has decided on an interrupting step. Returns false, and records nothing, if another circuit
+    /// of the account holds the turn; this happens when two passes decide at the same time.
     pub fn begin_step(&mut self, id: &CircuitId, mode: EncryptionMode) -> bool {
         if self.holder(id).is_some() {
             return false;
@@ -203,7 +206,7 @@ impl Fleet {
         true
     }
 
-    /// A step that was decided on was certainly not carried out; `before` is what was under way before it.
+    /// Records that a step was certainly not carried out. `before` is the step that was under way before it.
     pub fn withdraw_step(&mut self, id: &CircuitId, before: Option<EncryptionMode>) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             (circuit.step, circuit.is_decided) = (before, false);
@@ -211,7 +214,7 @@ impl Fleet {
         self.derive_hold(id);
     }
 
-    /// An update is sent now: what it does is shown by reads that begin when it has ended.
+    /// Records that an update is sent now. Its effect is visible only to reads that begin after it has ended.
     pub fn record_send(&mut self, id: &CircuitId, now: Moment) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.is_decided = false;
@@ -219,7 +222,8 @@ impl Fleet {
         }
     }
 
-    /// A pass of the resource that acts begins: whatever an earlier one had decided on and not sent, it does not send.
+    /// A new pass of the acting resource begins, so a step that an earlier pass decided on but did not send is not sent
+    /// any more.
     pub fn forget_decision(&mut self, id: &CircuitId) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.is_decided = false;
@@ -231,7 +235,7 @@ impl Fleet {
         self.circuits.get(id)?.step
     }
 
-    /// Works on the history of one circuit.
+    /// Runs `work` on the history of a circuit, and derives again whether it holds the turn.
     pub fn with_history<T>(&mut self, id: &CircuitId, work: impl FnOnce(&mut History) -> T) -> T {
         let circuit = self.circuits.entry(id.clone()).or_default();
         let worked = work(&mut circuit.history);
@@ -239,32 +243,32 @@ impl Fleet {
         worked
     }
 
-    /// Whether a pass wants to have the circuit read at the cadence of a soak.
+    /// Sets whether the circuit is to be read at the soak cadence.
     pub fn set_watched(&mut self, id: &CircuitId, is_watched: bool) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.is_watched = is_watched;
         }
     }
 
-    // What follows.
+    // Queries.
 
-    /// Whether the newest read of a circuit began late enough to say that a mode is not there.
+    /// Whether the newest read of a circuit began late enough to prove that a mode is not there.
     pub fn is_settled(&self, id: &CircuitId) -> bool {
         let began = self.circuits.get(id).and_then(|circuit| circuit.history.observation()).map(|read| read.began);
         began.is_some_and(|began| self.settles_at(id).is_none_or(|until| began > until))
     }
 
-    /// Until when a read of a circuit may show what was there before the last update of it: a settle window after the end
-    /// of that, or after the longest life of a call of the process that led before this one. About a circuit of which no
-    /// resource shows an update of the last hour, that one has none.
+    /// A read of a circuit that began no later than this may show the state before the last update. It is a settle
+    /// window after the end of the last update of this process. If a status shows an update of the previous leader from
+    /// the last hour, it is at least a settle window after the longest possible call of that leader.
     pub fn settles_at(&self, id: &CircuitId) -> Option<Moment> {
         let circuit = self.circuits.get(id)?;
-        let of_others = circuit.is_inherited.then(|| self.leading_since + LONGEST_CALL);
+        let of_others = circuit.is_inherited.then(|| self.leading_since + MAX_CALL_DURATION);
         let last = circuit.history.last_update_ended().max(of_others)?;
         Some(last + self.settings.settle_window)
     }
 
-    /// The circuit of the same account that holds the turn, if another one does.
+    /// Another circuit of the same account that holds the turn, if there is one.
     pub fn holder(&self, id: &CircuitId) -> Option<Holder> {
         let account = self.account(id);
         let shares = |other: &CircuitId| account.shares_turn_with(&self.account(other));
@@ -273,25 +277,26 @@ impl Fleet {
         Some(Holder { circuit: circuit.clone(), hold: hold.clone() })
     }
 
-    /// Whether a circuit holds the turn, and why.
+    /// Why a circuit holds the turn; `None` if it does not.
     pub fn hold(&self, id: &CircuitId) -> Option<&Hold> {
         self.holds.get(id)
     }
 
-    /// Another resource about the circuit that still carries a proof: it has not yet written down what it sees.
+    /// Another resource for the circuit whose ledger still says `proven`, because it has not written yet what reads
+    /// show.
     pub fn other_proof(&self, id: &CircuitId, resource: &ResourceId) -> Option<&ResourceId> {
         let claims = &self.circuits.get(id)?.claims;
         claims.iter().find(|claim| claim.carries_proof() && claim.resource != *resource).map(|claim| &claim.resource)
     }
 
-    /// Account of a circuit.
+    /// The account of a circuit.
     pub fn account(&self, id: &CircuitId) -> Account {
         self.circuits.get(id).map_or(Account::Unknown, |circuit| circuit.view(false).account())
     }
 
-    /// Whether a turn has become free since this was asked last: whoever waits for one is to be woken.
+    /// Whether a turn became free since the last call. If so, the resources that wait for one have to be woken.
     pub fn take_freed(&mut self) -> bool {
-        std::mem::take(&mut self.has_freed)
+        std::mem::take(&mut self.turn_freed)
     }
 
     fn derive_hold(&mut self, id: &CircuitId) {
@@ -301,7 +306,7 @@ impl Fleet {
             Some(hold) => {
                 self.holds.insert(id.clone(), hold);
             }
-            None => self.has_freed |= self.holds.remove(id).is_some(),
+            None => self.turn_freed |= self.holds.remove(id).is_some(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What reads show of the circuits.
+//! The part of the fleet that records reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use crate::identity::{CircuitId, ConnectionId, RegionName};
 use crate::observed::Connection;
 
 impl Fleet {
-    /// This process begins to read a region.
+    /// Called when this process begins to read a region.
     pub fn begin_reading(&mut self, region: &RegionName, now: Moment) {
         self.regions.insert(region.clone(), Region { reading_since: now, is_awaited: true, listed: None });
         self.derive_holds_of(region);
     }
 
-    /// A region is not read any more. What was read of it may be lost without harm; what was sent is kept.
+    /// Called when a region is no longer read. Reads may be lost without harm and are dropped; what was sent is kept.
     pub fn end_reading(&mut self, region: &RegionName) {
         self.regions.remove(region);
-        self.circuits.retain(|id, circuit| id.region != *region || circuit.is_of_use());
+        self.circuits.retain(|id, circuit| id.region != *region || circuit.is_worth_keeping());
         for (_, circuit) in self.circuits.iter_mut().filter(|(id, _)| id.region == *region) {
             circuit.history.forget_reads();
             circuit.was_raised = false;
@@ -32,7 +32,7 @@ impl Fleet {
         Some(self.regions.get(region)?.reading_since)
     }
 
-    /// A read of a circuit came in. True if it showed something new.
+    /// Records a read of a circuit. Returns whether it showed something new.
     pub fn record_read(&mut self, id: &CircuitId, observation: Observation) -> bool {
         let circuit = self.circuits.entry(id.clone()).or_default();
         let before = circuit.history.last_mode();
@@ -41,30 +41,31 @@ impl Fleet {
             (history.observation().map(|observation| observation.connection.clone()), history.is_missing())
         };
         let shown_before = shown(&circuit.history);
-        // Where no resource is about it nobody reads it by its id, so one that two listings leave out is gone.
+        // No resource is for this circuit, so nobody reads it by id. It counts as gone once two listings do not contain
+        // it.
         let is_left_out = observation.connection.is_none() && circuit.history.is_missing();
         circuit.was_raised &= !(is_left_out && circuit.is_unclaimed());
         circuit.history.record_read(observation, &self.settings);
         let is_news = shown_before != shown(&circuit.history);
         let is_settled = self.is_settled(id);
         if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.end_what_is_over(before, is_settled, &self.settings);
+            circuit.clear_finished(before, is_settled, &self.settings);
         }
-        // A circuit whose account was not known held the turn of every account.
-        self.has_freed |= account_before != self.account(id);
+        // A circuit of unknown account held the turn of every account; other turns may be free now.
+        self.turn_freed |= account_before != self.account(id);
         self.derive_hold(id);
         is_news
     }
 
-    /// A status shows this. Where it is what the last read showed, it is kept once.
+    /// Shares memory: if a status shows the same as the last read, both refer to one copy.
     pub fn share(&mut self, id: &CircuitId, shown: &Arc<Connection>) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.history.share(shown);
         }
     }
 
-    /// A whole listing of a region came in, which began and ended then. Says which circuits it showed anew, and which of
-    /// those that are known it did not show.
+    /// Records a complete listing of a region with its begin and end. Returns the ids whose state changed, including
+    /// known ones that the listing does not contain.
     pub fn record_listing(
         &mut self,
         region: &RegionName,
@@ -91,7 +92,8 @@ impl Fleet {
         changed
     }
 
-    /// A listing of a region failed: after three poll intervals nobody waits for the first one any more.
+    /// Records that a listing failed. After three poll intervals without success, the first listing is no longer
+    /// awaited.
     pub fn record_failed_listing(&mut self, region: &RegionName, now: Moment) {
         let Some(known) = self.regions.get_mut(region) else { return };
         if known.is_awaited && now.since(known.reading_since) >= self.settings.stale_after() {
@@ -100,8 +102,9 @@ impl Fleet {
         }
     }
 
-    /// A circuit that a resource names for the first time, and that the last listing did not show, is not in it.
-    pub fn meet(&mut self, id: &CircuitId) {
+    /// Called when a resource names a circuit. If it is new and the last listing did not contain it, that absence is
+    /// recorded.
+    pub fn record_if_unlisted(&mut self, id: &CircuitId) {
         let listed = self.regions.get(&id.region).and_then(|region| region.listed);
         let is_new = self.circuits.get(id).is_none_or(|circuit| circuit.history.observation().is_none());
         if let Some(began) = listed.filter(|_| is_new) {
@@ -110,8 +113,8 @@ impl Fleet {
         }
     }
 
-    /// How many circuits of a region want to be read at the cadence of a soak, and whether one of them is about no
-    /// resource, so that nobody but the listing reads it.
+    /// How many circuits of a region have to be read at the soak cadence, and whether one of them has no resource, so
+    /// that only listings read it.
     pub fn watched(&self, region: &RegionName) -> (usize, bool) {
         let is_unclaimed = |id: &CircuitId| self.holds.get(id).is_some_and(|hold| hold.resource.is_none());
         self.of_region(region).fold((0, false), |(count, any), (id, circuit)| {

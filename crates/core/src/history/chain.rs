@@ -1,41 +1,42 @@
-//! Chains of reads: how long something has been so, as reads prove it and not the clock.
+//! Chains of reads: how long a state has lasted, as proven by reads and not by the clock alone.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 
-/// Reads without a gap that all showed the same mode, and MACsec alike up or alike not.
+/// Consecutive reads without a large gap that all showed the same mode and key, and MACsec either up in all or down in
+/// all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Chain {
     /// The mode that every read of it showed.
     pub(super) mode: EncryptionMode,
-    /// Whether every read of it showed a key.
+    /// Whether the reads showed a key; the same for all of them.
     has_key: bool,
-    /// End of the first read: what it showed may have become so only then.
+    /// End of the first read. What it showed may have begun only then.
     pub(super) since: Moment,
-    /// Begin of the last read: what it showed may have changed since.
+    /// Begin of the last read. What it showed may have changed since.
     last: Moment,
 }
 
 impl Chain {
-    /// Takes in a read that showed what this chain is about. It goes on with the chain if it shows the same mode and the
-    /// read before it began no more than `longest_gap` earlier; else a new chain begins with it.
+    /// Adds a read. It continues the chain if it shows the same mode and key and began no more than `max_gap` after the
+    /// previous read; otherwise it starts a new chain.
     pub(super) fn extend(
         chain: &mut Option<Self>,
         (mode, has_key): (EncryptionMode, bool),
         (began, ended): (Moment, Moment),
-        longest_gap: Duration,
+        max_gap: Duration,
     ) {
         match chain {
-            Some(chain) if chain.mode == mode && chain.has_key == has_key && began.since(chain.last) <= longest_gap => {
+            Some(chain) if chain.mode == mode && chain.has_key == has_key && began.since(chain.last) <= max_gap => {
                 chain.last = began;
             }
             _ => *chain = Some(Self { mode, has_key, since: ended, last: began }),
         }
     }
 
-    /// How long it has been so for certain: from the end of the first read to the begin of the last.
+    /// How long the state has certainly lasted: from the end of the first read to the begin of the last.
     pub(super) fn length(&self) -> Duration {
         self.last.since(self.since)
     }

@@ -1,7 +1,7 @@
-//! What is remembered of a connection between two reads of it.
+//! What a process remembers of a connection from one read to the next.
 //!
-//! All of it may be lost at any instant without harm: a soak begins anew, a dispute is counted anew, and what must
-//! outlive a restart is in the ledger.
+//! All of it may be lost at any time without harm: soaks and the counting of disputes start again. What must outlive a
+//! restart is in the ledger.
 
 mod chain;
 mod queries;
@@ -19,7 +19,7 @@ use crate::fault::{self, Effect, Fault, FaultKind};
 use crate::observed::Connection;
 use crate::settings::Settings;
 
-/// Where a read came from.
+/// How a connection was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// A listing of the whole account.
@@ -31,9 +31,9 @@ pub enum Source {
 /// One read of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Observation {
-    /// When the read began. What AWS showed may have changed since, but is no older.
+    /// When the read began. What AWS showed was true at this time or later.
     pub began: Moment,
-    /// When its answer was here. What AWS showed may have become so only then.
+    /// When the answer arrived. What AWS showed may have become true only then.
     pub ended: Moment,
     /// How it was read.
     pub source: Source,
@@ -41,7 +41,7 @@ pub struct Observation {
     pub connection: Option<Arc<Connection>>,
 }
 
-/// The fields that an update sends: those that differ and may go now.
+/// The fields of an update: those that differ from the spec and may be sent now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Change {
     /// `connectionName` to set.
@@ -57,7 +57,7 @@ impl Change {
     }
 }
 
-/// A call that failed, and when it is tried again.
+/// A failed call, and when to try it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Failure {
     /// What went wrong.
@@ -68,45 +68,46 @@ pub struct Failure {
     pub retry_at: Moment,
 }
 
-/// What is known of one connection, as far as it bears on what may be done next.
+/// What is known of one connection, as far as the next decision depends on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
     observation: Option<Observation>,
-    /// The last listing did not show the connection, though a read before it did.
+    /// The last listing did not contain the connection, although an earlier read showed it.
     is_missing: bool,
     /// When the last read of this connection by its id began.
     read_by_id: Option<Moment>,
-    /// End of the last call of `UpdateConnection` that AWS looked at: a read that did not begin after it decides nothing.
+    /// End of the last `UpdateConnection` call that AWS processed, even if it refused it. Reads that began before it do
+    /// not count.
     last_call_ended: Option<Moment>,
     /// End of the last update that was or may have been carried out.
     last_update_ended: Option<Moment>,
-    /// When the update was sent that nobody has told the end of yet.
+    /// When the update was sent that is in flight. Its outcome is not known yet.
     in_flight_since: Option<Moment>,
-    /// Whether what an earlier process sent has been taken in.
+    /// Whether the update of an earlier process has been taken over from the ledger.
     has_resumed: bool,
     sent_name: Option<Sent<String>>,
     sent_mode: Option<Sent<EncryptionMode>>,
-    /// The last mode that a read or an answer showed and that is a known one.
+    /// The last known mode that a read or an answer showed. Modes that the operator does not know are left out.
     last_mode: Option<EncryptionMode>,
-    /// `must_encrypt` was sent or shown since the acting resource last wanted another mode.
+    /// Whether `must_encrypt` was sent or shown since the acting resource last wanted another mode.
     had_must: bool,
-    /// Whether the acting resource wanted `must_encrypt` when it was last heard.
+    /// Whether the acting resource wanted `must_encrypt` in its last pass.
     wanted_must: Option<bool>,
     macsec_up: Option<Chain>,
     macsec_down: Option<Chain>,
-    /// Since which read there has been a key and MACsec down, whatever lay between the reads.
+    /// Since when every read has shown a key and MACsec down, whatever the gaps between the reads.
     waiting_since: Option<Moment>,
     read_failure: Option<Failure>,
     update_failure: Option<Failure>,
     name_contention: Contention,
     mode_contention: Contention,
-    /// Whose generation failures and disputes are about.
+    /// The resource uid and generation that failures and disputes are counted for.
     generation: Option<(String, i64)>,
     generation_started: Moment,
 }
 
 impl History {
-    /// Keeps `shown` in place of what the last read showed, where they are equal: memory that two owners share.
+    /// If the last read showed the same as `shown`, refers to `shown` instead of a copy, so that both share memory.
     pub fn share(&mut self, shown: &Arc<Connection>) {
         let known = self.observation.as_mut().and_then(|observation| observation.connection.as_mut());
         if let Some(known) = known.filter(|known| *known == shown) {
@@ -114,7 +115,7 @@ impl History {
         }
     }
 
-    /// Takes in a read of this connection. False when it is older than what is known and was passed over.
+    /// Records a read of this connection. Returns false if it is ignored because something newer is known.
     pub fn record_read(&mut self, mut observation: Observation, settings: &Settings) -> bool {
         if self.predates_last_call(observation.began) {
             return false;
@@ -134,20 +135,20 @@ impl History {
             let times = (observation.began, observation.ended);
             let late = self.compare_with_sent(connection, observation.began, settings.settle_window);
             if !late.name && !late.mode {
-                self.track(connection, times, settings.longest_gap());
+                self.track(connection, times, settings.max_gap());
             } else if !late.mode && connection.mode() == Some(EncryptionMode::MustEncrypt) {
-                // A read that shows an old name is evidence of nothing, but of this it is a warning.
+                // A read that shows an old name proves nothing, but one that shows `must_encrypt` must not be ignored.
                 self.show_mode(EncryptionMode::MustEncrypt);
             }
         } else {
             self.break_chains();
         }
         match &self.observation {
-            // Kept once in memory.
+            // Equal connections share one copy in memory.
             Some(before) if before.connection == observation.connection => {
                 observation.connection.clone_from(&before.connection);
             }
-            // What the read by id showed is not what is decided on now.
+            // A poll showed something else than the read by id, so decisions need a new read by id.
             _ if observation.source == Source::Poll => self.read_by_id = None,
             _ => {}
         }
@@ -155,7 +156,7 @@ impl History {
         true
     }
 
-    /// A listing may leave out a connection that a read by its id finds. So what was seen stands until such a read.
+    /// A listing can lack a connection that a read by its id finds. So the last state is kept until a read by id.
     fn record_absence_from_listing(&mut self, observation: Observation) -> bool {
         match &mut self.observation {
             Some(known) if known.connection.is_some() => self.is_missing = true,
@@ -165,8 +166,9 @@ impl History {
         true
     }
 
-    /// Which fields the read is late by. A late read does not overrule an update's own answer; one that shows that somebody else
-    /// has put a field back counts against them.
+    /// Says which fields the read is late for. A late read does not override the answer to an update: in `shown`, late
+    /// fields are replaced with what was sent. If the read shows that someone else changed a field back, that counts as
+    /// contention.
     fn compare_with_sent(&mut self, shown: &mut Arc<Connection>, began: Moment, settle_window: Duration) -> Late {
         let mut late = Late::default();
         if let Some(sent) = &mut self.sent_name {
@@ -186,7 +188,7 @@ impl History {
                 }
             }
         }
-        // Only a known mode says anything about the one that was sent.
+        // A read that shows no known mode says nothing about the mode that was sent.
         if let (Some(sent), Some(mode)) = (&mut self.sent_mode, shown.mode()) {
             match sent.compare(Some(&mode), began, settle_window) {
                 Comparison::Shown => {}
@@ -197,7 +199,7 @@ impl History {
                     }
                 }
                 Comparison::Replaced => {
-                    // AWS itself lowers the mode when the last key goes; that is no other writer.
+                    // AWS itself lowers the mode when the last key is removed; this is not contention.
                     let lowered_by_aws = sent.value == EncryptionMode::MustEncrypt && !shown.has_associated_key();
                     if (sent.answer == Answer::AsSent || sent.was_shown) && !lowered_by_aws {
                         self.mode_contention.put_back(sent.ended, began);
@@ -209,16 +211,16 @@ impl History {
         late
     }
 
-    /// A read that shows no known mode counts for nothing here.
-    fn track(&mut self, connection: &Connection, times: (Moment, Moment), longest_gap: Duration) {
+    /// Extends the chains with this read, unless it shows no known mode.
+    fn track(&mut self, connection: &Connection, times: (Moment, Moment), max_gap: Duration) {
         let Some(mode) = connection.mode() else { return };
         self.show_mode(mode);
         let has_key = connection.has_key_at_all();
         if connection.encryption_works() {
-            Chain::extend(&mut self.macsec_up, (mode, has_key), times, longest_gap);
+            Chain::extend(&mut self.macsec_up, (mode, has_key), times, max_gap);
             (self.macsec_down, self.waiting_since) = (None, None);
         } else {
-            Chain::extend(&mut self.macsec_down, (mode, has_key), times, longest_gap);
+            Chain::extend(&mut self.macsec_down, (mode, has_key), times, max_gap);
             self.macsec_up = None;
             self.waiting_since = has_key.then(|| self.waiting_since.unwrap_or(times.1));
         }
@@ -233,18 +235,19 @@ impl History {
         self.had_must |= mode == EncryptionMode::MustEncrypt;
     }
 
-    /// An update is sent at `now`. Until its end is told, and longer if it never is, no read says how it went.
+    /// Records that an update is sent at `now`. Until its end is recorded, or its longest duration is over, no read
+    /// says what it did.
     pub fn record_send(&mut self, now: Moment) {
         self.in_flight_since = Some(now);
     }
 
-    /// An update was answered at `now`. The answer counts as a read of name, mode and state.
+    /// Records the answer to an update. It counts as a read of name, mode and state.
     pub fn record_answer(&mut self, change: &Change, answer: &Connection, now: Moment) {
         let is = |as_sent: bool| if as_sent { Answer::AsSent } else { Answer::Otherwise };
         let name = is(change.name == answer.connection_name);
         let mode = answer.mode().map_or(Answer::None, |mode| is(change.mode == Some(mode)));
         self.update_ended(change, now, name, mode);
-        // AWS took the update and stored something else: as if somebody had put it back at once.
+        // AWS accepted the update but stored another value. This counts as if someone had changed it back at once.
         if change.name.is_some() && name == Answer::Otherwise {
             self.name_contention.put_back(now, now);
         }
@@ -263,7 +266,8 @@ impl History {
         self.update_failure = None;
     }
 
-    /// An update failed at `now`; the next try waits as the kind of the fault says. `jitter` is a number from 0 to 1.
+    /// Records a failed update. The delay before the next attempt depends on the kind of the fault. `jitter` is a
+    /// number from 0 to 1.
     pub fn record_update_failure(
         &mut self,
         change: &Change,
@@ -274,9 +278,9 @@ impl History {
     ) {
         self.in_flight_since = None;
         match fault.effect {
-            // Whether it was carried out is for a read to say.
+            // Only a read can tell whether it was carried out.
             Effect::Unknown => self.update_ended(change, now, Answer::None, Answer::None),
-            // A throttled request was not looked at, so the read before it is as good as it was.
+            // AWS did not process a throttled request, so earlier reads are as good as before.
             Effect::None if fault.kind == FaultKind::Throttled => {}
             Effect::None => self.last_call_ended = self.last_call_ended.max(Some(now)),
         }
@@ -287,7 +291,7 @@ impl History {
         self.in_flight_since = None;
         self.last_call_ended = self.last_call_ended.max(Some(now));
         self.last_update_ended = self.last_update_ended.max(Some(now));
-        // Every chain begins anew: it counts only reads that began after the last update ended.
+        // All chains start again: only reads that began after the last update ended count.
         self.break_chains();
         let before = self.connection();
         let (name_before, mode_before) = match before {
@@ -295,18 +299,18 @@ impl History {
             None => (Before::Forgotten, Before::Forgotten),
         };
         if let Some(value) = change.name.clone() {
-            let before = earlier(self.sent_name.as_ref(), name_before, &value);
+            let before = before_update(self.sent_name.as_ref(), name_before, &value);
             self.sent_name = Some(Sent { value, ended: now, before, answer: name, was_shown: false });
         }
         if let Some(value) = change.mode {
-            let before = earlier(self.sent_mode.as_ref(), mode_before, &value);
+            let before = before_update(self.sent_mode.as_ref(), mode_before, &value);
             self.sent_mode = Some(Sent { value, ended: now, before, answer: mode, was_shown: false });
             self.had_must |= value == EncryptionMode::MustEncrypt;
         }
     }
 
-    /// What the ledger says an earlier process sent, and how long ago. Does nothing when this process knows more, or
-    /// when AWS shows old values no longer.
+    /// Takes over from the ledger what an earlier process sent, `age` ago. Does nothing if this process has made a call
+    /// itself, or if the settle window of that update is over.
     pub fn resume(&mut self, change: Change, age: Option<Duration>, now: Moment, settle_window: Duration) {
         if self.has_resumed || self.last_call_ended.is_some() {
             return;
@@ -323,20 +327,20 @@ impl History {
         }
     }
 
-    /// A read of this connection by its id failed at `now`. `jitter` is a number from 0 to 1.
+    /// Records a failed read of this connection by its id. `jitter` is a number from 0 to 1.
     pub fn record_read_failure(&mut self, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {
         record_failure(&mut self.read_failure, fault, now, poll_interval, jitter);
     }
 
-    /// The connection is not read any more; should it be again, all is seen anew.
+    /// Called when the connection is no longer read. If it is read again later, everything counts as new.
     pub fn forget_reads(&mut self) {
         (self.observation, self.is_missing, self.read_by_id, self.last_mode) = (None, false, None, None);
         self.break_chains();
         self.read_failure = None;
     }
 
-    /// Generation `generation` of the acting resource `uid` is at hand. A new one is tried at once, and what earlier
-    /// ones met with is forgotten.
+    /// Called at the start of a pass of the acting resource. For a new generation, earlier failures and disputes are
+    /// forgotten and it is tried at once.
     pub fn start_generation(&mut self, uid: &str, generation: i64, mode: Option<EncryptionMode>, now: Moment) {
         if self.generation.as_ref().is_none_or(|(of, number)| of != uid || *number != generation) {
             self.generation = Some((uid.to_owned(), generation));
@@ -347,13 +351,14 @@ impl History {
         if !wants_must {
             self.had_must = false;
         } else if self.wanted_must == Some(false) {
-            // What was shown before this wish, and is not there any more, was not shown for it.
+            // The spec did not want `must_encrypt` until now. Only if AWS still shows it, it counts as shown for this
+            // spec.
             self.had_must = self.last_mode == Some(EncryptionMode::MustEncrypt);
         }
         self.wanted_must = Some(wants_must);
     }
 
-    /// Someone asked to read and try at once.
+    /// A person asked for a read and a new attempt at once.
     pub fn reset_backoff(&mut self) {
         self.update_failure = None;
         self.read_failure = None;
@@ -362,18 +367,19 @@ impl History {
     }
 }
 
-/// What a read shows as it was before an update, or may.
+/// The fields in which a read shows, or may show, the state before an update.
 #[derive(Clone, Copy, Debug, Default)]
 struct Late {
     name: bool,
     mode: bool,
 }
 
-/// What a late read may show after an update that sent `value`. Where no read has shown the update before either, that may be
-/// what was there before that; and a read that showed this one while it was on its way says nothing of what was there.
-fn earlier<T: Clone + PartialEq>(sent: Option<&Sent<T>>, before: Before<T>, value: &T) -> Before<T> {
+/// The state that a late read may show after an update that sent `value`. It is unknown (`Forgotten`) in two cases: no
+/// read has confirmed the previous update, so the state before that one may show as well; or a read showed `value`
+/// while the update was in flight, so it does not tell the state before it.
+fn before_update<T: Clone + PartialEq>(sent: Option<&Sent<T>>, before: Before<T>, value: &T) -> Before<T> {
     let is_this = matches!(&before, Before::Shown(Some(shown)) if shown == value);
-    if is_this || sent.is_some_and(Sent::is_unread) { Before::Forgotten } else { before }
+    if is_this || sent.is_some_and(Sent::is_unconfirmed) { Before::Forgotten } else { before }
 }
 
 fn record_failure(slot: &mut Option<Failure>, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {

@@ -1,17 +1,17 @@
-//! Values that were sent: what a read says about them while AWS may still show old ones.
+//! Values that were sent, and what later reads say about them while AWS may still show old ones.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// What the answer to an update said about a value.
+/// What the answer to an update said about the value that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
-    /// There was none, or it said nothing about this field: the value may or may not have been stored.
+    /// No answer, or one without this field: the value may or may not have been stored.
     None,
-    /// AWS has it.
+    /// AWS stored the value.
     AsSent,
-    /// AWS took the update and has something else all the same.
+    /// AWS accepted the update but stored another value.
     Otherwise,
 }
 
@@ -22,33 +22,34 @@ pub(super) struct Sent<T> {
     pub(super) ended: Moment,
     pub(super) before: Before<T>,
     pub(super) answer: Answer,
-    /// Whether a read has shown it.
+    /// Whether a read has shown the value.
     pub(super) was_shown: bool,
 }
 
 /// What AWS showed before an update.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Before<T> {
-    /// Nobody knows: the process has started anew since, or several earlier values may still show.
+    /// Unknown: the process has restarted since, or one of several earlier values may show.
     Forgotten,
-    /// This value, or none.
+    /// This value; `None` if AWS showed none.
     Shown(Option<T>),
 }
 
-/// What a read says about a value that was sent.
+/// How a read compares with a value that was sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
-    /// AWS has it.
+    /// The read shows the value.
     Shown,
-    /// The read is late, or may be: what is known of AWS stands.
+    /// The read shows, or may show, the state before the update. The known state is kept.
     Late,
-    /// AWS has something else by now.
+    /// AWS now has another value.
     Replaced,
 }
 
 impl<T: Clone + PartialEq> Sent<T> {
-    /// A read that shows, within the settle window, what was there before is late, even after one that showed the new
-    /// value: AWS may answer from several places. One that shows anything else that was not sent is somebody's doing.
+    /// Compares a read with the value. Within the settle window, a read that shows the earlier value is late, even if
+    /// another read has shown the new one before: AWS may answer from several replicas. A read that shows a third value
+    /// means that someone else changed the field.
     pub(super) fn compare(&mut self, shown: Option<&T>, began: Moment, settle_window: Duration) -> Comparison {
         let is_as_before = match &self.before {
             Before::Forgotten => true,
@@ -64,13 +65,14 @@ impl<T: Clone + PartialEq> Sent<T> {
         }
     }
 
-    /// Until when AWS may still show another value, while no read has shown this one.
+    /// When AWS must show the value at the latest; `None` if a read has shown it or this time is over.
     pub(super) fn settles_at(&self, now: Moment, settle_window: Duration) -> Option<Moment> {
         Some(self.ended + settle_window).filter(|&settled_at| now < settled_at && !self.was_shown)
     }
 
-    /// Whether no read has shown it: after the next update a late read may show what was there before this one.
-    pub(super) fn is_unread(&self) -> bool {
+    /// Whether no read has shown the value. If so, a late read after the next update may show the state before this
+    /// update.
+    pub(super) fn is_unconfirmed(&self) -> bool {
         !self.was_shown
     }
 }

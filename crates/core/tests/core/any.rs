@@ -1,4 +1,4 @@
-//! Any connection, wish, past and circumstance.
+//! Proptest strategies for any connection, spec, history and other input of a decision.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use strum::VariantArray as _;
 
-use crate::given::{Must, No, Should, UID, line, read_at, wish};
+use crate::given::{Must, No, Should, UID, connection, read_at, spec};
 
 /// How many cases a property is tried with: as `PROPTEST_CASES` says, which a number in the code alone would override.
 pub fn cases(unless_set: u32) -> u32 {
     std::env::var("PROPTEST_CASES").map_or(unless_set, |cases| cases.parse().expect("PROPTEST_CASES is a number"))
 }
 
-/// One of these words; an empty one is none at all.
+/// One of these values; an empty one stands for an absent value.
 pub fn word(words: &[&[&'static str]]) -> impl Strategy<Value = Option<String>> + use<> {
     select(words.concat()).prop_map(|word| (!word.is_empty()).then(|| word.to_owned()))
 }
 
-/// Mostly a line that an update could go to, sometimes anything.
+/// Mostly a connection that could be updated, sometimes any other.
 pub fn any_connection() -> impl Strategy<Value = Connection> {
     let states = &[
         &["available"; 12][..],
@@ -58,11 +58,11 @@ pub fn any_connection() -> impl Strategy<Value = Connection> {
             mac_sec_capable: capable,
             lag_id: lag,
             vlan,
-            ..line()
+            ..connection()
         })
 }
 
-pub fn any_wish() -> impl Strategy<Value = Desired> {
+pub fn any_spec() -> impl Strategy<Value = Desired> {
     (
         option::of(select(&["fra-1", "fra-2"][..])),
         prop_oneof![4 => Just(Some(Must)), 1 => Just(Some(Should)), 1 => Just(Some(No)), 1 => Just(None)],
@@ -78,7 +78,7 @@ pub fn any_wish() -> impl Strategy<Value = Desired> {
             policy,
             paused,
             generation,
-            ..wish()
+            ..spec()
         })
 }
 
@@ -94,18 +94,18 @@ pub fn any_fault() -> impl Strategy<Value = Fault> {
     })
 }
 
-/// Something that happened to a connection.
+/// An event in the history of a connection.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// So many seconds passed.
+    /// This many seconds passed.
     Passed(u64),
-    /// A read that began so many seconds ago came in.
+    /// A read that began this many seconds ago came in.
     Seen {
         began: u64,
         by_id: bool,
         connection: Option<Connection>,
     },
-    /// A read by id showed MACsec working, all else as the last look.
+    /// A read by id showed MACsec up, and everything else as in the last read.
     StillUp,
     Answered(Change, Connection),
     Refused(Change, Fault),
@@ -130,17 +130,16 @@ pub fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A past, and what an independent witness wrote down of it.
+/// A history, and what an independent observer recorded of the same events.
 #[derive(Clone, Debug)]
 pub struct Past {
     pub history: History,
     pub now: Moment,
-    /// When the last update ended that AWS may have looked at.
+    /// End of the last update that AWS may have processed.
     pub ended: Option<Moment>,
-    /// The looks that were taken in since the last update that may have had an effect: when they began, whether MACsec
-    /// worked.
+    /// The reads since the last update that may have had an effect: when they began, and whether MACsec was up.
     pub reads: Vec<(Moment, bool)>,
-    /// The newest look as it came.
+    /// The newest read, before the history changed it.
     pub last: Option<(Moment, bool, Option<Connection>)>,
     /// When the newest read by id began, if that was after the last update ended.
     pub read_by_id: Option<Moment>,
@@ -167,7 +166,7 @@ impl Past {
             Event::Seen { began, by_id, connection } => self.sees(now - Duration::from_secs(began), by_id, connection),
             Event::StillUp => {
                 let key = MacSecKey { state: Some("associated".into()), ..MacSecKey::default() };
-                let last = self.last.clone().and_then(|(_, _, connection)| connection).unwrap_or_else(line);
+                let last = self.last.clone().and_then(|(_, _, connection)| connection).unwrap_or_else(connection);
                 let up = Some("Encryption Up".to_owned().into());
                 self.now = now + Duration::from_secs(15);
                 let works = Connection { mac_sec_keys: vec![key], port_encryption_status: up, ..last };
@@ -201,7 +200,7 @@ impl Past {
         }
         let source = if by_id { Source::ById } else { Source::Poll };
         if self.history.record_read(Observation { source, ..read_at(began, connection.clone()) }, &SET) {
-            // A listing without it leaves open what is known until a read by its id.
+            // A listing without the connection keeps the last state until a read by id.
             if by_id || connection.is_some() {
                 let works = connection.as_ref().is_some_and(works);
                 self.reads.push((began, works));
@@ -210,7 +209,7 @@ impl Past {
         }
     }
 
-    /// MACsec worked at every one of the last looks, over a whole soak.
+    /// Whether MACsec was up in all of the last reads, for a whole soak.
     pub fn is_soaked(&self) -> bool {
         let Some((newest, _)) = self.reads.last() else { return false };
         let mut next = *newest;
@@ -223,7 +222,8 @@ impl Past {
     }
 }
 
-/// A key is associated, and the port says up. Written anew, so that it does not share a mistake.
+/// A key is associated and the port says `Encryption Up`. This is written independently, so that it does not share a
+/// mistake of the core.
 pub fn works(connection: &Connection) -> bool {
     let status = connection.port_encryption_status.as_ref().map(PortEncryptionStatus::as_str);
     let has_key = connection.mac_sec_keys.iter().any(|key| key.state.as_deref() == Some("associated"));
@@ -231,7 +231,7 @@ pub fn works(connection: &Connection) -> bool {
 }
 
 pub fn any_past() -> impl Strategy<Value = Past> {
-    // Most end with a read by itself, or with MACsec seen working for a while: an update is often due then.
+    // Most histories end with a read by id, or with MACsec up for a while, since an update is often due then.
     let read =
         any_connection().prop_map(|connection| Event::Seen { began: 0, by_id: true, connection: Some(connection) });
     (vec(any_event(), 0..24), option::weighted(0.8, read), select(&[0, 0, 5, 6][..])).prop_map(
@@ -243,19 +243,19 @@ pub fn any_past() -> impl Strategy<Value = Past> {
     )
 }
 
-/// What a decision rests on beside wish and past, so that it owns what it is about.
+/// The inputs of a decision beside spec and history. It owns them.
 #[allow(clippy::struct_excessive_bools, reason = "each turns by itself")]
 #[derive(Clone, Debug)]
 pub struct Around {
     pub poll_fault: Option<Fault>,
-    pub has_elder: bool,
+    pub has_older_claim: bool,
     pub is_waiting: bool,
     pub has_other_proof: bool,
     pub holds: Option<HoldReason>,
     pub read_requested: Option<u64>,
     pub ledger: Ledger,
     pub is_unsettled: bool,
-    pub is_swept: bool,
+    pub polls_at_soak_cadence: bool,
 }
 
 pub fn any_ledger() -> impl Strategy<Value = Ledger> {
@@ -284,7 +284,7 @@ pub fn any_around() -> impl Strategy<Value = Around> {
         .prop_map(
             |(
                 poll_fault,
-                (has_elder, is_waiting, has_other_proof),
+                (has_older_claim, is_waiting, has_other_proof),
                 holds,
                 read_requested,
                 ledger,
@@ -293,14 +293,14 @@ pub fn any_around() -> impl Strategy<Value = Around> {
             )| {
                 Around {
                     poll_fault,
-                    has_elder,
+                    has_older_claim,
                     is_waiting,
                     has_other_proof,
                     holds,
                     read_requested,
                     ledger,
                     is_unsettled: unsettled,
-                    is_swept: swept,
+                    polls_at_soak_cadence: swept,
                 }
             },
         )

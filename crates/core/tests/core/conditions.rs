@@ -1,4 +1,4 @@
-//! What people and tools are told: each verdict as conditions.
+//! The conditions that follow from each verdict.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::{Condition, ConditionStatus, ConditionType, Verdict, conditions};
@@ -8,7 +8,7 @@ use directconnect_core::reason::{Phase, Reason};
 use directconnect_core::text::{CONDITION_LIMIT, MESSAGE_LIMIT};
 use strum::VariantArray;
 
-use crate::given::{Line, line, read_at};
+use crate::given::{ConnectionExt, connection, read_at};
 
 fn read(connection: Connection) -> Observation {
     read_at(Moment::START, Some(connection))
@@ -54,7 +54,7 @@ fn each_reason_has_its_word_once() {
 #[test]
 fn ready_follows_from_the_phase_and_one_of_the_other_two_carries_it() {
     for &reason in Reason::VARIANTS {
-        let all = conditions(&Verdict::new(reason, "what and why"), Some(&read(line())));
+        let all = conditions(&Verdict::new(reason, "what and why"), Some(&read(connection())));
         let (ready, carrier) = match reason.phase() {
             Phase::Done => (ConditionStatus::True, None),
             Phase::Reconciling => (ConditionStatus::False, Some(ConditionType::Reconciling)),
@@ -75,7 +75,7 @@ fn ready_follows_from_the_phase_and_one_of_the_other_two_carries_it() {
 #[test]
 fn a_message_fits_whatever_it_quotes() {
     let word = "\u{e}".repeat(MESSAGE_LIMIT);
-    let odd = read(Connection { port_encryption_status: Some(word.clone().into()), ..line() });
+    let odd = read(Connection { port_encryption_status: Some(word.clone().into()), ..connection() });
     let verdict = Verdict::new(Reason::RequestRejected, format!("{word:?} {word:?}"));
     for condition in conditions(&verdict, Some(&odd)) {
         assert!(condition.message.len() <= CONDITION_LIMIT, "{condition:?}");
@@ -90,7 +90,7 @@ fn once_stale_nothing_is_claimed_and_the_fault_is_carried_on() {
         [(Reason::AwsUnavailable, ConditionType::Reconciling), (Reason::AccessDenied, ConditionType::Stalled)]
     {
         let verdict = Verdict { stale: true, ..Verdict::new(reason, "no answer") };
-        let read = read(line());
+        let read = read(connection());
         for condition_type in [ConditionType::Ready, ConditionType::LinkUp, ConditionType::Encrypted] {
             let expected = (ConditionStatus::Unknown, Reason::ObservationStale, "no answer".to_owned());
             assert_eq!(told(&verdict, condition_type, Some(&read)), expected);
@@ -115,15 +115,15 @@ fn link_up_carries_the_state() {
     let verdict = Verdict::new(Reason::InSync, "");
     let of = |read: Observation| told(&verdict, ConditionType::LinkUp, Some(&read));
     let (up, down) = ((ConditionStatus::True, Reason::Available), (ConditionStatus::False, Reason::NotAvailable));
-    assert_eq!(of(read(line())), (up.0, up.1, "connectionState is available".into()));
+    assert_eq!(of(read(connection())), (up.0, up.1, "connectionState is available".into()));
     for state in ["down", "pending", "marvellous"] {
-        assert_eq!(of(read(line().state(state))), (down.0, down.1, format!("connectionState is {state}")));
+        assert_eq!(of(read(connection().state(state))), (down.0, down.1, format!("connectionState is {state}")));
     }
-    let hostile = of(read(line().state("up\u{1b}[31m\n")));
+    let hostile = of(read(connection().state("up\u{1b}[31m\n")));
     assert_eq!(hostile.2, "connectionState is up [31m ", "a terminal can show it");
-    let stateless = Connection { connection_state: None, ..line() };
+    let stateless = Connection { connection_state: None, ..connection() };
     assert_eq!(of(read(stateless)), (down.0, down.1, "AWS shows no connectionState".into()));
-    let gone = Observation { connection: None, ..read(line()) };
+    let gone = Observation { connection: None, ..read(connection()) };
     assert_eq!(of(gone), (down.0, down.1, "AWS shows no such connection".into()));
 }
 
@@ -132,13 +132,13 @@ fn encrypted_carries_the_port_status() {
     let verdict = Verdict::new(Reason::InSync, "");
     let of = |read: Observation| told(&verdict, ConditionType::Encrypted, Some(&read));
     let said = "portEncryptionStatus is Encryption Up".to_owned();
-    assert_eq!(of(read(line().encryption("Encryption Up"))), (ConditionStatus::True, Reason::EncryptionUp, said));
+    assert_eq!(of(read(connection().encryption("Encryption Up"))), (ConditionStatus::True, Reason::EncryptionUp, said));
     let said = "portEncryptionStatus is Encryption Down".to_owned();
-    assert_eq!(of(read(line())), (ConditionStatus::False, Reason::EncryptionDown, said));
-    let (status, reason, message) = of(read(line().encryption("Encryption Sideways")));
+    assert_eq!(of(read(connection())), (ConditionStatus::False, Reason::EncryptionDown, said));
+    let (status, reason, message) = of(read(connection().encryption("Encryption Sideways")));
     assert_eq!((status, reason), (ConditionStatus::Unknown, Reason::NotReported));
     assert!(message.contains(r#""Encryption Sideways", which this operator does not know"#), "{message}");
     let silent = (ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".to_owned());
-    assert_eq!(of(read(Connection { port_encryption_status: None, ..line() })), silent);
-    assert_eq!(of(Observation { connection: None, ..read(line()) }), silent);
+    assert_eq!(of(read(Connection { port_encryption_status: None, ..connection() })), silent);
+    assert_eq!(of(Observation { connection: None, ..read(connection()) }), silent);
 }

@@ -1,4 +1,4 @@
-//! Which specs are valid, and which are not.
+//! Which specs are valid.
 
 use directconnect_core::desired::{DefaultRegion, Desired, InvalidSpec, SpecInput};
 use directconnect_core::identity::RegionName;

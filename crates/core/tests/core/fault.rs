@@ -1,4 +1,4 @@
-//! Failures: the reason, the words and the wait of each kind.
+//! Faults: the reason, the message and the retry delay of each kind.
 
 use std::time::Duration;
 

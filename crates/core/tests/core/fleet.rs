@@ -1,4 +1,4 @@
-//! What watch, reads and passes make of who holds the turn of an account.
+//! Which circuit holds the turn of an account, depending on the watch, on reads and on passes.
 
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
@@ -6,12 +6,12 @@ use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
-use directconnect_core::settings::LONGEST_CALL;
+use directconnect_core::settings::MAX_CALL_DURATION;
 use directconnect_core::turn::{Account, Claim, HoldReason};
 
 use crate::given::{
-    ACCOUNT, Asks, Line, Must, REGION, SETTINGS, Says, Should, UID, circuit, claim, encrypted_line, fault, given, line,
-    lost, read_at, region, renames, resource, second, seconds, sets, wish,
+    ACCOUNT, Asks, ConnectionExt, Must, REGION, SETTINGS, Says, Should, UID, circuit, claim, connection,
+    encrypted_connection, fault, given, lost, read_at, region, renames, resource, second, seconds, sets, spec,
 };
 
 pub const OTHER_ACCOUNT: &str = "444455556666";
@@ -25,14 +25,14 @@ pub fn b() -> CircuitId {
 }
 
 pub fn tight() -> Connection {
-    encrypted_line().mode("must_encrypt")
+    encrypted_connection().mode("must_encrypt")
 }
 
 pub fn cut() -> Connection {
-    line().key("associated").mode("must_encrypt").state("down")
+    connection().key("associated").mode("must_encrypt").state("down")
 }
 
-/// A fleet that has read its region, in which `net/a` is about one circuit and `net/b` about another.
+/// A fleet whose region is being read, with resource `net/a` for circuit `a` and `net/b` for circuit `b`.
 pub fn pair(a_says: Claim, b_says: Claim) -> Fleet {
     let mut fleet = Fleet::new(SETTINGS);
     fleet.begin_reading(&region(REGION), second(0));
@@ -63,16 +63,16 @@ pub fn holder(fleet: &Fleet, id: &CircuitId) -> Option<CircuitId> {
     fleet.holder(id).map(|holder| holder.circuit)
 }
 
-/// Both have been read, and hold nothing.
+/// Both circuits have been read, and neither holds the turn.
 pub fn ready() -> Fleet {
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
-    read(&mut fleet, &a(), 1, &encrypted_line());
-    read(&mut fleet, &b(), 1, &encrypted_line());
+    read(&mut fleet, &a(), 1, &encrypted_connection());
+    read(&mut fleet, &b(), 1, &encrypted_connection());
     assert_eq!((fleet.hold(&a()), fleet.hold(&b())), (None, None));
     fleet
 }
 
-// Whose turn it is.
+// Which circuit holds the turn.
 
 #[test]
 fn the_first_that_begins_has_the_turn_and_the_other_has_to_wait() {
@@ -100,11 +100,11 @@ fn accounts_do_not_wait_for_each_other_and_regions_of_one_do() {
     let elsewhere = circuit("us-east-1", "dxcon-aaaaaaaa");
     let mut fleet = ready();
     fleet.apply(&elsewhere, wants_must("net/c"));
-    read(&mut fleet, &elsewhere, 1, &encrypted_line().of_account(OTHER_ACCOUNT));
+    read(&mut fleet, &elsewhere, 1, &encrypted_connection().of_account(OTHER_ACCOUNT));
     assert!(fleet.begin_step(&a(), Must) && fleet.begin_step(&elsewhere, Must));
     assert_eq!((holder(&fleet, &b()), holder(&fleet, &elsewhere)), (Some(a()), None));
-    // It turns out to be of the same account.
-    read(&mut fleet, &elsewhere, 2, &encrypted_line());
+    // A read shows that it is of the same account.
+    read(&mut fleet, &elsewhere, 2, &encrypted_connection());
     assert_eq!((holder(&fleet, &a()), holder(&fleet, &elsewhere)), (Some(elsewhere.clone()), Some(a())));
 }
 
@@ -113,7 +113,7 @@ fn after_a_restart_all_wait_for_all_that_are_unproven() {
     let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b").unproven(Must));
     let c = circuit(REGION, "dxcon-cccccccc");
     fleet.apply(&c, wants_must("net/c"));
-    read(&mut fleet, &c, 1, &encrypted_line());
+    read(&mut fleet, &c, 1, &encrypted_connection());
     assert_eq!((holder(&fleet, &a()), holder(&fleet, &b())), (Some(b()), Some(a())));
     assert!(!fleet.begin_step(&c, Must));
     for id in [a(), b()] {
@@ -130,10 +130,10 @@ fn after_a_restart_all_wait_for_all_that_are_unproven() {
 #[test]
 fn one_whose_account_is_not_known_holds_in_every_account() {
     let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
-    read(&mut fleet, &b(), 1, &encrypted_line().of_account(OTHER_ACCOUNT));
+    read(&mut fleet, &b(), 1, &encrypted_connection().of_account(OTHER_ACCOUNT));
     assert_eq!((fleet.account(&a()), holder(&fleet, &b())), (Account::Unknown, Some(a())));
     fleet.take_freed();
-    // Its first read, or a status, says whose it is: whoever waits in another account is to be woken.
+    // A read or a status shows its account, so the resources that wait in other accounts are woken.
     let mut of_status = fleet.clone();
     of_status.apply(&a(), wants_must("net/a").unproven(Must).showing_account(ACCOUNT).version(2));
     assert_eq!(holder(&of_status, &b()), None);
@@ -141,7 +141,7 @@ fn one_whose_account_is_not_known_holds_in_every_account() {
     read(&mut fleet, &a(), 1, &cut());
     assert_eq!(holder(&fleet, &b()), None);
     assert!(fleet.take_freed());
-    // Where AWS shows no owner it shares with all.
+    // If AWS shows no owner, the circuit shares a turn with all.
     read(&mut fleet, &a(), 2, &Connection { owner_account: None, ..cut() });
     assert_eq!(holder(&fleet, &b()), Some(a()));
 }
@@ -155,7 +155,7 @@ fn whoever_waits_is_woken_when_a_turn_becomes_free() {
     fleet.withdraw_step(&a(), None);
     assert!(fleet.take_freed());
     assert!(!fleet.take_freed(), "once");
-    // By deletion, too.
+    // Also by deletion.
     let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
     fleet.take_freed();
     fleet.apply(&a(), wants_must("net/a").unproven(Must).being_deleted().version(2));
@@ -167,11 +167,11 @@ fn whoever_waits_is_woken_when_a_turn_becomes_free() {
     assert_eq!(fleet.hold(&a()), None);
 }
 
-// What a step of this process holds.
+// When a step of this process holds the turn.
 
 #[test]
-fn on_its_way_from_the_send_until_its_proof_is_in_status() {
-    let story = given(wish().to(Must)).soaks(&encrypted_line());
+fn a_step_holds_the_turn_from_the_send_until_its_proof_is_in_status() {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection());
     assert_eq!(story.holds(), None, "nothing was sent");
     let story = story.after(1).gets_answer(&sets(Must), &tight());
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
@@ -179,62 +179,63 @@ fn on_its_way_from_the_send_until_its_proof_is_in_status() {
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
     let story = story.after(1).sees(tight()).writes();
     assert_eq!((story.holds(), story.ledger().proven), (None, true));
-    // A later outage does not undo it.
+    // A later outage does not revoke the proof.
     assert_eq!(story.after(60).sees(cut()).writes().holds(), None);
 }
 
 #[test]
-fn a_line_that_never_comes_up_stays_on_its_way() {
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &cut());
+fn a_connection_that_never_comes_up_keeps_the_turn() {
+    let story = given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &cut());
     let story = story.after(86_400).sees(cut()).writes();
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
     assert_eq!(story.restarts(5).sees(cut()).writes().holds(), Some(HoldReason::UnprovenStep));
 }
 
 #[test]
-fn what_is_no_longer_wanted_there_is_not_on_its_way() {
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &tight());
-    assert_eq!(story.wishes(wish().to(Should).generation(2)).holds(), None);
+fn a_step_that_is_no_longer_wanted_holds_no_turn() {
+    let story = given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &tight());
+    assert_eq!(story.with_spec(spec().to(Should).generation(2)).holds(), None);
 }
 
 #[test]
-fn what_aws_lowered_is_not_on_its_way_once_a_settled_read_shows_it() {
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &tight());
-    let story = story.after(1).sees(tight()).after(1).sees(line()).writes();
+fn a_mode_that_aws_lowered_holds_no_turn_once_a_settled_read_shows_it() {
+    let story = given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &tight());
+    let story = story.after(1).sees(tight()).after(1).sees(connection()).writes();
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep), "it may be late");
-    assert_eq!(story.after(59).sees(line()).writes().holds(), None);
+    assert_eq!(story.after(59).sees(connection()).writes().holds(), None);
 }
 
 #[test]
-fn a_mode_that_nobody_knows_takes_no_turn_away() {
-    let sent = || given(wish().to(Must)).sees(line()).gets_answer(&sets(Must), &line().mode("must_encrypt"));
-    for strange in [line().mode("quantum_encrypt"), line().mode("unknown"), line().without_mode()] {
+fn an_unknown_mode_frees_no_turn() {
+    let sent =
+        || given(spec().to(Must)).sees(connection()).gets_answer(&sets(Must), &connection().mode("must_encrypt"));
+    for strange in [connection().mode("quantum_encrypt"), connection().mode("unknown"), connection().without_mode()] {
         assert!(sent().after(3600).sees(strange.clone()).writes().holds().is_some(), "it may be must_encrypt");
-        assert_eq!(sent().after(3600).sees(strange).after(1).sees(line()).writes().holds(), None);
+        assert_eq!(sent().after(3600).sees(strange).after(1).sees(connection()).writes().holds(), None);
     }
-    // Nor does it of one that was found there.
-    for strange in [line().mode("quantum_encrypt"), line().without_mode()] {
-        let story = given(wish().to(Must)).sees(cut()).after(60).sees(strange);
+    // The same for a circuit that was found at `must_encrypt`.
+    for strange in [connection().mode("quantum_encrypt"), connection().without_mode()] {
+        let story = given(spec().to(Must)).sees(cut()).after(60).sees(strange);
         assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
     }
 }
 
 #[test]
-fn what_may_yet_have_taken_effect_is_on_its_way() {
+fn an_update_that_may_have_taken_effect_holds_the_turn() {
     for fault in [lost(), lost()] {
-        let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(&sets(Must), fault);
+        let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_refusal(&sets(Must), fault);
         assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
-        let unread = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Must), lost());
+        let unread = given(spec().to(Must)).sees(encrypted_connection()).after(1).gets_refusal(&sets(Must), lost());
         assert!(unread.after(3600).holds().is_some(), "no read has said since");
-        let story = story.after(1).sees(encrypted_line());
+        let story = story.after(1).sees(encrypted_connection());
         assert!(story.holds().is_some(), "the read may be late");
-        let story = story.after(59).sees(encrypted_line()).writes();
+        let story = story.after(59).sees(encrypted_connection()).writes();
         assert!(story.holds().is_some(), "it began no later than the window ended");
-        // A server that failed over it had done it.
+        // The update of the server that failed had an effect after all.
         assert!(story.after(5).sees(cut()).holds().is_some());
     }
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_refusal(&sets(Must), lost());
-    let story = story.after(61).sees(encrypted_line()).writes();
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_refusal(&sets(Must), lost());
+    let story = story.after(61).sees(encrypted_connection()).writes();
     assert_eq!(story.holds(), None, "it did not take effect");
     let story = story.after(5).sees(cut());
     assert!(story.holds().is_some(), "it did after all, whoever did it");
@@ -242,22 +243,23 @@ fn what_may_yet_have_taken_effect_is_on_its_way() {
 
 #[test]
 fn a_must_encrypt_that_a_failing_server_did_set_keeps_the_turn() {
-    let clear = encrypted_line().mode("no_encrypt").encryption("Encryption Down");
-    let story = given(wish().to(Must)).sees(clear).sends(&sets(Should)).gets_answer(&sets(Should), &encrypted_line());
-    let story = story.after(1).soaks(&encrypted_line()).sends(&sets(Must));
+    let clear = encrypted_connection().mode("no_encrypt").encryption("Encryption Down");
+    let story =
+        given(spec().to(Must)).sees(clear).sends(&sets(Should)).gets_answer(&sets(Should), &encrypted_connection());
+    let story = story.after(1).soaks(&encrypted_connection()).sends(&sets(Must));
     let story = story.after(1).gets_refusal(&sets(Must), lost()).after(5).sees(cut());
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
 }
 
 #[test]
 fn a_late_read_after_a_true_one_frees_no_turn() {
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &cut());
-    let story = story.after(2).sees(cut()).after(2).sees(encrypted_line()).writes().after(2).sees(cut()).writes();
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &cut());
+    let story = story.after(2).sees(cut()).after(2).sees(encrypted_connection()).writes().after(2).sees(cut()).writes();
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
 }
 
 #[test]
-fn what_aws_refused_is_not_on_its_way() {
+fn an_update_that_aws_refused_holds_no_turn() {
     for kind in [
         FaultKind::Rejected,
         FaultKind::AccessDenied,
@@ -265,27 +267,29 @@ fn what_aws_refused_is_not_on_its_way() {
         FaultKind::Throttled,
         FaultKind::NotFound,
     ] {
-        let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Must), fault(kind));
+        let story = given(spec().to(Must)).sees(encrypted_connection()).after(1).gets_refusal(&sets(Must), fault(kind));
         assert_eq!((story.holds(), story.fleet.step(story.circuit())), (None, None), "{kind:?}");
     }
-    let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Should), lost());
+    let story = given(spec().to(Must)).sees(encrypted_connection()).after(1).gets_refusal(&sets(Should), lost());
     assert_eq!(story.holds(), None, "it interrupts nothing");
 }
 
 #[test]
 fn a_lowering_that_was_lost_proves_nothing() {
-    let story = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &cut()).after(60).sees(cut());
-    // People lower it; the answer is lost, and it had no effect. They change their mind.
-    let story = story.wishes(wish().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
-    let story = story.after(1).wishes(wish().to(Must).generation(3)).sees(cut()).rests(Reason::InSync);
+    let story =
+        given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &cut()).after(60).sees(cut());
+    // The spec lowers the mode; the answer is lost, and the update had no effect. Then the spec wants `must_encrypt`
+    // again.
+    let story = story.with_spec(spec().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
+    let story = story.after(1).with_spec(spec().to(Must).generation(3)).sees(cut()).rests(Reason::InSync);
     assert!(story.holds().is_some(), "it is at must_encrypt, wanted there, and has never worked");
 }
 
 #[test]
 fn a_rename_does_not_make_a_restart_forget_whose_turn_it_is() {
-    let story = given(wish().name("fra-2").to(Must)).sees(encrypted_line().named("fra-2"));
+    let story = given(spec().name("fra-2").to(Must)).sees(encrypted_connection().named("fra-2"));
     let story = story.gets_answer(&sets(Must), &cut().named("fra-2")).after(90).sees(cut().named("fra-2")).writes();
-    let story = story.wishes(wish().name("fra-3").to(Must).generation(2)).sees(cut().named("fra-2"));
+    let story = story.with_spec(spec().name("fra-3").to(Must).generation(2)).sees(cut().named("fra-2"));
     let story = story.gets_answer(&renames("fra-3"), &cut().named("fra-3")).writes().restarts(20);
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
 }
@@ -294,29 +298,29 @@ fn a_rename_does_not_make_a_restart_forget_whose_turn_it_is() {
 fn a_member_of_a_lag_holds_no_turn_however_it_became_one() {
     let member = tight().in_lag("dxlag-1");
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
-    let story = given(wish().to(Must)).has_ledger(unproven).sees(member).rests(Reason::InSync);
+    let story = given(spec().to(Must)).has_ledger(unproven).sees(member).rests(Reason::InSync);
     assert_eq!(story.holds(), None);
     assert_eq!(story.writes().ledger().unproven_step, None);
 }
 
 #[test]
-fn a_read_while_the_update_is_on_its_way_says_nothing_about_it() {
-    // The resource that made the step is deleted meanwhile; another one wants it too.
+fn a_read_while_the_update_is_in_flight_says_nothing_about_it() {
+    // The resource of the step is deleted meanwhile, and another one wants the mode too.
     let mut fleet = ready();
     fleet.apply(&a(), wants_must("net/heir").created(200));
     assert!(fleet.begin_step(&a(), Must));
-    read(&mut fleet, &a(), 2, &encrypted_line());
+    read(&mut fleet, &a(), 2, &encrypted_connection());
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay), "it is decided on, and not sent yet");
     fleet.record_send(&a(), second(2));
     fleet.remove(&a(), &resource("net/a"));
-    read(&mut fleet, &a(), 3, &encrypted_line());
+    read(&mut fleet, &a(), 3, &encrypted_connection());
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
     assert!(!fleet.is_settled(&a()));
-    // A call that nobody has told the end of is over some time, and what it did is shown a settle window later.
-    let over = second(2) + LONGEST_CALL + SETTINGS.settle_window;
+    // A call without a recorded end is over after the longest call, and visible a settle window later.
+    let over = second(2) + MAX_CALL_DURATION + SETTINGS.settle_window;
     assert_eq!(fleet.settles_at(&a()), Some(over));
-    fleet.record_read(&a(), read_at(over, Some(encrypted_line())));
+    fleet.record_read(&a(), read_at(over, Some(encrypted_connection())));
     assert!(fleet.hold(&a()).is_some());
-    fleet.record_read(&a(), read_at(over + seconds(1), Some(encrypted_line())));
+    fleet.record_read(&a(), read_at(over + seconds(1), Some(encrypted_connection())));
     assert_eq!(fleet.hold(&a()), None);
 }

@@ -1,4 +1,5 @@
-//! What several resources of a circuit, and what is written but not yet watched, make of who acts and of the turn.
+//! Several resources for one circuit, and writes that the watch has not delivered yet: which resource acts, and which
+//! circuit holds the turn.
 
 use directconnect_core::fleet::Fleet;
 use directconnect_core::ledger::Ledger;
@@ -7,7 +8,8 @@ use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Must, REGION, SETTINGS, Says, Should, UID, claim, encrypted_line, given, region, resource, second, sets, wish,
+    Asks, Must, REGION, SETTINGS, Says, Should, UID, claim, encrypted_connection, given, region, resource, second,
+    sets, spec,
 };
 
 #[test]
@@ -16,7 +18,7 @@ fn what_was_written_counts_from_its_answer_before_the_watch_brings_it() {
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
     fleet.note_written(&a(), &resource("net/a"), UID, unproven.clone(), 5);
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
-    // An older version of it comes by the watch, with a newer spec.
+    // The watch delivers an older version with a newer spec.
     fleet.apply(&a(), wants_must("net/a").version(4));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
     fleet.apply(&a(), claim("net/a").wanting(Should).version(4));
@@ -25,17 +27,17 @@ fn what_was_written_counts_from_its_answer_before_the_watch_brings_it() {
         (None, unproven),
         "what the spec says counts"
     );
-    // A newer one counts as it is.
+    // A newer version counts as it is.
     fleet.apply(&a(), wants_must("net/a").version(6));
     assert_eq!((fleet.hold(&a()), fleet.ledger(&a(), &resource("net/a"))), (None, Ledger::default()));
-    // And an older write that is told late counts no more.
+    // A write of an older version that is recorded late does not count any more.
     let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
     fleet.note_written(&a(), &resource("net/a"), UID, late, 5);
     assert_eq!(fleet.hold(&a()), None);
 }
 
 #[test]
-fn nothing_of_an_object_that_is_gone_is_laid_over_its_namesake() {
+fn nothing_of_a_deleted_object_is_applied_to_a_new_one_of_the_same_name() {
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
     let mut fleet = ready();
     fleet.note_unwritten(&a(), &resource("net/a"), UID, unproven.clone());
@@ -44,7 +46,7 @@ fn nothing_of_an_object_that_is_gone_is_laid_over_its_namesake() {
     fleet.note_unwritten(&a(), &resource("net/a"), UID, unproven.clone());
     fleet.note_written(&a(), &resource("net/a"), UID, unproven.clone(), 9);
     assert_eq!((fleet.ledger(&a(), &resource("net/a")), fleet.hold(&a())), (Ledger::default(), None));
-    // Nor is one that was deleted brought back by a write that is told late.
+    // A write that is recorded late does not bring back a deleted resource either.
     fleet.remove(&a(), &resource("net/a"));
     fleet.note_written(&a(), &resource("net/a"), "another", unproven, 10);
     assert_eq!((fleet.ledger(&a(), &resource("net/a")), fleet.hold(&a())), (Ledger::default(), None));
@@ -58,10 +60,10 @@ fn what_is_not_written_yet_goes_before_what_status_says_until_something_is_writt
     fleet.note_unwritten(&a(), &resource, UID, met(1));
     assert!(fleet.has_unwritten(&a(), &resource));
     assert_eq!(fleet.ledger(&a(), &resource), met(1));
-    // Whatever is written is made of it.
+    // The written ledger was made from the unwritten one.
     fleet.note_written(&a(), &resource, UID, met(2), 2);
     assert_eq!((fleet.has_unwritten(&a(), &resource), fleet.ledger(&a(), &resource)), (false, met(2)));
-    // The watch that brings an older state does not make it forgotten.
+    // An older state from the watch does not discard it.
     fleet.note_unwritten(&a(), &resource, UID, met(3));
     fleet.apply(&a(), wants_must("net/a").version(3));
     assert_eq!(fleet.ledger(&a(), &resource), met(3));
@@ -81,7 +83,7 @@ fn the_older_resource_acts_then_namespace_and_name_decide() {
     assert!(fleet.acts(&a(), &resource("net/z")) && !fleet.acts(&a(), &resource("lab/c")));
     assert_eq!(fleet.older_claim(&a(), &resource("net/z")), None);
     assert_eq!(fleet.older_claim(&a(), &resource("net/b")), Some(&resource("net/z")));
-    // Who only observes neither claims nor conflicts, and who is being deleted does no more.
+    // A resource that only observes neither claims the circuit nor conflicts; nor does one that is being deleted.
     fleet.apply(&a(), wants_must("net/z").created(1).observing().version(2));
     assert!(fleet.acts(&a(), &resource("lab/c")));
     assert_eq!(fleet.older_claim(&a(), &resource("net/z")), None);
@@ -101,7 +103,7 @@ fn a_hand_over_between_two_resources_of_one_circuit_frees_no_turn() {
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
     fleet.note_written(&a(), &resource("net/a"), UID, unproven, 2);
     read(&mut fleet, &a(), 2, &cut());
-    // Observed from now on: it is still the step of this operator.
+    // The resource only observes now, but the step is still one of this operator.
     fleet.apply(&a(), wants_must("net/a").observing().unproven(Must).version(3));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
     fleet.apply(&a(), wants_must("net/a").being_deleted().unproven(Must).version(4));
@@ -115,18 +117,18 @@ fn a_hand_over_between_two_resources_of_one_circuit_frees_no_turn() {
 #[test]
 fn while_another_resource_says_proven_that_is_waited_for() {
     let observer = || wants_must("net/watcher").created(200).observing();
-    let lowered = given(wish().to(Must)).has_other(observer().proven()).soaks(&encrypted_line());
+    let lowered = given(spec().to(Must)).has_other(observer().proven()).soaks(&encrypted_connection());
     let waiting = lowered.rests(Reason::WaitingForTurn).says("net/watcher is about dxcon-fg1234ab too");
     waiting.has_other(observer().version(2)).sends(&sets(Must));
-    // Of one that is being deleted nobody waits for the word.
-    let story = given(wish().to(Must)).has_other(observer().proven().being_deleted()).soaks(&encrypted_line());
+    // A proof of a resource that is being deleted is not waited for.
+    let story = given(spec().to(Must)).has_other(observer().proven().being_deleted()).soaks(&encrypted_connection());
     story.sends(&sets(Must));
 }
 
-// What somebody else raises.
+// What happens to a step when its resource is gone.
 
 #[test]
-fn a_step_in_doubt_outlives_the_resource_that_told_of_it_while_another_one_wants_it() {
+fn a_step_of_unknown_outcome_outlives_its_resource_while_another_one_wants_it() {
     let unproven = Ledger { unproven_step: Some(Must), circuit: Some((&a()).into()), ..Ledger::default() };
     for is_kept_by_a_finalizer in [false, true] {
         let mut fleet = ready();
@@ -142,7 +144,7 @@ fn a_step_in_doubt_outlives_the_resource_that_told_of_it_while_another_one_wants
         fleet.remove(&a(), &resource("net/younger"));
         assert_eq!(why(&fleet, &a()), None, "nobody wants it there");
     }
-    // A process that begins sees it first as it is being deleted.
+    // A new process sees the resource for the first time while it is being deleted.
     let mut fleet = ready();
     fleet.remove(&a(), &resource("net/a"));
     fleet.apply(&a(), Claim { ledger: unproven, is_being_deleted: true, ..wants_must("net/told") });
@@ -151,11 +153,11 @@ fn a_step_in_doubt_outlives_the_resource_that_told_of_it_while_another_one_wants
 }
 
 #[test]
-fn a_line_that_the_first_listing_leaves_out_holds_until_it_was_read_by_its_id() {
+fn a_circuit_that_the_first_listing_lacks_holds_the_turn_until_it_is_read_by_its_id() {
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
-    let shown = vec![(b().id, encrypted_line())];
+    let shown = vec![(b().id, encrypted_connection())];
     fleet.record_listing(&region(REGION), (second(1), second(1)), shown);
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust), "it may be at must_encrypt");
-    read(&mut fleet, &a(), 2, &encrypted_line());
+    read(&mut fleet, &a(), 2, &encrypted_connection());
     assert_eq!(why(&fleet, &a()), None);
 }

@@ -1,4 +1,4 @@
-//! Rules that hold for every fleet, whatever watch, reads and passes bring, in whatever order.
+//! Properties of every fleet, for any sequence of events from the watch, from reads and from passes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use proptest::sample::select;
 use crate::any::{any_change, any_connection, cases};
 use crate::given::{
     Asks, ID, Must, No, REGION, SETTINGS, Says, Should, UID, circuit, claim, read_at, region, resource, second, sets,
-    wish,
+    spec,
 };
 
 fn ids() -> [CircuitId; 2] {
@@ -27,7 +27,7 @@ fn ids() -> [CircuitId; 2] {
 
 const RESOURCES: [&str; 3] = ["net/a", "net/b", "net/c"];
 
-/// Something that happens to a fleet, to one of its circuits.
+/// An event for one of the circuits of a fleet.
 #[derive(Clone, Debug)]
 enum Event {
     Applied(Claim),
@@ -162,7 +162,7 @@ fn happens(fleet: &mut Fleet, id: &CircuitId, event: Event, at: u64) {
         Event::ReadingBegun => fleet.begin_reading(&id.region, now),
         Event::ReadingEnded => fleet.end_reading(&id.region),
         Event::Led => fleet.lead(now),
-        Event::Met => fleet.meet(id),
+        Event::Met => fleet.record_if_unlisted(id),
     }
 }
 
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn who_holds_follows_from_what_is_known_and_from_nothing_else(fleet in any_fleet()) {
+    fn the_holder_is_derived_from_the_known_state_alone(fleet in any_fleet()) {
         let mut derived = fleet.clone();
         for id in ids() {
             if derived.circuit(&id).is_some() {
@@ -211,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn of_two_circuits_of_an_account_no_second_begins_while_one_holds(fleet in any_fleet(), mode in any_mode()) {
+    fn of_two_circuits_of_an_account_no_second_begins_a_step_while_one_holds_the_turn(fleet in any_fleet(), mode in any_mode()) {
         for [one, other] in [ids(), { let [a, b] = ids(); [b, a] }] {
             let mut fleet = fleet.clone();
             let shares = fleet.account(&one).shares_turn_with(&fleet.account(&other));
@@ -259,7 +259,7 @@ proptest! {
     ) {
         let id = &ids()[0];
         let Some(known) = fleet.circuit(id) else { return Ok(()) };
-        let desired = directconnect_core::desired::Desired { mode: wants, ..wish() };
+        let desired = directconnect_core::desired::Desired { mode: wants, ..spec() };
         let end = AtRest { is_met: end[0], acts: end[1], is_settled: fleet.is_settled(id) };
         let history = &known.history;
         let next = ledger.at_rest(&desired, history, end, &SETTINGS);
@@ -289,7 +289,7 @@ proptest! {
 
     #[test]
     fn what_is_taken_back_is_as_it_was(ledger in any_ledger(), change in any_change(), interrupts in any::<bool>()) {
-        let intention = ledger.before_send(&wish().to(Must), &change, interrupts, "2026-03-02T09:00:00Z".into());
+        let intention = ledger.before_send(&spec().to(Must), &change, interrupts, "2026-03-02T09:00:00Z".into());
         prop_assert_eq!(intention.clone().after_failure(&ledger, Effect::None), ledger.clone());
         prop_assert_eq!(intention.clone().after_failure(&ledger, Effect::Unknown), intention.clone());
         prop_assert!(!interrupts || (intention.unproven_step == change.mode && !intention.proven));
@@ -301,7 +301,7 @@ proptest! {
 fn a_ledger_that_says_nothing_is_written_as_nothing() {
     assert_eq!(serde_json::to_string(&Ledger::default()).expect("it is JSON"), "{}");
     assert_eq!(serde_json::from_str::<Ledger>("{}").expect("it is a ledger"), Ledger::default());
-    let written = Ledger::default().before_send(&wish().to(Must), &sets(Must), true, "now".into());
+    let written = Ledger::default().before_send(&spec().to(Must), &sets(Must), true, "now".into());
     let json = serde_json::to_value(written).expect("it is JSON");
     assert_eq!(json["unprovenStep"], "must_encrypt");
     assert_eq!((&json["circuit"]["region"], &json["circuit"]["connectionId"]), (&REGION.into(), &ID.into()));

@@ -1,4 +1,5 @@
-//! What reads of lines that others raise, that are missing or that were just taken over make of the turn.
+//! How reads affect the turn: circuits that others raise, that listings do not contain, or that a new leader takes
+//! over.
 
 use std::sync::Arc;
 
@@ -10,17 +11,17 @@ use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
-use directconnect_core::settings::LONGEST_CALL;
+use directconnect_core::settings::MAX_CALL_DURATION;
 use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Line, Must, No, REGION, RESOURCE, SETTINGS, Says, Should, Story, circuit, claim, encrypted_line, fault,
-    given, line, lost, read_at, region, renames, resource, second, seconds, sets, twin, wish,
+    Asks, ConnectionExt, Must, No, REGION, RESOURCE, SETTINGS, Says, Should, Story, circuit, claim, connection,
+    encrypted_connection, fault, given, lost, read_at, region, renames, resource, second, seconds, sets, spec, twin,
 };
 
 #[test]
-fn a_line_that_somebody_else_raises_holds_until_it_is_proven() {
+fn a_circuit_that_another_writer_raises_holds_the_turn_until_it_is_proven() {
     let raised = || {
         let mut fleet = ready();
         read(&mut fleet, &a(), 2, &cut());
@@ -34,7 +35,7 @@ fn a_line_that_somebody_else_raises_holds_until_it_is_proven() {
     assert!(fleet.hold(&a()).is_some());
     read(&mut fleet, &a(), 75, &tight());
     assert_eq!(fleet.hold(&a()), None, "proven");
-    for over in [line(), tight().in_lag("dxlag-1"), cut().state("deleted")] {
+    for over in [connection(), tight().in_lag("dxlag-1"), cut().state("deleted")] {
         let mut fleet = raised();
         read(&mut fleet, &a(), 3, &over);
         assert_eq!(fleet.hold(&a()), None, "{over:?}");
@@ -42,7 +43,7 @@ fn a_line_that_somebody_else_raises_holds_until_it_is_proven() {
     let mut fleet = raised();
     fleet.record_read(&a(), read_at(second(3), None));
     assert_eq!(fleet.hold(&a()), None, "gone");
-    // Down for the deadline, as a chain of reads shows, and not the clock.
+    // Down for the progress deadline, as proven by a chain of reads and not by the clock.
     let mut fleet = raised();
     read(&mut fleet, &a(), 602, &cut());
     assert!(fleet.hold(&a()).is_some());
@@ -53,7 +54,7 @@ fn a_line_that_somebody_else_raises_holds_until_it_is_proven() {
 }
 
 #[test]
-fn only_a_rise_that_this_process_saw_and_did_not_make_is_somebody_elses() {
+fn only_a_raise_that_this_process_saw_and_did_not_make_is_by_another_writer() {
     let mut fleet = pair(claim("net/a"), wants_must("net/b"));
     read(&mut fleet, &a(), 1, &tight());
     assert_eq!(fleet.hold(&a()), None, "it was there when this process came");
@@ -63,7 +64,7 @@ fn only_a_rise_that_this_process_saw_and_did_not_make_is_somebody_elses() {
             fleet.begin_step(&a(), Must);
             fleet
         },
-        // What a leader that was before this process has written down.
+        // The previous leader has written the step to status.
         {
             let mut fleet = ready();
             fleet.apply(&a(), wants_must("net/a").unproven(Must).version(2));
@@ -78,7 +79,7 @@ fn only_a_rise_that_this_process_saw_and_did_not_make_is_somebody_elses() {
 }
 
 #[test]
-fn a_line_that_no_resource_is_about_holds_when_somebody_raises_it_and_listings_look_at_it() {
+fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() {
     let listing = |fleet: &mut Fleet, at, connections: Vec<(&CircuitId, Connection)>| {
         let all = connections.into_iter().map(|(id, connection)| (id.id.clone(), connection)).collect();
         fleet.record_listing(&region(REGION), (second(at), second(at)), all)
@@ -87,63 +88,65 @@ fn a_line_that_no_resource_is_about_holds_when_somebody_raises_it_and_listings_l
         let mut fleet = Fleet::new(SETTINGS);
         fleet.begin_reading(&region(REGION), second(0));
         fleet.apply(&b(), wants_must("net/b"));
-        listing(&mut fleet, 1, vec![(&a(), line()), (&b(), line())]);
+        listing(&mut fleet, 1, vec![(&a(), connection()), (&b(), connection())]);
         assert_eq!(fleet.watched(&region(REGION)), (0, false));
-        listing(&mut fleet, 60, vec![(&a(), cut()), (&b(), line())]);
+        listing(&mut fleet, 60, vec![(&a(), cut()), (&b(), connection())]);
         assert_eq!(holder(&fleet, &b()), Some(a()));
         assert_eq!(fleet.watched(&region(REGION)), (0, true), "nobody else reads it");
         fleet
     };
     let mut fleet = raised();
-    listing(&mut fleet, 75, vec![(&a(), line()), (&b(), line())]);
+    listing(&mut fleet, 75, vec![(&a(), connection()), (&b(), connection())]);
     assert_eq!((holder(&fleet, &b()), fleet.watched(&region(REGION))), (None, (0, false)));
-    // Left out once it may be there all the same; nobody reads it by its id, so twice is gone.
+    // One listing without it may be wrong, and nobody reads it by id. After two it counts as gone.
     let mut fleet = raised();
-    listing(&mut fleet, 75, vec![(&b(), line())]);
+    listing(&mut fleet, 75, vec![(&b(), connection())]);
     assert_eq!(holder(&fleet, &b()), Some(a()));
-    listing(&mut fleet, 90, vec![(&b(), line())]);
+    listing(&mut fleet, 90, vec![(&b(), connection())]);
     assert_eq!(holder(&fleet, &b()), None);
-    // One whose only resource is being deleted is read by nobody but the listing either.
+    // If its only resource is being deleted, only listings read it, too.
     let mut fleet = raised();
     fleet.apply(&a(), wants_must("net/a").being_deleted());
     assert_eq!(fleet.watched(&region(REGION)), (0, true));
 }
 
 #[test]
-fn a_rise_shows_in_a_read_that_is_late_by_its_name_alone() {
-    let story = given(wish().name("fra-2")).sees(line()).gets_answer(&renames("fra-2"), &line().named("fra-2"));
+fn a_raise_counts_in_a_read_that_is_late_by_its_name_alone() {
+    let story =
+        given(spec().name("fra-2")).sees(connection()).gets_answer(&renames("fra-2"), &connection().named("fra-2"));
     let story = story.after(5).sees(cut());
     assert_eq!(story.holds(), Some(HoldReason::RaisedByOther));
 }
 
-// What is read, and when it counts.
+// What is read, and when a read counts.
 
 #[test]
-fn until_a_region_has_been_read_its_lines_hold_that_may_be_at_must_encrypt() {
+fn until_a_region_is_read_circuits_that_may_be_at_must_encrypt_hold_the_turn() {
     let mut fleet = pair(wants_must("net/a"), claim("net/b").wanting(Should));
     assert_eq!((why(&fleet, &a()), fleet.hold(&b())), (Some(HoldReason::UnprovenMust), None));
-    // The first listing that comes whole, whatever it shows.
+    // The first complete listing ends it, whatever it shows.
     let mut listed = fleet.clone();
-    listed.record_listing(&region(REGION), (second(1), second(2)), vec![(a().id, encrypted_line())]);
+    listed.record_listing(&region(REGION), (second(1), second(2)), vec![(a().id, encrypted_connection())]);
     assert_eq!(listed.hold(&a()), None);
-    // A listing that fails says nothing for three poll intervals.
+    // A failed listing ends it only after three poll intervals.
     fleet.record_failed_listing(&region(REGION), second(179));
     assert!(fleet.hold(&a()).is_some());
     fleet.record_failed_listing(&region(REGION), second(180));
     assert_eq!(fleet.hold(&a()), None, "a status that shows nothing holds nothing");
     fleet.apply(&a(), wants_must("net/a").showing(Must).version(2));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
-    // A region that is not read at all is awaited.
+    // A region that is not read yet counts as awaited.
     let mut unread = Fleet::new(SETTINGS);
     unread.apply(&a(), wants_must("net/a"));
     assert!(unread.hold(&a()).is_some());
 }
 
 #[test]
-fn a_line_that_a_listing_leaves_out_keeps_its_turn_until_a_read_by_its_id() {
+fn a_circuit_that_a_listing_lacks_keeps_its_turn_until_a_read_by_its_id() {
     let mut fleet = ready();
     read(&mut fleet, &a(), 2, &cut());
-    let changed = fleet.record_listing(&region(REGION), (second(60), second(61)), vec![(b().id, encrypted_line())]);
+    let changed =
+        fleet.record_listing(&region(REGION), (second(60), second(61)), vec![(b().id, encrypted_connection())]);
     assert_eq!(changed, [a().id], "it is to be read by its id");
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
     assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
@@ -152,12 +155,13 @@ fn a_line_that_a_listing_leaves_out_keeps_its_turn_until_a_read_by_its_id() {
 }
 
 #[test]
-fn a_listing_tells_what_it_shows_anew() {
+fn a_listing_returns_the_circuits_that_changed() {
     let mut fleet = ready();
-    let listing = |at, of_a: Connection| ((second(at), second(at)), vec![(a().id, of_a), (b().id, encrypted_line())]);
-    let (times, all) = listing(60, encrypted_line());
+    let listing =
+        |at, of_a: Connection| ((second(at), second(at)), vec![(a().id, of_a), (b().id, encrypted_connection())]);
+    let (times, all) = listing(60, encrypted_connection());
     assert!(fleet.record_listing(&region(REGION), times, all).is_empty(), "all as it was");
-    let (times, all) = listing(120, encrypted_line().named("fra-2"));
+    let (times, all) = listing(120, encrypted_connection().named("fra-2"));
     assert_eq!(fleet.record_listing(&region(REGION), times, all), [a().id]);
 }
 
@@ -165,10 +169,10 @@ fn a_listing_tells_what_it_shows_anew() {
 fn a_circuit_that_the_last_listing_did_not_show_is_missing_from_the_start() {
     let mut fleet = Fleet::new(SETTINGS);
     fleet.begin_reading(&region(REGION), second(0));
-    fleet.meet(&a());
+    fleet.record_if_unlisted(&a());
     assert!(fleet.circuit(&a()).is_none_or(|circuit| circuit.history.observation().is_none()), "nothing was read yet");
     fleet.record_listing(&region(REGION), (second(1), second(2)), vec![]);
-    fleet.meet(&a());
+    fleet.record_if_unlisted(&a());
     assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
 }
 
@@ -176,13 +180,13 @@ fn a_circuit_that_the_last_listing_did_not_show_is_missing_from_the_start() {
 fn a_read_is_settled_a_window_after_the_last_update_ended() {
     let mut fleet = ready();
     assert_eq!((fleet.settles_at(&a()), fleet.is_settled(&a())), (None, true), "nothing was ever sent");
-    fleet.with_history(&a(), |history| history.record_answer(&sets(Should), &encrypted_line(), second(100)));
+    fleet.with_history(&a(), |history| history.record_answer(&sets(Should), &encrypted_connection(), second(100)));
     assert_eq!(fleet.settles_at(&a()), Some(second(160)));
     for (at, settled) in [(130, false), (160, false), (161, true)] {
-        read(&mut fleet, &a(), at, &encrypted_line());
+        read(&mut fleet, &a(), at, &encrypted_connection());
         assert_eq!(fleet.is_settled(&a()), settled, "{at}");
     }
-    // One that was refused was no update.
+    // A refused update has no effect on it.
     fleet.with_history(&a(), |history| {
         history.record_update_failure(&sets(Must), fault(FaultKind::Rejected), second(200), seconds(60), 1.0);
     });
@@ -202,7 +206,7 @@ fn after_a_take_over_a_call_of_the_one_before_may_still_end() {
         fleet.apply(&a(), claim);
         fleet.settles_at(&a())
     };
-    let later = Some(second(led_at) + LONGEST_CALL + SETTINGS.settle_window);
+    let later = Some(second(led_at) + MAX_CALL_DURATION + SETTINGS.settle_window);
     assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3))), later);
     assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3599))), later);
     assert_eq!(settles(claim("net/a").observing().updated_at(second(led_at - 10))), later, "whoever made it");
@@ -219,14 +223,14 @@ fn a_region_that_is_read_no_more_loses_what_was_read_and_not_what_was_sent() {
     fleet.remove(&a(), &resource("net/a"));
     fleet.remove(&b(), &resource("net/b"));
     let unused = circuit(REGION, "dxcon-cccccccc");
-    read(&mut fleet, &unused, 1, &line());
+    read(&mut fleet, &unused, 1, &connection());
     fleet.end_reading(&region(REGION));
     assert!(fleet.circuit(&unused).is_none());
     assert_eq!(fleet.settles_at(&a()), Some(second(62)));
     assert_eq!(fleet.step(&b()), Some(Must));
     assert!(fleet.circuit(&a()).expect("it is of use").history.observation().is_none());
     assert_eq!(fleet.reading_since(&region(REGION)), None);
-    // What comes back is read anew before it is said to hold nothing.
+    // A circuit that is polled again has to be read before it holds no turn.
     fleet.begin_reading(&region(REGION), second(100));
     fleet.apply(&a(), wants_must("net/a"));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
@@ -236,71 +240,71 @@ fn a_region_that_is_read_no_more_loses_what_was_read_and_not_what_was_sent() {
 
 #[test]
 fn every_holder_is_read_at_the_cadence_of_a_soak_whatever_its_pause_policy_or_claim() {
-    let elder = || claim("net/old").created(1).wanting(No);
+    let older = || claim("net/old").created(1).wanting(No);
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
     let held: [(&str, Story); 5] = [
-        ("acting", given(wish().to(Must))),
-        ("paused", given(wish().to(Must).paused())),
-        ("observed", given(wish().to(Must).observing())),
-        ("in conflict", given(wish().to(Must)).has_other(elder())),
-        ("in conflict and paused", given(wish().to(Must).paused()).has_other(elder())),
+        ("acting", given(spec().to(Must))),
+        ("paused", given(spec().to(Must).paused())),
+        ("observed", given(spec().to(Must).observing())),
+        ("in conflict", given(spec().to(Must)).has_other(older())),
+        ("in conflict and paused", given(spec().to(Must).paused()).has_other(older())),
     ];
     for (given, story) in held {
-        // Down as well as up: the far end may bring it up at any time.
-        for shown in [cut(), tight(), encrypted_line()] {
+        // Also while MACsec is down, since the far end may bring it up at any time.
+        for shown in [cut(), tight(), encrypted_connection()] {
             let story = story.clone().has_ledger(unproven.clone()).sees(shown).decides_again_in(15);
             assert!(story.plan().is_watched, "{given}");
             story.after(15).reads();
         }
     }
-    // Where listings come as often, no read by id is made.
-    let mut swept = given(wish().to(Must)).has_ledger(unproven).sees(cut()).after(15);
-    swept.outside.is_swept = true;
+    // If listings come at the soak cadence, no reads by id are made.
+    let mut swept = given(spec().to(Must)).has_ledger(unproven).sees(cut()).after(15);
+    swept.inputs.polls_at_soak_cadence = true;
     swept.rests(Reason::InSync).decides_again_in(15);
 }
 
 #[test]
 fn one_that_was_found_at_must_encrypt_is_proven_by_reads_of_its_own() {
-    let story = given(wish().to(Must)).sees(tight()).rests(Reason::InSync).decides_again_in(15).soaks(&tight());
+    let story = given(spec().to(Must)).sees(tight()).rests(Reason::InSync).decides_again_in(15).soaks(&tight());
     let story = story.writes();
     assert_eq!((story.holds(), story.ledger().proven, story.plan().next_check), (None, true, None));
-    // Under a pause as well.
-    let paused = given(wish().to(Must).paused()).sees(cut()).decides_again_in(15).soaks(&tight()).writes();
+    // Also while paused.
+    let paused = given(spec().to(Must).paused()).sees(cut()).decides_again_in(15).soaks(&tight()).writes();
     assert_eq!((paused.holds(), paused.ledger().proven), (None, true));
-    // One that only observes adopts nothing, so nobody waits for it.
-    let observed = given(wish().to(Must).observing()).sees(cut());
+    // A resource that only observes does not adopt the circuit, so it holds no turn.
+    let observed = given(spec().to(Must).observing()).sees(cut());
     assert_eq!((observed.holds(), observed.plan().next_check), (None, None));
 }
 
 #[test]
-fn one_line_that_holds_makes_the_other_wait_and_says_how_it_can_be_freed() {
-    let story = given(wish().to(Must)).has_twin(wants_must("net/twin")).soaks(&encrypted_line());
-    // The region of the other has not been read yet.
+fn a_circuit_that_waits_for_the_turn_says_how_it_can_be_freed() {
+    let story = given(spec().to(Must)).has_twin(wants_must("net/twin")).soaks(&encrypted_connection());
+    // The region of the other circuit has not been read yet.
     let story = story.rests(Reason::WaitingForTurn).says("net/twin (dxcon-ffffffff in us-east-1)");
     let mut story = story.says("managementPolicy to Observe");
-    story.fleet.record_read(&twin(), read_at(story.now, Some(encrypted_line())));
+    story.fleet.record_read(&twin(), read_at(story.now, Some(encrypted_connection())));
     let mut story = story.sends(&sets(Must));
     story.fleet.record_read(&twin(), read_at(story.now + seconds(1), Some(cut())));
     let mut story = story.rests(Reason::WaitingForTurn);
     story.fleet.apply(&twin(), wants_must("net/twin").observing().version(2));
-    // It was raised while this process looked: not by this operator.
+    // The raise happened while this process was reading, and was not made by this operator.
     let mut story = story.rests(Reason::WaitingForTurn).says("somebody else has set");
-    story.fleet.record_read(&twin(), read_at(story.now + seconds(2), Some(line())));
+    story.fleet.record_read(&twin(), read_at(story.now + seconds(2), Some(connection())));
     story.sends(&sets(Must));
 }
 
 #[test]
-fn a_line_that_is_down_says_how_those_that_wait_for_it_can_go_on() {
+fn a_holder_that_is_down_says_how_the_others_can_go_on() {
     let unproven = Ledger { unproven_step: Some(Must), ..Ledger::default() };
-    for wish in [wish().to(Must), wish().to(Must).paused(), wish().to(Must).observing()] {
-        let step = given(wish.clone()).has_ledger(unproven.clone()).sees(cut());
+    for spec in [spec().to(Must), spec().to(Must).paused(), spec().to(Must).observing()] {
+        let step = given(spec.clone()).has_ledger(unproven.clone()).sees(cut());
         let message = step.says("want another encryptionMode or delete this resource").plan().verdict;
-        assert!(!message.is_some_and(|verdict| verdict.message.contains("managementPolicy to Observe")), "{wish:?}");
+        assert!(!message.is_some_and(|verdict| verdict.message.contains("managementPolicy to Observe")), "{spec:?}");
     }
-    for wish in [wish().to(Must), wish().to(Must).paused()] {
-        given(wish).sees(cut()).says("set managementPolicy to Observe or delete this resource");
+    for spec in [spec().to(Must), spec().to(Must).paused()] {
+        given(spec).sees(cut()).says("set managementPolicy to Observe or delete this resource");
     }
-    for quiet in [given(wish().to(Must)).sees(tight()), given(wish().to(Must).observing()).sees(cut())] {
+    for quiet in [given(spec().to(Must)).sees(tight()), given(spec().to(Must).observing()).sees(cut())] {
         assert!(!quiet.plan().verdict.is_some_and(|verdict| verdict.message.contains("wait for it")));
     }
 }
@@ -318,29 +322,30 @@ fn how_many_want_close_reads_is_counted_by_region() {
 
 #[test]
 fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight()).restarts(5);
+    let story =
+        given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight()).restarts(5);
     assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
-    let story = story.sees(encrypted_line()).writes();
+    let story = story.sees(encrypted_connection()).writes();
     assert!(story.holds().is_some(), "a late read, maybe");
-    let story = story.after(61).sees(encrypted_line()).writes();
+    let story = story.after(61).sees(encrypted_connection()).writes();
     assert!(story.holds().is_some(), "a call of the process before may have ended just now");
-    let story = story.after(12).sees(encrypted_line()).writes();
+    let story = story.after(12).sees(encrypted_connection()).writes();
     assert_eq!(story.holds(), None, "it was not carried out");
-    // What took effect after all is proven here.
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).gets_refusal(&sets(Must), lost()).restarts(5);
+    // If the update had an effect after all, it is proven after the restart.
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).gets_refusal(&sets(Must), lost()).restarts(5);
     let story = story.soaks(&tight()).writes();
     assert_eq!((story.holds(), story.ledger().proven), (None, true));
 }
 
 #[test]
 fn a_poll_that_began_before_an_update_ended_changes_nothing() {
-    let mut story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight());
+    let mut story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
     let (before, circuit) = (story.fleet.clone(), story.circuit().clone());
     let slow = Observation {
         began: story.now - seconds(1),
         ended: story.now + seconds(2),
         source: Source::Poll,
-        connection: Some(Arc::new(encrypted_line())),
+        connection: Some(Arc::new(encrypted_connection())),
     };
     assert!(!story.fleet.record_read(&circuit, slow));
     assert_eq!(story.fleet, before);

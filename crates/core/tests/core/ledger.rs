@@ -1,4 +1,4 @@
-//! What is written down for a turn, when, and when it is cleared again.
+//! What the ledger records for a turn, when it does, and when it is cleared.
 
 use directconnect_core::desired::{Desired, EncryptionMode};
 use directconnect_core::fault::{Effect, FaultKind};
@@ -7,8 +7,8 @@ use directconnect_core::ledger::{AtRest, EarlierRelease, LastUpdate, Ledger, Led
 use directconnect_core::observed::Connection;
 
 use crate::given::{
-    Asks, ID, Line, Must, No, REGION, SETTINGS, Should, Story, circuit, encrypted_line, fault, given, line, lost,
-    renames, seconds, sets, wish,
+    Asks, ConnectionExt, ID, Must, No, REGION, SETTINGS, Should, Story, circuit, connection, encrypted_connection,
+    fault, given, lost, renames, seconds, sets, spec,
 };
 
 const TIME: &str = "2026-03-02T09:00:00Z";
@@ -18,7 +18,7 @@ fn this_circuit() -> LedgerCircuit {
 }
 
 fn keyed() -> Connection {
-    line().key("associated")
+    connection().key("associated")
 }
 
 fn cut() -> Connection {
@@ -26,40 +26,40 @@ fn cut() -> Connection {
 }
 
 fn tight() -> Connection {
-    encrypted_line().mode("must_encrypt")
+    encrypted_connection().mode("must_encrypt")
 }
 
-/// What the end of a pass of the resource makes of its ledger.
+/// The ledger at the end of a pass of the resource.
 fn rested(story: &Story) -> Ledger {
     rested_as(story, true)
 }
 
 fn rested_as(story: &Story, acts: bool) -> Ledger {
     let end = AtRest { is_met: false, acts, is_settled: story.fleet.is_settled(story.circuit()) };
-    story.ledger().at_rest(&story.wish, story.history(), end, story.fleet.settings())
+    story.ledger().at_rest(&story.spec, story.history(), end, story.fleet.settings())
 }
 
 fn is_unproven(story: &Story) -> Option<EncryptionMode> {
     rested(story).unproven_step
 }
 
-/// `must_encrypt` was sent, and the line is cut.
-fn cut_line() -> Story {
-    given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &cut()).after(1).sees(cut())
+/// `must_encrypt` was sent, and the link is down since.
+fn cut_off_story() -> Story {
+    given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &cut()).after(1).sees(cut())
 }
 
-/// `should_encrypt` was sent to a line with a key.
-fn begun_line(wish: Desired) -> Story {
+/// `should_encrypt` was sent to a connection with a key.
+fn begun_story(spec: Desired) -> Story {
     let clear = keyed().mode("no_encrypt");
-    given(wish).sees(clear).gets_answer(&sets(Should), &keyed()).after(1).sees(keyed())
+    given(spec).sees(clear).gets_answer(&sets(Should), &keyed()).after(1).sees(keyed())
 }
 
 #[test]
 fn the_intention_says_which_step_is_under_way_and_drops_a_proof() {
     let proven = Ledger { proven: true, met_generation: Some(2), ..Ledger::default() };
-    let wish = wish().to(Must).generation(3);
+    let spec = spec().to(Must).generation(3);
     for step in [Should, Must] {
-        let written = proven.before_send(&wish, &sets(step), true, TIME.into());
+        let written = proven.before_send(&spec, &sets(step), true, TIME.into());
         assert_eq!((written.unproven_step, written.proven), (Some(step), false));
         assert_eq!(written.must_encrypt_generation, (step == Must).then_some(3));
         assert_eq!(written.circuit, Some(this_circuit()));
@@ -78,10 +78,10 @@ fn an_update_that_interrupts_nothing_leaves_step_and_proof_as_they_are() {
         ..Ledger::default()
     };
     let proven = Ledger { proven: true, unproven_step: None, ..under_way.clone() };
-    let wish = wish().name("fra-2").to(Must).generation(2);
+    let spec = spec().name("fra-2").to(Must).generation(2);
     for change in [renames("fra-2"), sets(No), sets(Should), Change { name: Some("fra-2".into()), mode: Some(No) }] {
         for before in [&under_way, &proven] {
-            let written = before.before_send(&wish, &change, false, TIME.into());
+            let written = before.before_send(&spec, &change, false, TIME.into());
             assert_eq!(Ledger { last_update: None, ..written.clone() }, *before, "{change:?}");
             let sent = written.last_update.expect("it was sent");
             assert_eq!((sent.connection_name, sent.encryption_mode), (change.name.clone(), change.mode));
@@ -99,7 +99,7 @@ fn what_was_certainly_not_carried_out_is_taken_back_and_in_doubt_it_stays() {
         last_update: Some(LastUpdate { time: "2026-03-01T00:00:00Z".into(), generation: 1, ..LastUpdate::default() }),
         ..Ledger::default()
     };
-    let intention = before.before_send(&wish().to(Must).generation(2), &sets(Must), true, TIME.into());
+    let intention = before.before_send(&spec().to(Must).generation(2), &sets(Must), true, TIME.into());
     assert_eq!(intention.clone().after_failure(&before, Effect::None), before, "not blanked");
     assert_eq!(intention.clone().after_failure(&before, Effect::Unknown), intention);
     let answered = intention.clone().after_answer(Some("5b8cf2b7".into()));
@@ -111,103 +111,107 @@ fn what_was_certainly_not_carried_out_is_taken_back_and_in_doubt_it_stays() {
 #[test]
 fn only_a_settled_read_of_a_known_lower_mode_says_that_a_step_is_not_there() {
     let table = [
-        ("late", cut_line().after(30).sees(encrypted_line()), Some(Must)),
-        ("as the window ends", cut_line().after(59).sees(line()), Some(Must)),
-        ("settled", cut_line().after(60).sees(line()), None),
-        ("settled, at no_encrypt", cut_line().after(60).sees(line().mode("no_encrypt")), None),
-        ("settled, without a mode", cut_line().after(60).sees(cut().without_mode()), Some(Must)),
-        ("settled, a mode that nobody knows", cut_line().after(60).sees(cut().mode("quantum_encrypt")), Some(Must)),
-        ("no read for a day", cut_line().after(86_400), Some(Must)),
-        ("down there for a day", cut_line().after(86_400).sees(cut()), Some(Must)),
-        ("down there at every read of an hour", cut_line().sees_for(3600, &cut()), Some(Must)),
-        ("left out by a listing", cut_line().after(60).polls_without_it(), Some(Must)),
-        ("the answer was lost, late", lost_line().after(60).sees(encrypted_line()), Some(Must)),
-        ("the answer was lost, settled", lost_line().after(61).sees(encrypted_line()), None),
+        ("late", cut_off_story().after(30).sees(encrypted_connection()), Some(Must)),
+        ("as the window ends", cut_off_story().after(59).sees(connection()), Some(Must)),
+        ("settled", cut_off_story().after(60).sees(connection()), None),
+        ("settled, at no_encrypt", cut_off_story().after(60).sees(connection().mode("no_encrypt")), None),
+        ("settled, without a mode", cut_off_story().after(60).sees(cut().without_mode()), Some(Must)),
+        (
+            "settled, a mode that nobody knows",
+            cut_off_story().after(60).sees(cut().mode("quantum_encrypt")),
+            Some(Must),
+        ),
+        ("no read for a day", cut_off_story().after(86_400), Some(Must)),
+        ("down there for a day", cut_off_story().after(86_400).sees(cut()), Some(Must)),
+        ("down there at every read of an hour", cut_off_story().sees_for(3600, &cut()), Some(Must)),
+        ("left out by a listing", cut_off_story().after(60).polls_without_it(), Some(Must)),
+        ("the answer was lost, late", lost_answer_story().after(60).sees(encrypted_connection()), Some(Must)),
+        ("the answer was lost, settled", lost_answer_story().after(61).sees(encrypted_connection()), None),
     ];
     for (given, story, expected) in table {
         assert_eq!(is_unproven(&story), expected, "{given}");
     }
 }
 
-fn lost_line() -> Story {
-    given(wish().to(Must)).sees(encrypted_line()).gets_refusal(&sets(Must), lost())
+fn lost_answer_story() -> Story {
+    given(spec().to(Must)).sees(encrypted_connection()).gets_refusal(&sets(Must), lost())
 }
 
 #[test]
 fn a_step_is_over_in_a_lag_or_when_the_connection_is_gone() {
-    assert_eq!(is_unproven(&cut_line().after(1).sees(tight().in_lag("dxlag-1"))), None);
-    assert_eq!(is_unproven(&cut_line().after(1).sees(cut().state("deleted"))), None);
-    assert_eq!(is_unproven(&cut_line().after(1).misses()), Some(Must), "the read may be late");
-    assert_eq!(is_unproven(&cut_line().after(60).misses()), None);
+    assert_eq!(is_unproven(&cut_off_story().after(1).sees(tight().in_lag("dxlag-1"))), None);
+    assert_eq!(is_unproven(&cut_off_story().after(1).sees(cut().state("deleted"))), None);
+    assert_eq!(is_unproven(&cut_off_story().after(1).misses()), Some(Must), "the read may be late");
+    assert_eq!(is_unproven(&cut_off_story().after(60).misses()), None);
 }
 
 #[test]
 fn a_step_is_over_when_its_resource_no_longer_wants_it() {
     for (wanted, expected) in [
-        (wish().to(Must).paused(), Some(Must)),
-        (wish().to(Must).observing(), Some(Must)),
-        (wish().to(Should).paused(), None),
-        (wish().to(No).observing(), None),
-        (wish(), None),
+        (spec().to(Must).paused(), Some(Must)),
+        (spec().to(Must).observing(), Some(Must)),
+        (spec().to(Should).paused(), None),
+        (spec().to(No).observing(), None),
+        (spec(), None),
     ] {
-        let story = cut_line().wishes(wanted.clone().generation(2));
+        let story = cut_off_story().with_spec(wanted.clone().generation(2));
         assert_eq!(is_unproven(&story), expected, "{wanted:?}");
     }
-    // One to should_encrypt is wanted by whoever wants must_encrypt.
-    assert_eq!(is_unproven(&begun_line(wish().to(Should)).wishes(wish().to(Must).generation(2))), Some(Should));
-    assert_eq!(is_unproven(&begun_line(wish().to(Should)).wishes(wish().to(No).paused().generation(2))), None);
+    // A resource that wants `must_encrypt` also wants the step to `should_encrypt`.
+    assert_eq!(is_unproven(&begun_story(spec().to(Should)).with_spec(spec().to(Must).generation(2))), Some(Should));
+    assert_eq!(is_unproven(&begun_story(spec().to(Should)).with_spec(spec().to(No).paused().generation(2))), None);
 }
 
 #[test]
 fn one_soak_after_the_step_the_proof_is_written_and_the_step_cleared() {
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight());
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
     assert_eq!(is_unproven(&story), Some(Must), "the soak before the step proves nothing of it");
     let story = story.after(1).sees_for(45, &tight()).after(14).sees(tight());
     assert_eq!((rested(&story).proven, is_unproven(&story)), (false, Some(Must)));
     let story = story.after(1).sees(tight());
     let written = rested(&story);
     assert_eq!((written.proven, written.unproven_step, written.circuit), (true, None, Some(this_circuit())));
-    // One to should_encrypt that is proven is no proof of must_encrypt.
-    let up = encrypted_line();
-    let story = begun_line(wish().to(Must)).sees(up.clone()).soaks(&up);
+    // A proof of `should_encrypt` is not a proof of `must_encrypt`.
+    let up = encrypted_connection();
+    let story = begun_story(spec().to(Must)).sees(up.clone()).soaks(&up);
     assert_eq!((rested(&story).proven, is_unproven(&story)), (false, None));
 }
 
 #[test]
 fn the_proof_goes_to_the_one_that_acts_and_to_the_one_that_made_the_step() {
-    let soaked = given(wish().to(Must)).soaks(&tight());
-    assert!(rested_as(&soaked, true).proven, "an adopted line, by the one that acts");
+    let soaked = given(spec().to(Must)).soaks(&tight());
+    assert!(rested_as(&soaked, true).proven, "an adopted connection, by the one that acts");
     assert!(!rested_as(&soaked, false).proven);
     let made = Ledger { unproven_step: Some(Must), ..Ledger::default() };
-    for wish in [wish().to(Must), wish().to(Must).observing(), wish().to(Must).paused()] {
-        let story = given(wish).has_ledger(made.clone()).soaks(&tight());
+    for spec in [spec().to(Must), spec().to(Must).observing(), spec().to(Must).paused()] {
+        let story = given(spec).has_ledger(made.clone()).soaks(&tight());
         let written = rested_as(&story, false);
         assert_eq!((written.proven, written.unproven_step), (true, None));
     }
-    // Not to one that does not want it there.
-    assert!(!rested_as(&given(wish().to(Should)).soaks(&tight()), true).proven);
-    assert!(!rested_as(&given(wish()).soaks(&tight()), true).proven);
+    // A resource that does not want the mode gets no proof.
+    assert!(!rested_as(&given(spec().to(Should)).soaks(&tight()), true).proven);
+    assert!(!rested_as(&given(spec()).soaks(&tight()), true).proven);
 }
 
 #[test]
 fn a_proof_stands_while_must_encrypt_is_shown_and_wanted() {
-    let proven = || given(wish().to(Must)).soaks(&tight()).writes();
+    let proven = || given(spec().to(Must)).soaks(&tight()).writes();
     assert!(proven().ledger().proven);
     let table = [
         ("an outage", proven().after(60).sees(cut()), true),
         ("an outage of a day", proven().sees_for(3600, &cut()), true),
         ("keys gone, the mode still there", proven().after(60).sees(cut().without_keys()), true),
-        ("paused", proven().wishes(wish().to(Must).paused()), true),
-        ("a new generation", proven().wishes(wish().to(Must).name("fra-2").generation(2)), true),
+        ("paused", proven().with_spec(spec().to(Must).paused()), true),
+        ("a new generation", proven().with_spec(spec().to(Must).name("fra-2").generation(2)), true),
         ("a read without a mode", proven().after(60).sees(cut().without_mode()), true),
         ("left out by a listing", proven().after(60).polls_without_it(), true),
         ("a restart", proven().restarts(5), true),
-        ("lowered", proven().after(60).sees(line()), false),
+        ("lowered", proven().after(60).sees(connection()), false),
         ("in a LAG", proven().after(60).sees(tight().in_lag("dxlag-1")), false),
         ("deleted", proven().after(60).sees(tight().state("deleted")), false),
         ("not found by its id", proven().after(60).misses(), false),
-        ("wanted lower", proven().wishes(wish().to(Should).paused().generation(2)), false),
-        ("not managed any more", proven().wishes(wish().generation(2)), false),
+        ("wanted lower", proven().with_spec(spec().to(Should).paused().generation(2)), false),
+        ("not managed any more", proven().with_spec(spec().generation(2)), false),
     ];
     for (given, story, expected) in table {
         assert_eq!(rested(&story).proven, expected, "{given}");
@@ -216,9 +220,9 @@ fn a_proof_stands_while_must_encrypt_is_shown_and_wanted() {
 
 #[test]
 fn late_reads_prove_no_must_encrypt() {
-    // The soak of the step begins with the first read that shows it, not with those that still show the time before.
-    let story = given(wish().to(Must)).soaks(&encrypted_line()).after(1).gets_answer(&sets(Must), &tight());
-    let story = story.after(1).sees_for(45, &encrypted_line()).after(14).sees(tight());
+    // The soak of the step begins with the first read that shows it. Late reads do not count.
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let story = story.after(1).sees_for(45, &encrypted_connection()).after(14).sees(tight());
     assert_eq!((rested(&story).proven, is_unproven(&story)), (false, Some(Must)));
     let story = story.sees_for(60, &tight());
     assert!(rested(&story).proven);
@@ -226,20 +230,20 @@ fn late_reads_prove_no_must_encrypt() {
 
 #[test]
 fn a_step_to_should_encrypt_is_given_back_without_a_key_or_after_the_deadline() {
-    let begun = || begun_line(wish().to(Must));
+    let begun = || begun_story(spec().to(Must));
     let table = [
-        ("no key, on a read that may be late", begun().after(30).sees(line()), Some(Should)),
-        ("no key, settled", begun().after(60).sees(line()), None),
-        ("only a key that leaves, settled", begun().after(60).sees(line().key("disassociating")), None),
-        ("a key that comes, settled", begun().after(60).sees(line().key("associating")), Some(Should)),
-        ("no key and no mode, settled", begun().after(60).sees(line().without_mode()), Some(Should)),
+        ("no key, on a read that may be late", begun().after(30).sees(connection()), Some(Should)),
+        ("no key, settled", begun().after(60).sees(connection()), None),
+        ("only a key that leaves, settled", begun().after(60).sees(connection().key("disassociating")), None),
+        ("a key that comes, settled", begun().after(60).sees(connection().key("associating")), Some(Should)),
+        ("no key and no mode, settled", begun().after(60).sees(connection().without_mode()), Some(Should)),
         ("down, not quite for the deadline", begun().sees_for(585, &keyed()).after(14).sees(keyed()), Some(Should)),
         ("down for the deadline", begun().sees_for(600, &keyed()), None),
         ("two looks, a deadline apart", begun().after(600).sees(keyed()), Some(Should)),
         ("the clock alone", begun().after(86_400), Some(Should)),
         (
             "up once",
-            begun().sees_for(300, &keyed()).after(15).sees(encrypted_line()).after(15).sees_for(585, &keyed()),
+            begun().sees_for(300, &keyed()).after(15).sees(encrypted_connection()).after(15).sees_for(585, &keyed()),
             Some(Should),
         ),
         ("a gap", begun().sees_for(585, &keyed()).after(31).sees_for(585, &keyed()), Some(Should)),
@@ -252,37 +256,37 @@ fn a_step_to_should_encrypt_is_given_back_without_a_key_or_after_the_deadline() 
 }
 
 #[test]
-fn a_refusal_is_no_news_about_the_mode() {
+fn a_refused_update_says_nothing_about_the_mode() {
     let kinds = [FaultKind::Rejected, FaultKind::AccessDenied, FaultKind::Throttled, FaultKind::NotFound];
     for kind in kinds {
-        let story = given(wish().to(Must)).sees(encrypted_line()).after(1).gets_refusal(&sets(Must), fault(kind));
+        let story = given(spec().to(Must)).sees(encrypted_connection()).after(1).gets_refusal(&sets(Must), fault(kind));
         assert_eq!((is_unproven(&story), story.ledger().last_update), (None, None), "{kind:?}");
-        // A lowering that was refused leaves the step as it is.
-        let story = cut_line().gets_refusal(&sets(Should), fault(kind));
+        // A refused lowering leaves the step unproven.
+        let story = cut_off_story().gets_refusal(&sets(Should), fault(kind));
         assert_eq!(is_unproven(&story), Some(Must), "{kind:?}");
     }
-    assert_eq!(is_unproven(&cut_line().gets_refusal(&sets(Should), lost()).after(1).sees(cut())), Some(Must));
+    assert_eq!(is_unproven(&cut_off_story().gets_refusal(&sets(Should), lost()).after(1).sees(cut())), Some(Must));
 }
 
 #[test]
 fn a_must_encrypt_that_was_sent_or_seen_is_noted_until_another_mode_is_wanted() {
     let noted = |story: &Story| rested(story).must_encrypt_generation;
-    assert_eq!(noted(&given(wish().to(Must).generation(4)).sees(tight())), Some(4), "seen");
-    assert_eq!(noted(&given(wish().to(Must).generation(4).paused()).sees(cut())), Some(4));
-    let sent = given(wish().to(Must)).sees(encrypted_line()).gets_answer(&sets(Must), &tight());
+    assert_eq!(noted(&given(spec().to(Must).generation(4)).sees(tight())), Some(4), "seen");
+    assert_eq!(noted(&given(spec().to(Must).generation(4).paused()).sees(cut())), Some(4));
+    let sent = given(spec().to(Must)).sees(encrypted_connection()).gets_answer(&sets(Must), &tight());
     assert_eq!(noted(&sent), Some(1), "sent");
-    assert_eq!(noted(&lost_line()), Some(1), "sent, in doubt");
-    assert_eq!(noted(&cut_line().after(60).sees(line())), Some(1), "taken back");
-    // Seen, gone again before anything was written.
-    assert_eq!(noted(&given(wish().to(Must)).sees(tight()).after(60).sees(line())), Some(1));
-    for other in [wish().to(Should).paused(), wish().to(No).paused(), wish()] {
-        assert_eq!(noted(&cut_line().wishes(other.generation(2))), None);
+    assert_eq!(noted(&lost_answer_story()), Some(1), "sent, in doubt");
+    assert_eq!(noted(&cut_off_story().after(60).sees(connection())), Some(1), "taken back");
+    // It was seen, and lowered again before a status was written.
+    assert_eq!(noted(&given(spec().to(Must)).sees(tight()).after(60).sees(connection())), Some(1));
+    for other in [spec().to(Should).paused(), spec().to(No).paused(), spec()] {
+        assert_eq!(noted(&cut_off_story().with_spec(other.generation(2))), None);
     }
-    assert_eq!(noted(&given(wish().to(Should)).sees(tight())), None, "not wanted");
+    assert_eq!(noted(&given(spec().to(Should)).sees(tight())), None, "not wanted");
 }
 
 #[test]
-fn what_is_about_another_connection_says_nothing() {
+fn a_ledger_of_another_connection_does_not_apply() {
     let ledger = Ledger {
         met_generation: Some(2),
         must_encrypt_generation: Some(2),
@@ -294,11 +298,11 @@ fn what_is_about_another_connection_says_nothing() {
     assert_eq!(ledger.clone().about(&circuit(REGION, ID), 2), ledger);
     assert_eq!(ledger.clone().about(&circuit("us-east-1", ID), 2), Ledger::default(), "the default region has changed");
     assert_eq!(ledger.clone().about(&circuit(REGION, "dxcon-ffffffff"), 2), Ledger::default());
-    // A generation that is still to come is of another life of the object.
+    // A greater generation is from before the object was restored from a backup.
     let restored = ledger.clone().about(&circuit(REGION, ID), 1);
     assert_eq!((restored.met_generation, restored.must_encrypt_generation), (None, None));
     assert_eq!((restored.unproven_step, restored.proven), (Some(Must), true));
-    // A step that names no connection may be of this one; a proof has to name it.
+    // A step without a circuit may belong to this one and is kept; a proof must name its circuit.
     let nameless = Ledger { circuit: None, ..ledger }.about(&circuit(REGION, ID), 2);
     assert_eq!((nameless.unproven_step, nameless.proven), (Some(Must), false));
 }
@@ -327,19 +331,19 @@ fn a_status_of_the_release_before_is_proven_where_it_shows_a_soak_after_the_mode
         assert!(!is_proven(&earlier, shows), "{given}");
     }
     assert!(!is_proven(&Ledger { must_encrypt_generation: None, ..earlier.clone() }, shows), "never there");
-    // It is asked once: what this release has written says so itself.
+    // A ledger that this release has written is not asked again.
     let written = Ledger { circuit: Some(this_circuit()), ..earlier.clone() };
     assert_eq!(written.clone().from_earlier_release(shows, &circuit(REGION, ID), soak), written);
-    // One that is not proven is marked by the first write, so that it is not asked again.
-    let story = given(wish().to(Must)).has_ledger(earlier).sees(cut());
+    // A status without proof is marked by the first write, so that it is not asked again.
+    let story = given(spec().to(Must)).has_ledger(earlier).sees(cut());
     assert_eq!(rested(&story).circuit, Some(this_circuit()));
 }
 
 #[test]
-fn what_is_met_is_noted_for_its_generation() {
+fn the_matched_generation_is_recorded() {
     let end = AtRest { is_met: true, acts: true, is_settled: true };
-    let story = given(wish().to(Should).generation(3)).sees(line());
-    let met = |ledger: Ledger| ledger.at_rest(&story.wish, story.history(), end, story.fleet.settings()).met_generation;
+    let story = given(spec().to(Should).generation(3)).sees(connection());
+    let met = |ledger: Ledger| ledger.at_rest(&story.spec, story.history(), end, story.fleet.settings()).met_generation;
     assert_eq!(met(Ledger::default()), Some(3));
     assert_eq!(met(Ledger { met_generation: Some(2), ..Ledger::default() }), Some(3));
     assert_eq!(
@@ -350,7 +354,9 @@ fn what_is_met_is_noted_for_its_generation() {
 
 #[test]
 fn a_pass_that_finds_nothing_new_writes_nothing_new() {
-    for story in [cut_line(), begun_line(wish().to(Must)), given(wish().to(Must)).soaks(&tight()), lost_line()] {
+    for story in
+        [cut_off_story(), begun_story(spec().to(Must)), given(spec().to(Must)).soaks(&tight()), lost_answer_story()]
+    {
         let once = rested(&story);
         let story = story.has_ledger(once.clone());
         assert_eq!(rested(&story), once);

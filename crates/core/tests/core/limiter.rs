@@ -1,4 +1,4 @@
-//! How fast AWS is called: full speed, and what it bears once it has throttled.
+//! The rate limiter: no limit at first, and an adapted rate after AWS has throttled.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -15,7 +15,7 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Milliseconds between one call and the next where many wait.
+/// Milliseconds between two calls when many wait.
 fn gap(limiter: &Limiter, now: Moment) -> u128 {
     let mut limiter = limiter.clone();
     let mut now = now;
@@ -26,7 +26,7 @@ fn gap(limiter: &Limiter, now: Moment) -> u128 {
     limiter.ready_at().since(now).as_millis()
 }
 
-/// Throttled for the first time at `second(100)`, without a pause.
+/// A limiter that was throttled for the first time at `second(100)`, without a pause.
 fn throttled_once() -> Limiter {
     let mut limiter = Limiter::default();
     limiter.throttled(second(99), second(100), 0.0);
@@ -45,14 +45,14 @@ fn nothing_waits_before_the_first_throttle() {
 
 #[test]
 fn the_first_throttle_halves_what_aws_served_in_a_second() {
-    // Answers in each second from the first on, and milliseconds between calls after a throttle at the end of the last.
+    // Answers in each second, and milliseconds between calls after a throttle at the end of the last second.
     let cases: [(&[u32], u128); 6] = [
         (&[], 200),
         (&[3], 200),
         (&[40], 50),
         (&[100, 50], 20),
         (&[100, 0], 20),
-        // What was two seconds ago is no measure.
+        // Answers from two seconds ago do not count.
         (&[100, 0, 0], 200),
     ];
     for (answers, expected) in cases {
@@ -84,7 +84,7 @@ fn no_call_goes_before_a_token_is_there_again() {
 
 #[test]
 fn each_answer_adds_a_little() {
-    // Answers, and milliseconds between calls after them, from 5 calls a second.
+    // Number of answers, and milliseconds between calls after them, beginning at 5 calls a second.
     for (answers, expected) in [(1, 197), (10, 166), (100, 37), (200, 8)] {
         let mut limiter = throttled_once();
         for _ in 0..answers {
@@ -121,7 +121,7 @@ fn a_quiet_time_saves_up_for_a_read_and_its_update_and_no_more() {
 #[test]
 fn pauses_double_with_full_jitter_and_end_at_a_longest() {
     let mut limiter = Limiter::default();
-    // So fast that a token is there again before the shortest pause is over.
+    // The rate is so high that a token is available before the shortest pause is over.
     (0..398).for_each(|_| limiter.answered(second(100)));
     let pause = |limiter: &Limiter, now: Moment, jitter: f64| {
         let mut limiter = limiter.clone();
@@ -149,16 +149,16 @@ fn calls_that_were_under_way_together_count_as_one_throttle() {
     limiter.throttled(second(9), second(10), 1.0);
     let (once, ready) = (gap(&limiter, second(10)), limiter.ready_at());
     for _ in 0..MAX_IN_FLIGHT {
-        // Heard of long after, but sent before the throttle was known.
+        // The throttle is recorded later, but the call was sent before the first throttle was known.
         limiter.throttled(second(10), second(12), 1.0);
     }
     assert_eq!((gap(&limiter, second(10)), limiter.ready_at()), (once, ready));
-    // One that was sent since counts.
+    // A call that was sent after it counts.
     limiter.throttled(second(11), second(12), 0.0);
     assert_eq!((once, gap(&limiter, second(12))), (200, 400));
 }
 
-/// AWS as it bears some calls a second after a first few.
+/// A simulated AWS: a token bucket with this rate and capacity.
 #[derive(Clone, Copy, Debug)]
 struct Aws {
     rate: f64,
@@ -166,7 +166,7 @@ struct Aws {
     latency: u64,
 }
 
-/// What a change of many resources took.
+/// The result of changing many resources.
 #[derive(Debug, Default)]
 struct Run {
     calls: usize,
@@ -174,11 +174,12 @@ struct Run {
     took: Duration,
 }
 
-/// When the answer of a call comes; what it is about, whether it is an update, when it was sent, whether AWS served it.
+/// A call in flight: when its answer comes, which resource it is for, whether it is an update, when it was sent,
+/// whether AWS served it.
 type UnderWay = (Moment, usize, bool, Moment, bool);
 
-/// Reads and then updates each of so many resources, `slots` of them at once, as the gate does: an update whose read was
-/// made goes first, and what is throttled comes again at once.
+/// Reads and then updates each resource, `slots` of them at once, as the gate does: an update after its read goes
+/// first, and a throttled call is repeated at once.
 fn change(resources: usize, slots: usize, aws: Aws, jitter: &[f64]) -> Run {
     let mut jitter = jitter.iter().copied().cycle();
     let mut die = || jitter.next().unwrap_or_default();
@@ -236,7 +237,7 @@ fn two_hundred_changes_take_as_long_as_aws_takes_to_answer() {
 }
 
 proptest! {
-    /// Many resources at an AWS of any rate and burst: calls that are made for nothing are one in five at most.
+    /// With many resources, and any rate and burst of AWS, at most a fifth more calls are made than needed.
     #[test]
     fn few_calls_more_than_needed_are_made_whatever_aws_bears(
         rate in prop_oneof![0.5..2.0, 2.0..10.0, 10.0..50.0],
@@ -251,7 +252,7 @@ proptest! {
         prop_assert_eq!(run.calls - run.throttled, 400);
     }
 
-    /// An AWS that bears a burst of some size is used at half of what it bears or better.
+    /// If AWS allows a burst, at least half of its rate is used.
     #[test]
     fn what_aws_bears_is_used(
         rate in prop_oneof![0.5..2.0_f64, 2.0..10.0_f64, 10.0..50.0_f64],
@@ -265,7 +266,7 @@ proptest! {
         prop_assert!(run.took <= 2 * least, "{run:?} where {least:?} would have done");
     }
 
-    /// Whatever came before: after a throttle, half of the rate before it is not exceeded until AWS answers.
+    /// After any history, a throttle halves the rate, and it is not exceeded until AWS answers.
     #[test]
     fn after_a_throttle_calls_go_at_the_rate_that_was_learned_and_no_faster(
         past in vec((0_u64..3000, any::<bool>()), 0..60),
@@ -295,7 +296,7 @@ proptest! {
         }
     }
 
-    /// Whatever came before: five minutes without a throttle, and nothing waits.
+    /// After any history and five minutes without a throttle, no call waits.
     #[test]
     fn it_always_comes_back_to_full_speed(past in vec((0_u64..3000, 0..3_u8), 1..60), jitter in 0.0..1.0) {
         let mut limiter = Limiter::default();

@@ -1,6 +1,6 @@
-//! What the operator decides, held to tables in the field's own terms and to properties over all inputs.
+//! Tests of the decisions: tables of examples, and properties for all inputs.
 //!
-//! The model that takes every step AWS, people, another writer and crashes can take is in `tests/model`.
+//! The model that explores all interleavings of AWS, people, other writers and crashes is in `tests/model`.
 
 mod any;
 mod conditions;

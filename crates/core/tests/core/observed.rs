@@ -1,8 +1,8 @@
-//! What AWS showed: its words, known and not, and lists in their order.
+//! Connections as AWS shows them: known and unknown values, and the order of lists.
 
 use directconnect_core::observed::{Connection, ConnectionState, MacSecKey, ObservedMode, PortEncryptionStatus, Tag};
 
-use crate::given::{Line, Must, No, Should, encrypted_line, line};
+use crate::given::{ConnectionExt, Must, No, Should, connection, encrypted_connection};
 
 #[test]
 fn known_words_and_others_come_out_as_they_came_in() {
@@ -27,8 +27,9 @@ fn known_words_and_others_come_out_as_they_came_in() {
 fn lists_have_one_order() {
     let key = |ckn: &str| MacSecKey { ckn: Some(ckn.into()), ..MacSecKey::default() };
     let tag = |key: &str| Tag { key: key.into(), value: None };
-    let shuffled = Connection { mac_sec_keys: vec![key("b"), key("a")], tags: vec![tag("y"), tag("x")], ..line() };
-    let ordered = Connection { mac_sec_keys: vec![key("a"), key("b")], tags: vec![tag("x"), tag("y")], ..line() };
+    let shuffled =
+        Connection { mac_sec_keys: vec![key("b"), key("a")], tags: vec![tag("y"), tag("x")], ..connection() };
+    let ordered = Connection { mac_sec_keys: vec![key("a"), key("b")], tags: vec![tag("x"), tag("y")], ..connection() };
     assert_eq!(shuffled.in_order(), ordered);
 }
 
@@ -36,30 +37,31 @@ fn lists_have_one_order() {
 fn a_mode_to_compare_with_is_one_of_three() {
     let modes = [("no_encrypt", No), ("should_encrypt", Should), ("must_encrypt", Must)];
     for (word, mode) in modes {
-        assert_eq!(Connection::mode(&line().mode(word)), Some(mode));
-        assert_eq!(line().mode(word), Connection { encryption_mode: Some(mode.into()), ..line() });
+        assert_eq!(Connection::mode(&connection().mode(word)), Some(mode));
+        assert_eq!(connection().mode(word), Connection { encryption_mode: Some(mode.into()), ..connection() });
     }
-    for connection in [line().mode("unknown"), line().mode("quantum_encrypt"), line().without_mode()] {
+    for connection in [connection().mode("unknown"), connection().mode("quantum_encrypt"), connection().without_mode()]
+    {
         assert_eq!(Connection::mode(&connection), None);
     }
 }
 
 #[test]
 fn macsec_works_with_an_associated_key_and_the_port_up() {
-    assert!(encrypted_line().encryption_works());
-    assert!(!line().key("associated").encryption_works());
-    assert!(!line().encryption("Encryption Up").encryption_works());
-    assert!(!line().key("associating").encryption("Encryption Up").encryption_works());
-    assert!(line().key("associating").has_key_at_all() && !line().key("disassociating").has_key_at_all());
+    assert!(encrypted_connection().encryption_works());
+    assert!(!connection().key("associated").encryption_works());
+    assert!(!connection().encryption("Encryption Up").encryption_works());
+    assert!(!connection().key("associating").encryption("Encryption Up").encryption_works());
+    assert!(connection().key("associating").has_key_at_all() && !connection().key("disassociating").has_key_at_all());
 }
 
 #[test]
 fn what_has_ended_or_never_came_to_be_is_gone() {
     for state in ["deleting", "deleted", "rejected"] {
-        assert!(line().state(state).is_gone(), "{state}");
+        assert!(connection().state(state).is_gone(), "{state}");
     }
     for state in ["ordering", "requested", "pending", "available", "down", "unknown", "marvellous"] {
-        assert!(!line().state(state).is_gone(), "{state}");
+        assert!(!connection().state(state).is_gone(), "{state}");
     }
-    assert!(!Connection { connection_state: None, ..line() }.is_gone());
+    assert!(!Connection { connection_state: None, ..connection() }.is_gone());
 }

@@ -1,4 +1,4 @@
-//! One pass over one resource: what it does next, whatever happens between two of its steps.
+//! One pass over one resource: its next action, whatever happens between two of its steps.
 
 use directconnect_core::decide::{Plan, Step};
 use directconnect_core::desired::EncryptionMode;
@@ -10,21 +10,21 @@ use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::given::{
-    ACCOUNT, Asks, Line, Must, No, RESOURCE, Says, Should, Story, UID, claim, encrypted_line, given, line, read_at,
-    renames, resource, seconds, sets, twin, wish,
+    ACCOUNT, Asks, ConnectionExt, Must, No, RESOURCE, Says, Should, Story, UID, claim, connection,
+    encrypted_connection, given, read_at, renames, resource, seconds, sets, spec, twin,
 };
 
 pub const TIME: &str = "2026-03-02T09:00:00Z";
 
 pub fn tight() -> Connection {
-    encrypted_line().mode("must_encrypt")
+    encrypted_connection().mode("must_encrypt")
 }
 
 pub fn cut() -> Connection {
-    line().key("associated").mode("must_encrypt").state("down")
+    connection().key("associated").mode("must_encrypt").state("down")
 }
 
-/// A pass under way in a story.
+/// A running pass in a story.
 pub struct Run {
     pub story: Story,
     pub pass: Pass,
@@ -33,16 +33,16 @@ pub struct Run {
 
 impl Run {
     pub fn of(mut story: Story) -> Self {
-        let pass = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.wish.clone(), None, story.now);
+        let pass = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.spec.clone(), None, story.now);
         Self { story, pass, version: 1000 }
     }
 
     pub fn next(&mut self, event: Event) -> Action {
         let Self { story, pass, .. } = self;
-        pass.next(event, &mut story.fleet, &story.outside, story.now)
+        pass.next(event, &mut story.fleet, &story.inputs, story.now)
     }
 
-    /// The pass of a story in which `change` is due, up to the write of the intention.
+    /// Runs the pass of a story in which `change` is due, up to the write of the intention.
     pub fn intending(story: Story, change: &Change) -> (Self, Ledger) {
         let mut run = Self::of(story);
         assert_eq!(run.next(Event::Decide), Action::AwaitPace);
@@ -85,7 +85,7 @@ impl Run {
         self.story.fleet.record_read(&circuit, read_at(now, Some(connection)));
     }
 
-    /// The watch brings the resource with another spec.
+    /// The watch delivers a new version of the resource, changed by `change`.
     pub fn is_watched_as(&mut self, change: impl FnOnce(Claim) -> Claim) {
         self.version += 1;
         let circuit = self.story.circuit().clone();
@@ -114,20 +114,20 @@ pub fn rests(action: Action, reason: Reason) -> Ledger {
     ledger
 }
 
-/// One that is about to go to `must_encrypt`.
+/// A story in which `must_encrypt` may be sent.
 pub fn soaked() -> Story {
-    given(wish().to(Must)).soaks(&encrypted_line())
+    given(spec().to(Must)).soaks(&encrypted_connection())
 }
 
-/// A circuit of the account that is as ready.
+/// Adds another circuit of the account that could take the same step.
 pub fn with_ready_twin(story: Story) -> Story {
     let mut story = story.has_twin(claim("net/twin").wanting(Must));
     let now = story.now;
-    story.fleet.record_read(&twin(), read_at(now, Some(encrypted_line())));
+    story.fleet.record_read(&twin(), read_at(now, Some(encrypted_connection())));
     story
 }
 
-// In order.
+// The normal order of actions.
 
 #[test]
 fn it_writes_down_what_it_sends_before_it_sends_it_and_what_came_of_it_after() {
@@ -148,11 +148,11 @@ fn it_writes_down_what_it_sends_before_it_sends_it_and_what_came_of_it_after() {
 
 #[test]
 fn it_reads_first_where_no_fresh_read_is_at_hand() {
-    let mut run = Run::of(given(wish().name("fra-2")).polls(line()));
+    let mut run = Run::of(given(spec().name("fra-2")).polls(connection()));
     assert_eq!(run.next(Event::Decide), Action::Read);
-    run.sees(line());
+    run.sees(connection());
     assert_eq!(run.next(Event::Decide), Action::AwaitPace);
-    let mut unread = Run::of(given(wish().name("fra-2")));
+    let mut unread = Run::of(given(spec().name("fra-2")));
     let (ledger, plan) = rested(unread.next(Event::Decide));
     assert_eq!((ledger, plan.verdict), (Ledger::default(), None));
 }
@@ -160,12 +160,12 @@ fn it_reads_first_where_no_fresh_read_is_at_hand() {
 #[test]
 fn it_goes_on_to_the_next_step_in_the_same_pass() {
     let mut run = Run::sending(
-        given(wish().name("fra-2").to(Must)).sees(line().mode("no_encrypt")),
+        given(spec().name("fra-2").to(Must)).sees(connection().mode("no_encrypt")),
         &Change { name: Some("fra-2".into()), mode: Some(Should) },
     );
     run.after(1);
-    // AWS stored the name otherwise; no fresh read says so yet.
-    let action = run.answered(&line());
+    // AWS stored another name, and no fresh read shows that yet.
+    let action = run.answered(&connection());
     assert!(
         matches!(&action, Action::Rest(_, plan) if plan.next_check.is_some()) || action == Action::Read,
         "{action:#?}"
@@ -175,9 +175,9 @@ fn it_goes_on_to_the_next_step_in_the_same_pass() {
 #[test]
 fn an_update_that_interrupts_nothing_takes_no_turn() {
     for (story, change) in [
-        (given(wish().name("fra-2")).sees(line()), renames("fra-2")),
-        (given(wish().to(No)).sees(encrypted_line()), sets(No)),
-        (given(wish().to(Should)).sees(line().mode("no_encrypt")), sets(Should)),
+        (given(spec().name("fra-2")).sees(connection()), renames("fra-2")),
+        (given(spec().to(No)).sees(encrypted_connection()), sets(No)),
+        (given(spec().to(Should)).sees(connection().mode("no_encrypt")), sets(Should)),
     ] {
         let (mut run, intention) = Run::intending(story.waits_for("net/twin"), &change);
         assert_eq!((run.step(), intention.unproven_step), (None, None));
@@ -186,7 +186,7 @@ fn an_update_that_interrupts_nothing_takes_no_turn() {
 }
 
 #[test]
-fn a_story_keeps_the_same_books_as_a_pass() {
+fn a_story_changes_the_same_state_as_a_pass() {
     let told = soaked().gets_answer(&sets(Must), &tight());
     let mut run = Run::sending(soaked(), &sets(Must));
     let ledger = rests(run.answered(&tight()), Reason::InSync);
@@ -200,10 +200,10 @@ fn a_story_keeps_the_same_books_as_a_pass() {
     assert_eq!((run.step(), run.story.holds()), (told.fleet.step(told.circuit()), told.holds()));
 }
 
-// While it waits for its pace.
+// During the wait for the rate limit.
 
 #[test]
-fn it_decides_anew_after_the_wait_for_its_pace() {
+fn it_decides_again_after_the_wait_for_the_rate_limit() {
     let waiting = |story| {
         let mut run = Run::of(story);
         assert_eq!(run.next(Event::Decide), Action::AwaitPace);
@@ -213,10 +213,10 @@ fn it_decides_anew_after_the_wait_for_its_pace() {
     old.after(31);
     assert_eq!(old.granted(), Action::Read, "the read is too old by now");
     let mut down = waiting(soaked());
-    down.sees(line().key("associated"));
+    down.sees(connection().key("associated"));
     rests(down.granted(), Reason::WaitingForEncryptionUp);
-    let mut other = waiting(given(wish().name("fra-2").to(Must)).soaks(&encrypted_line()));
-    other.sees(encrypted_line().mode("no_encrypt"));
+    let mut other = waiting(given(spec().name("fra-2").to(Must)).soaks(&encrypted_connection()));
+    other.sees(encrypted_connection().mode("no_encrypt"));
     assert_eq!(other.granted(), Action::AwaitPace, "another update is due by now");
     let mut late = waiting(with_ready_twin(soaked()));
     assert!(late.story.fleet.begin_step(&twin(), Must));
@@ -227,22 +227,22 @@ fn it_decides_anew_after_the_wait_for_its_pace() {
 #[test]
 fn of_two_passes_that_decide_at_the_same_time_one_gets_the_turn() {
     let mut story = with_ready_twin(soaked());
-    let mut ours = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.wish.clone(), None, story.now);
-    // The other one is soaked as well.
-    let theirs = directconnect_core::desired::Desired { circuit: twin(), ..story.wish.clone() };
+    let mut ours = Pass::begin(&mut story.fleet, resource(RESOURCE), UID, story.spec.clone(), None, story.now);
+    // The other circuit has soaked as well.
+    let theirs = directconnect_core::desired::Desired { circuit: twin(), ..story.spec.clone() };
     for back in (0..=4).rev() {
-        story.fleet.record_read(&twin(), read_at(story.now + seconds(60 - 15 * back), Some(encrypted_line())));
+        story.fleet.record_read(&twin(), read_at(story.now + seconds(60 - 15 * back), Some(encrypted_connection())));
     }
     let mut other = Pass::begin(&mut story.fleet, resource("net/twin"), UID, theirs, None, story.now);
     let now = story.now;
     let granted = || Event::PaceGranted { time: TIME.into() };
-    let Story { fleet, outside, .. } = &mut story;
-    assert_eq!(ours.next(Event::Decide, fleet, outside, now), Action::AwaitPace);
+    let Story { fleet, inputs, .. } = &mut story;
+    assert_eq!(ours.next(Event::Decide, fleet, inputs, now), Action::AwaitPace);
     let later = now + seconds(60);
-    assert_eq!(other.next(Event::Decide, fleet, outside, later), Action::AwaitPace);
-    assert!(matches!(ours.next(granted(), fleet, outside, now), Action::WriteIntention(..)));
-    rests(other.next(granted(), fleet, outside, later), Reason::WaitingForTurn);
-    assert_eq!(ours.next(Event::IntentionWritten { version: 7 }, fleet, outside, now), Action::Send(sets(Must)));
+    assert_eq!(other.next(Event::Decide, fleet, inputs, later), Action::AwaitPace);
+    assert!(matches!(ours.next(granted(), fleet, inputs, now), Action::WriteIntention(..)));
+    rests(other.next(granted(), fleet, inputs, later), Reason::WaitingForTurn);
+    assert_eq!(ours.next(Event::IntentionWritten { version: 7 }, fleet, inputs, now), Action::Send(sets(Must)));
 }
 
 // While the intention is written.
@@ -252,10 +252,10 @@ fn what_is_seen_while_the_intention_is_written_can_keep_it_from_being_sent() {
     let mut before = soaked().ledger();
     before.met_generation = Some(7);
     let seen: [(&str, Connection); 4] = [
-        ("down", line().key("associated")),
-        ("lowered", encrypted_line().mode("no_encrypt")),
-        ("in a LAG", encrypted_line().in_lag("dxlag-1")),
-        ("not available", encrypted_line().state("down")),
+        ("down", connection().key("associated")),
+        ("lowered", encrypted_connection().mode("no_encrypt")),
+        ("in a LAG", encrypted_connection().in_lag("dxlag-1")),
+        ("not available", encrypted_connection().state("down")),
     ];
     for (given, connection) in seen {
         let (mut run, intention) = Run::intending(soaked().has_ledger(before.clone()), &sets(Must));
@@ -266,7 +266,7 @@ fn what_is_seen_while_the_intention_is_written_can_keep_it_from_being_sent() {
         let ledger = run.story.ledger();
         assert_eq!(ledger, before, "{given}: what it said before, not blanked");
         assert_eq!(run.step(), None, "{given}");
-        // Status says the intention until what is true is written.
+        // Status contains the intention until the next write.
         assert!(run.story.fleet.has_unwritten(run.story.circuit(), &resource(RESOURCE)), "{given}");
         assert_eq!(intention.met_generation, Some(7), "{given}");
     }
@@ -278,8 +278,8 @@ fn an_update_is_not_sent_on_a_read_that_has_grown_old_while_the_intention_was_wr
     run.after(31);
     assert_eq!(run.written(), Action::Read);
     assert_eq!((run.step(), run.story.ledger().unproven_step), (None, None));
-    // What the read shows is decided on from the start.
-    run.sees(line().key("associated"));
+    // The decision after the read starts from the beginning.
+    run.sees(connection().key("associated"));
     rests(run.next(Event::Decide), Reason::WaitingForEncryptionUp);
 }
 
@@ -294,8 +294,8 @@ fn the_turn_that_another_has_taken_meanwhile_is_respected() {
 
 #[test]
 fn the_second_decision_is_made_on_the_ledger_from_before_the_intention() {
-    // By the intention itself Immediate would be used up.
-    let story = given(wish().to(Must).immediately()).sees(line());
+    // With the intention in the ledger, Immediate would be used up.
+    let story = given(spec().to(Must).immediately()).sees(connection());
     let (mut run, intention) = Run::intending(story, &sets(Must));
     assert_eq!(intention.must_encrypt_generation, Some(1));
     assert_eq!(run.written(), Action::Send(sets(Must)));
@@ -303,20 +303,20 @@ fn the_second_decision_is_made_on_the_ledger_from_before_the_intention() {
 
 #[test]
 fn a_key_that_comes_while_the_intention_is_written_makes_it_another_step() {
-    let story = given(wish().to(Should)).sees(line().mode("no_encrypt"));
+    let story = given(spec().to(Should)).sees(connection().mode("no_encrypt"));
     let (mut run, intention) = Run::intending(story, &sets(Should));
     assert_eq!(intention.unproven_step, None, "without a key it interrupts nothing");
     run.after(1);
-    run.sees(line().mode("no_encrypt").key("associating"));
+    run.sees(connection().mode("no_encrypt").key("associating"));
     assert_eq!(run.written(), Action::AwaitPace, "it can interrupt now, and that is written down first");
     let Action::WriteIntention(intention, _) = run.granted() else { panic!("it is written") };
     assert_eq!((intention.unproven_step, run.step()), (Some(Should), Some(Should)));
     assert_eq!(run.written(), Action::Send(sets(Should)));
-    // A key that goes makes it harmless; what is written stands.
-    let story = given(wish().to(Should)).sees(line().mode("no_encrypt").key("associated"));
+    // Without the key the update is harmless now; the written intention is kept.
+    let story = given(spec().to(Should)).sees(connection().mode("no_encrypt").key("associated"));
     let (mut run, _) = Run::intending(story, &sets(Should));
     run.after(1);
-    run.sees(line().mode("no_encrypt"));
+    run.sees(connection().mode("no_encrypt"));
     assert_eq!(run.written(), Action::Send(sets(Should)));
 }
 
@@ -359,7 +359,7 @@ fn rested_without_send(action: Action, given: &str) {
 }
 
 #[test]
-fn a_spec_that_is_watched_anew_with_the_same_wish_hinders_nothing() {
+fn a_new_version_with_the_same_spec_blocks_nothing() {
     let (mut run, _) = Run::intending(soaked(), &sets(Must));
     run.is_watched_as(|claim| claim);
     assert_eq!(run.written(), Action::Send(sets(Must)));
@@ -374,12 +374,12 @@ fn an_intention_that_could_not_be_written_is_withdrawn() {
     run.pass.withdraw(&mut run.story.fleet);
     assert_eq!((run.step(), run.story.ledger()), (None, before.clone()));
     assert!(run.story.fleet.holder(&twin()).is_none());
-    // The write had come through after all, and the watch brings it: the next pass takes it back.
-    let written = before.before_send(&run.story.wish, &sets(Must), true, TIME.into());
+    // The write succeeded after all, and the watch delivers it. The next pass takes it back.
+    let written = before.before_send(&run.story.spec, &sets(Must), true, TIME.into());
     run.is_watched_as(|claim| Claim { ledger: written, ..claim });
     assert_eq!(run.story.holds(), Some(HoldReason::UnprovenStep), "until then it counts");
     assert_eq!(run.story.ledger(), before);
-    // Withdrawing twice is withdrawing once.
+    // A second withdrawal changes nothing.
     let fleet = run.story.fleet.clone();
     run.pass.withdraw(&mut run.story.fleet);
     assert_eq!(run.story.fleet, fleet);
@@ -388,7 +388,7 @@ fn an_intention_that_could_not_be_written_is_withdrawn() {
 #[test]
 fn a_withdrawal_after_the_write_is_taken_back_in_status_by_the_end_of_the_pass() {
     let (mut run, _) = Run::intending(soaked(), &sets(Must));
-    run.sees(line().key("associated"));
+    run.sees(connection().key("associated"));
     let ledger = rests(run.written(), Reason::WaitingForEncryptionUp);
     assert_eq!((ledger.unproven_step, ledger.last_update.clone(), ledger.must_encrypt_generation), (None, None, None));
     assert!(run.story.holds().is_some(), "as status says");
@@ -399,7 +399,7 @@ fn a_withdrawal_after_the_write_is_taken_back_in_status_by_the_end_of_the_pass()
 
 #[test]
 fn what_an_earlier_pass_has_not_written_yet_does_not_hide_the_intention() {
-    // Should the pass end after the send without a word, the step has to stand.
+    // If the pass ends after the send without an outcome, the step must stay recorded.
     let mut story = soaked();
     let circuit = story.circuit().clone();
     let unwritten = Ledger { met_generation: Some(1), ..story.ledger() };

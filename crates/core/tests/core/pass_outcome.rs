@@ -1,12 +1,12 @@
-//! What a pass makes of what came of its update.
+//! How a pass handles the outcome of its update.
 
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::pass::{Action, Pass};
 
 use crate::given::{
-    Asks, Line, Must, RESOURCE, Says, Should, UID, claim, encrypted_line, fault, given, line, lost, renames, resource,
-    sets, twin, wish,
+    Asks, ConnectionExt, Must, RESOURCE, Says, Should, UID, claim, connection, encrypted_connection, fault, given,
+    lost, renames, resource, sets, spec, twin,
 };
 
 use crate::pass::*;
@@ -29,12 +29,12 @@ fn a_refusal_takes_all_back_and_frees_the_turn() {
 
 #[test]
 fn a_refusal_leaves_the_step_that_was_under_way_before_it() {
-    let begun = line().mode("no_encrypt").key("associated");
-    let story = given(wish().to(Must)).sees(begun).gets_answer(&sets(Should), &encrypted_line());
-    let story = story.after(1).sees(encrypted_line());
+    let begun = connection().mode("no_encrypt").key("associated");
+    let story = given(spec().to(Must)).sees(begun).gets_answer(&sets(Should), &encrypted_connection());
+    let story = story.after(1).sees(encrypted_connection());
     assert_eq!(story.ledger().unproven_step, Some(Should));
-    // A rename meanwhile is refused.
-    let story = story.wishes(wish().name("fra-2").to(Must).generation(2));
+    // Meanwhile a rename is refused.
+    let story = story.with_spec(spec().name("fra-2").to(Must).generation(2));
     let mut run = Run::sending(story, &renames("fra-2"));
     run.after(1);
     run.failed(fault(FaultKind::Rejected));
@@ -46,7 +46,7 @@ fn a_refusal_leaves_the_step_that_was_under_way_before_it() {
 fn a_lost_answer_leaves_the_intention_and_the_turn() {
     let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
     run.after(12);
-    // The look before it is older than it: AWS is looked at before anything is said.
+    // The last read is older than the update, so AWS has to be read before anything is reported.
     let action = run.failed(lost());
     assert!(matches!(action, Action::Rest(..) | Action::Read), "{action:#?}");
     let ledger = run.story.ledger();
@@ -58,11 +58,11 @@ fn a_lost_answer_leaves_the_intention_and_the_turn() {
 
 #[test]
 fn a_read_during_the_send_does_not_free_the_turn() {
-    // Not even where the resource that made the step is gone by then and another one wants it.
+    // Even if the resource of the step is deleted by then and another one wants the mode.
     let story = with_ready_twin(soaked()).has_other(claim("net/heir").created(900).wanting(Must));
     let mut run = Run::sending(story, &sets(Must));
     run.after(1);
-    run.sees(encrypted_line());
+    run.sees(encrypted_connection());
     let circuit = run.story.circuit().clone();
     run.story.fleet.remove(&circuit, &resource(RESOURCE));
     assert!(run.story.fleet.holder(&twin()).is_some());
@@ -72,7 +72,7 @@ fn a_read_during_the_send_does_not_free_the_turn() {
 }
 
 #[test]
-fn a_resource_that_is_deleted_while_its_update_is_on_its_way_leaves_no_ghost() {
+fn a_resource_that_is_deleted_while_its_update_is_in_flight_leaves_nothing_behind() {
     let mut run = Run::sending(with_ready_twin(soaked()), &sets(Must));
     let circuit = run.story.circuit().clone();
     run.story.fleet.remove(&circuit, &resource(RESOURCE));
@@ -84,16 +84,16 @@ fn a_resource_that_is_deleted_while_its_update_is_on_its_way_leaves_no_ghost() {
 }
 
 #[test]
-fn a_pass_that_ended_without_a_word_holds_nothing_back_for_ever() {
-    // Its process side was dropped between decision and send.
+fn a_decision_that_a_dropped_pass_did_not_send_holds_no_turn_for_ever() {
+    // The future that executed the pass was dropped between decision and send.
     let (mut run, _) = Run::intending(with_ready_twin(soaked()), &sets(Must));
     run.after(1);
-    run.sees(encrypted_line());
+    run.sees(encrypted_connection());
     assert_eq!(run.step(), Some(Must));
     let Run { story, .. } = run;
     let mut next = Run::of(story);
     next.after(1);
-    next.sees(encrypted_line());
+    next.sees(encrypted_connection());
     assert_eq!(next.step(), None, "the next pass does not send what that one had decided on");
 }
 
@@ -101,21 +101,21 @@ fn a_pass_that_ended_without_a_word_holds_nothing_back_for_ever() {
 fn an_answer_that_shows_something_else_proves_nothing_and_keeps_the_turn() {
     let mut run = Run::sending(soaked(), &sets(Must));
     run.after(1);
-    let action = run.answered(&encrypted_line());
+    let action = run.answered(&encrypted_connection());
     assert!(!matches!(action, Action::Send(_)), "{action:#?}");
     assert_eq!((run.story.ledger().unproven_step, run.step()), (Some(Must), Some(Must)));
 }
 
 #[test]
-fn a_younger_pass_hears_of_the_generation_only_where_its_resource_acts() {
-    let story = given(wish().name("fra-2")).sees(line()).after(1);
+fn only_a_pass_of_the_acting_resource_starts_a_generation() {
+    let story = given(spec().name("fra-2")).sees(connection()).after(1);
     let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected));
-    // A pass of another resource about the circuit leaves alone what the acting one met with.
+    // A pass of another resource for the circuit does not reset the failures of the acting one.
     let mut story = story.has_other(claim("net/heir").created(900));
-    let desired = wish().name("fra-9").generation(9);
+    let desired = spec().name("fra-9").generation(9);
     Pass::begin(&mut story.fleet, resource("net/heir"), UID, desired, None, story.now);
     assert!(story.history().update_failure().is_some());
     let fleet: &mut Fleet = &mut story.fleet;
-    Pass::begin(fleet, resource(RESOURCE), UID, wish().name("fra-9").generation(2), None, story.now);
+    Pass::begin(fleet, resource(RESOURCE), UID, spec().name("fra-9").generation(2), None, story.now);
     assert!(story.history().update_failure().is_none());
 }

@@ -1,4 +1,4 @@
-//! Rules that hold for every connection, wish, past and circumstance.
+//! Properties of decisions for every connection, spec, history and other input.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::given::{Must, No, Should, read_at, resource, twin};
 use crate::any::*;
 
 fn plan(desired: &Desired, past: &Past, around: &Around, now: Moment) -> Plan {
-    let (elder, other) = (resource("net/old"), resource("net/fra-2"));
+    let (older, other) = (resource("net/old"), resource("net/fra-2"));
     let hold = Hold { resource: Some(other.clone()), reason: HoldReason::UnprovenStep };
     let holder = Holder { circuit: twin(), hold };
     decide(&Case {
@@ -30,16 +30,16 @@ fn plan(desired: &Desired, past: &Past, around: &Around, now: Moment) -> Plan {
         poll_fault: around.poll_fault.as_ref(),
         reading_since: Some(Moment::START),
         read_requested_at: around.read_requested.map(|ago| past.now - Duration::from_secs(ago)),
-        older_claim: around.has_elder.then_some(&elder),
+        older_claim: around.has_older_claim.then_some(&older),
         holder: around.is_waiting.then_some(&holder),
         other_proof: around.has_other_proof.then_some(&other),
         holds: around.holds,
         settles_at: around.is_unsettled.then_some(past.now + Duration::from_mins(1)),
-        is_swept: around.is_swept,
+        polls_at_soak_cadence: around.polls_at_soak_cadence,
     })
 }
 
-/// What was to be sent, and the connection that the decision saw.
+/// The update of the plan, and the connection that the decision was based on.
 fn sent<'a>(plan: &'a Plan, past: &'a Past) -> Option<(&'a Change, &'a Connection)> {
     let Step::Update(change) = &plan.step else { return None };
     Some((change, past.history.connection()?))
@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn must_encrypt_goes_only_where_macsec_is_proven(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn must_encrypt_goes_only_where_macsec_is_proven(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((Change { mode: Some(Must), .. }, _)) = sent(&plan, &past) {
             let at_once = desired.transition == EncryptionTransition::Immediate
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn a_mode_goes_only_to_a_port_that_takes_one(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn a_mode_goes_only_to_a_port_that_takes_one(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((Change { mode: Some(mode), .. }, connection)) = sent(&plan, &past) {
             prop_assert_eq!(&connection.lag_id, &None);
@@ -86,7 +86,7 @@ proptest! {
     }
 
     #[test]
-    fn only_fields_that_are_set_and_differ_are_sent(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn only_fields_that_are_set_and_differ_are_sent(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((change, connection)) = sent(&plan, &past) {
             prop_assert!(!change.is_empty());
@@ -104,7 +104,7 @@ proptest! {
 
     #[test]
     fn up_the_ladder_only_a_settled_read_counts_and_what_interrupts_waits_for_its_turn(
-        desired in any_wish(), past in any_past(), around in any_around(),
+        desired in any_spec(), past in any_past(), around in any_around(),
     ) {
         let plan = plan(&desired, &past, &around, past.now);
         let Some((Change { mode: Some(mode), .. }, connection)) = sent(&plan, &past) else { return Ok(()) };
@@ -117,10 +117,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_goes_out_while_hands_are_off(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn nothing_goes_out_while_hands_are_off(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if let Some((_, connection)) = sent(&plan, &past) {
-            prop_assert!(!desired.paused && desired.policy == ManagementPolicy::Manage && !around.has_elder);
+            prop_assert!(!desired.paused && desired.policy == ManagementPolicy::Manage && !around.has_older_claim);
             let state = connection.connection_state.as_ref().map(ConnectionState::as_str).unwrap_or_default();
             prop_assert!(["requested", "pending", "available", "down"].contains(&state), "{state:?}");
             let mode = connection.encryption_mode.as_ref().map(ObservedMode::as_str);
@@ -129,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn every_update_is_decided_on_a_fresh_read_by_id(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn every_update_is_decided_on_a_fresh_read_by_id(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         if matches!(plan.step, Step::Update(_)) {
             let began = past.read_by_id.expect("it was read by id since the last update");
@@ -140,8 +140,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lost_in_a_restart_harms_nothing(desired in any_wish(), past in any_past(), around in any_around()) {
-        // With all but the newest look forgotten, must_encrypt goes out only if it is asked for at once.
+    fn what_is_lost_in_a_restart_harms_nothing(desired in any_spec(), past in any_past(), around in any_around()) {
+        // If all reads but the newest are forgotten, `must_encrypt` is sent only for `Immediate`.
         let (began, by_id, connection) = past.last.clone().unwrap_or((past.now, true, None));
         let mut history = History::default();
         let source = if by_id { Source::ById } else { Source::Poll };
@@ -155,12 +155,12 @@ proptest! {
 
     #[test]
     fn the_same_situation_later_reads_the_same(
-        desired in any_wish(), past in any_past(), around in any_around(), passed in 1_u64..120,
+        desired in any_spec(), past in any_past(), around in any_around(), passed in 1_u64..120,
     ) {
         let before = plan(&desired, &past, &around, past.now).verdict;
         let after = plan(&desired, &past, &around, past.now + Duration::from_secs(passed)).verdict;
         let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
-        // No number in it changes by itself, or status would be written for ever.
+        // The message contains no number that changes with time alone, since each change would cause a status write.
         let words = |message: &str| message.split(|c: char| c.is_ascii_digit()).map(str::to_owned).collect::<String>();
         if words(&before.message) == words(&after.message) {
             prop_assert_eq!(before.message, after.message);
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn a_plan_agrees_with_itself(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn a_plan_agrees_with_itself(desired in any_spec(), past in any_past(), around in any_around()) {
         let plan = plan(&desired, &past, &around, past.now);
         prop_assert!(plan.next_check.is_none_or(|at| at > past.now), "a next decision that is due would turn in place");
         if let Some(verdict) = &plan.verdict {
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn conditions_never_contradict_each_other(desired in any_wish(), past in any_past(), around in any_around()) {
+    fn conditions_never_contradict_each_other(desired in any_spec(), past in any_past(), around in any_around()) {
         let Some(verdict) = plan(&desired, &past, &around, past.now).verdict else { return Ok(()) };
         let all = conditions(&verdict, past.history.observation());
         let of = |wanted| all.iter().find(|condition| condition.condition_type == wanted);

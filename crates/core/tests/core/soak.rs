@@ -1,4 +1,4 @@
-//! A soak is a chain of reads: which reads continue it, which count for nothing, and which begin it anew.
+//! A soak is a chain of reads: which reads continue it, which are ignored, and which start it again.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 
 use crate::given::{
-    Asks, Line, Must, No, SETTINGS, Should, encrypted_line, fault, given, given_with, line, read_at, renames, second,
-    seconds, sets, wish,
+    Asks, ConnectionExt, Must, No, SETTINGS, Should, connection, encrypted_connection, fault, given, given_with,
+    read_at, renames, second, seconds, sets, spec,
 };
 
 const SOAK: Duration = SETTINGS.encryption_soak;
 
 fn tight() -> Connection {
-    encrypted_line().mode("must_encrypt")
+    encrypted_connection().mode("must_encrypt")
 }
 
 /// A history of reads by id at these seconds.
@@ -28,9 +28,9 @@ fn history(reads: &[(u64, Option<Connection>)], settings: &Settings) -> History 
     history
 }
 
-/// How long MACsec has been up for certain, with reads of a line that is up at these seconds.
+/// Since when MACsec has certainly been up, given reads at these seconds that show it up.
 fn up_since(reads: &[u64], settings: &Settings) -> Option<u64> {
-    let reads: Vec<_> = reads.iter().map(|&at| (at, Some(encrypted_line()))).collect();
+    let reads: Vec<_> = reads.iter().map(|&at| (at, Some(encrypted_connection()))).collect();
     history(&reads, settings).macsec_up_since().map(|since| since.since(second(0)).as_secs())
 }
 
@@ -57,7 +57,7 @@ fn a_read_continues_a_soak_if_the_one_before_began_no_more_than_two_cadences_ear
 fn polls_count_as_reads_by_id_do() {
     let mut history = History::default();
     for (at, source) in [(100, Source::Poll), (125, Source::ById), (150, Source::Poll), (160, Source::Poll)] {
-        let read = Observation { source, ..read_at(second(at), Some(encrypted_line())) };
+        let read = Observation { source, ..read_at(second(at), Some(encrypted_connection())) };
         history.record_read(read, &SETTINGS);
     }
     assert!(history.is_soaked(Should, SOAK));
@@ -66,14 +66,14 @@ fn polls_count_as_reads_by_id_do() {
 #[test]
 fn a_read_that_shows_no_mode_counts_for_nothing() {
     let nothing = [
-        encrypted_line().without_mode(),
-        encrypted_line().mode("unknown"),
-        encrypted_line().mode("quantum_encrypt"),
-        // Not even against it: what kind of answer that was nobody knows.
-        line().without_mode(),
+        encrypted_connection().without_mode(),
+        encrypted_connection().mode("unknown"),
+        encrypted_connection().mode("quantum_encrypt"),
+        // It does not end the soak either, since such an answer means nothing.
+        connection().without_mode(),
     ];
     for blank in nothing {
-        let up = || Some(encrypted_line());
+        let up = || Some(encrypted_connection());
         let reads = [(100, up()), (125, up()), (140, Some(blank.clone())), (155, up()), (160, up())];
         assert!(history(&reads, &SETTINGS).is_soaked(Should, SOAK), "{blank:?}");
         let reads = [(100, up()), (125, up()), (140, Some(blank.clone())), (156, up()), (160, up())];
@@ -84,49 +84,49 @@ fn a_read_that_shows_no_mode_counts_for_nothing() {
 
 #[test]
 fn a_failed_read_counts_for_nothing() {
-    let mut history = history(&[(100, Some(encrypted_line()))], &SETTINGS);
+    let mut history = history(&[(100, Some(encrypted_connection()))], &SETTINGS);
     for at in [115, 130, 145] {
         history.record_read_failure(fault(FaultKind::Unavailable), second(at), SETTINGS.poll_interval, 0.5);
     }
-    history.record_read(read_at(second(160), Some(encrypted_line())), &SETTINGS);
+    history.record_read(read_at(second(160), Some(encrypted_connection())), &SETTINGS);
     assert_eq!(history.macsec_up_since(), Some(second(160)));
 }
 
 #[test]
 fn a_late_read_counts_for_nothing() {
     let sent = |at| {
-        let mut history = history(&[(at - 1, Some(encrypted_line()))], &SETTINGS);
+        let mut history = history(&[(at - 1, Some(encrypted_connection()))], &SETTINGS);
         history.record_answer(&sets(Must), &tight(), second(at));
         history
     };
     let read = |history: &mut History, at, connection| {
         history.record_read(read_at(second(at), Some(connection)), &SETTINGS);
     };
-    // It does not begin one, does not continue one, and does not end one.
+    // A late read does not start a soak, does not continue one, and does not end one.
     let mut history = sent(100);
-    read(&mut history, 101, encrypted_line());
+    read(&mut history, 101, encrypted_connection());
     assert_eq!(history.macsec_up_since(), None);
     read(&mut history, 110, tight());
-    read(&mut history, 125, encrypted_line());
+    read(&mut history, 125, encrypted_connection());
     read(&mut history, 140, tight());
     assert_eq!(history.macsec_up_since(), Some(second(110)));
-    read(&mut history, 155, line().key("associated"));
+    read(&mut history, 155, connection().key("associated"));
     assert_eq!(history.macsec_up_since(), Some(second(110)), "a late one that shows it down");
-    read(&mut history, 158, encrypted_line());
+    read(&mut history, 158, encrypted_connection());
     read(&mut history, 171, tight());
     assert_eq!(history.macsec_up_since(), Some(second(171)), "it bridges no gap");
-    // A read that is late by its name is late as a whole.
+    // A read with a late name counts as late in all fields.
     let mut history = History::default();
-    history.record_read(read_at(second(99), Some(encrypted_line())), &SETTINGS);
-    history.record_answer(&renames("fra-2"), &encrypted_line().named("fra-2"), second(100));
-    read(&mut history, 101, encrypted_line());
+    history.record_read(read_at(second(99), Some(encrypted_connection())), &SETTINGS);
+    history.record_answer(&renames("fra-2"), &encrypted_connection().named("fra-2"), second(100));
+    read(&mut history, 101, encrypted_connection());
     assert_eq!(history.macsec_up_since(), None);
 }
 
 #[test]
 fn reads_out_of_order_or_from_before_an_update_ended_are_no_part_of_it() {
-    let mut history = history(&[(100, Some(encrypted_line())), (120, Some(encrypted_line()))], &SETTINGS);
-    assert!(!history.record_read(read_at(second(110), Some(line().key("associated"))), &SETTINGS));
+    let mut history = history(&[(100, Some(encrypted_connection())), (120, Some(encrypted_connection()))], &SETTINGS);
+    assert!(!history.record_read(read_at(second(110), Some(connection().key("associated"))), &SETTINGS));
     assert_eq!(history.macsec_up_since(), Some(second(100)));
     history.record_answer(&sets(Must), &tight(), second(130));
     let slow = Observation { ended: second(140), ..read_at(second(129), Some(tight())) };
@@ -136,7 +136,7 @@ fn reads_out_of_order_or_from_before_an_update_ended_are_no_part_of_it() {
 
 #[test]
 fn a_soak_is_of_one_mode() {
-    let up = |mode| Some(encrypted_line().mode(mode));
+    let up = |mode| Some(encrypted_connection().mode(mode));
     let reads = [(100, up("no_encrypt")), (115, up("should_encrypt")), (130, up("should_encrypt"))];
     let climbing = history(&reads, &SETTINGS);
     assert_eq!(climbing.macsec_up_since(), Some(second(115)));
@@ -148,52 +148,58 @@ fn a_soak_is_of_one_mode() {
 }
 
 #[test]
-fn a_listing_without_the_line_neither_continues_nor_breaks_it() {
-    let mut history = history(&[(100, Some(encrypted_line())), (120, Some(encrypted_line()))], &SETTINGS);
+fn a_listing_without_the_connection_neither_continues_nor_breaks_it() {
+    let mut history = history(&[(100, Some(encrypted_connection())), (120, Some(encrypted_connection()))], &SETTINGS);
     history.record_read(Observation { source: Source::Poll, ..read_at(second(135), None) }, &SETTINGS);
     assert!(history.is_missing());
-    history.record_read(read_at(second(150), Some(encrypted_line())), &SETTINGS);
+    history.record_read(read_at(second(150), Some(encrypted_connection())), &SETTINGS);
     assert_eq!((history.macsec_up_since(), history.is_missing()), (Some(second(100)), false));
 }
 
 #[test]
 fn reads_that_failed_for_an_hour_are_no_soak() {
-    let mut story = given(wish().to(Must)).sees(encrypted_line()).rests(Reason::WaitingForEncryptionUp);
+    let mut story = given(spec().to(Must)).sees(encrypted_connection()).rests(Reason::WaitingForEncryptionUp);
     for _ in 0..60 {
         story = story.after(60).read_fails(fault(FaultKind::Unavailable));
     }
-    let story = story.after(1).sees(encrypted_line()).rests(Reason::WaitingForEncryptionUp);
-    story.soaks(&encrypted_line()).sends(&sets(Must));
+    let story = story.after(1).sees(encrypted_connection()).rests(Reason::WaitingForEncryptionUp);
+    story.soaks(&encrypted_connection()).sends(&sets(Must));
 }
 
 #[test]
-fn polls_from_before_the_wish_count_only_if_they_were_as_close() {
+fn polls_from_before_the_spec_change_count_only_if_they_were_as_close() {
     let rare = Settings { poll_interval: seconds(1800), ..SETTINGS };
-    let story = given_with(rare, wish()).polls(encrypted_line()).after(1800).polls(encrypted_line()).after(5);
-    let story = story.wishes(wish().to(Must).generation(2)).sees(encrypted_line());
+    let story =
+        given_with(rare, spec()).polls(encrypted_connection()).after(1800).polls(encrypted_connection()).after(5);
+    let story = story.with_spec(spec().to(Must).generation(2)).sees(encrypted_connection());
     story.rests(Reason::WaitingForEncryptionUp);
-    // Close enough, whoever asked for them.
-    let story = given(wish().to(Should)).soaks(&encrypted_line()).after(5);
-    story.wishes(wish().to(Must).generation(2)).sees(encrypted_line()).sends(&sets(Must));
+    // These reads are close enough, whatever they were made for.
+    let story = given(spec().to(Should)).soaks(&encrypted_connection()).after(5);
+    story.with_spec(spec().to(Must).generation(2)).sees(encrypted_connection()).sends(&sets(Must));
 }
 
 #[test]
 fn a_session_that_flaps_between_two_reads_of_an_outage_is_not_taken_for_a_soak() {
-    // Down at one look in the middle, with failed reads around it.
-    let story = given(wish().to(Must)).sees(encrypted_line()).after(15).sees(line().key("associated"));
-    let story = story.after(5).read_fails(fault(FaultKind::Throttled)).after(10).sees(encrypted_line());
-    story.after(30).sees(encrypted_line()).after(15).sees(encrypted_line()).rests(Reason::WaitingForEncryptionUp);
+    // One read in the middle shows it down, with failed reads around it.
+    let story = given(spec().to(Must)).sees(encrypted_connection()).after(15).sees(connection().key("associated"));
+    let story = story.after(5).read_fails(fault(FaultKind::Throttled)).after(10).sees(encrypted_connection());
+    story
+        .after(30)
+        .sees(encrypted_connection())
+        .after(15)
+        .sees(encrypted_connection())
+        .rests(Reason::WaitingForEncryptionUp);
 }
 
 #[test]
 fn down_for_a_while_is_a_chain_of_reads_too() {
-    let down = || Some(line().key("associated"));
+    let down = || Some(connection().key("associated"));
     let long = seconds(60);
     let chain = |reads: &[(u64, Option<Connection>)]| history(reads, &SETTINGS).was_down_for(Should, long);
     assert!(chain(&[(100, down()), (130, down()), (160, down())]));
     assert!(!chain(&[(100, down()), (130, down()), (159, down())]));
     assert!(!chain(&[(100, down()), (160, down())]), "a gap");
-    assert!(!chain(&[(100, down()), (130, Some(encrypted_line())), (145, down()), (160, down())]), "up once");
+    assert!(!chain(&[(100, down()), (130, Some(encrypted_connection())), (145, down()), (160, down())]), "up once");
     let reads = [(100, down()), (130, down()), (160, down())];
     assert!(!history(&reads, &SETTINGS).was_down_for(No, long), "of the mode that the reads showed");
 }

@@ -1,4 +1,4 @@
-//! Words from outside, made fit for status and events.
+//! Text from outside, sanitized for status and events.
 
 use directconnect_core::text::{MESSAGE_LIMIT, clean, cut_bytes, printable};
 

@@ -1,25 +1,25 @@
-//! One circuit of an account at a time on its way through a step that can interrupt it: who holds the turn, and why.
+//! Turns: which circuit of an account holds the turn, and why.
 
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::identity::AccountId;
 use directconnect_core::turn::{Account, CircuitView, Claim, HoldReason, Read, Shown};
 
-use crate::given::{ACCOUNT, Line, Must, No, Says, Should, claim, encrypted_line, line, resource};
+use crate::given::{ACCOUNT, ConnectionExt, Must, No, Says, Should, claim, connection, encrypted_connection, resource};
 
 const OTHER_ACCOUNT: &str = "444455556666";
 const AWAITED: Read = Read::Never { is_awaited: true };
 const GIVEN_UP: Read = Read::Never { is_awaited: false };
 
 fn at(mode: EncryptionMode) -> Read {
-    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&line()) })
+    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&connection()) })
 }
 
 fn in_lag(mode: EncryptionMode) -> Read {
-    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&line().in_lag("dxlag-1")) })
+    Read::Seen(Shown { mode: Some(mode), ..Shown::of(&connection().in_lag("dxlag-1")) })
 }
 
 fn without_mode() -> Read {
-    Read::Seen(Shown::of(&line().without_mode()))
+    Read::Seen(Shown::of(&connection().without_mode()))
 }
 
 fn acting() -> Claim {
@@ -34,7 +34,7 @@ fn view(claims: &[Claim], read: Read) -> CircuitView<'_> {
     CircuitView { claims, read, step: None, was_raised: false }
 }
 
-/// What is given, in words and as it is, and the resource that holds the turn, with why.
+/// A description, the claims, the last read, and the expected holder with its reason.
 type Row<'a> = (&'a str, Vec<Claim>, Read, Option<(&'a str, HoldReason)>);
 
 #[track_caller]
@@ -47,7 +47,7 @@ fn holds(table: Vec<Row<'_>>) {
 }
 
 #[test]
-fn an_unproven_step_that_is_still_wanted_holds_whatever_policy_or_claim() {
+fn an_unproven_step_that_is_still_wanted_holds_the_turn_whatever_policy_or_claim() {
     use HoldReason::UnprovenStep as Step;
     let old = || claim("net/old").created(1).wanting(No);
     holds(vec![
@@ -72,14 +72,14 @@ fn an_unproven_step_that_is_still_wanted_holds_whatever_policy_or_claim() {
         ("gone", vec![acting().wanting(Must).unproven(Must)], Read::Absent, None),
         ("a read without a mode", vec![acting().wanting(Must).unproven(Must)], without_mode(), Some(("net/a", Step))),
     ]);
-    // Before the first read a status says that it is in a LAG.
+    // Before the first read, a status shows that the circuit is in a LAG.
     let mut member = acting().wanting(Must).unproven(Must);
     member.shown.in_lag = true;
     assert_eq!(view(&[member], AWAITED).hold(), None);
 }
 
 #[test]
-fn a_line_at_must_encrypt_that_nobody_has_proven_holds_for_the_one_that_acts() {
+fn an_unproven_circuit_at_must_encrypt_holds_the_turn_for_the_acting_resource() {
     use HoldReason::UnprovenMust as Held;
     let old = || claim("net/old").created(1);
     holds(vec![
@@ -129,7 +129,7 @@ fn a_line_at_must_encrypt_that_nobody_has_proven_holds_for_the_one_that_acts() {
 }
 
 #[test]
-fn until_the_first_read_what_may_be_at_must_encrypt_holds() {
+fn until_the_first_read_a_circuit_that_may_be_at_must_encrypt_holds_the_turn() {
     use HoldReason::UnprovenMust as Held;
     holds(vec![
         ("awaited", vec![acting().wanting(Must)], AWAITED, Some(("net/a", Held))),
@@ -150,7 +150,7 @@ fn until_the_first_read_what_may_be_at_must_encrypt_holds() {
 }
 
 #[test]
-fn a_step_of_this_process_holds_while_anybody_wants_it() {
+fn a_step_of_this_process_holds_the_turn_while_any_resource_wants_it() {
     let held = |step, claims: &[Claim], read| {
         let view = CircuitView { step: Some(step), ..view(claims, read) };
         view.hold().map(|hold| (hold.resource.expect("somebody wants it"), hold.reason))
@@ -158,7 +158,7 @@ fn a_step_of_this_process_holds_while_anybody_wants_it() {
     let by = |path| Some((resource(path), HoldReason::UnderWay));
     assert_eq!(held(Must, &[acting().wanting(Must)], at(Should)), by("net/a"));
     assert_eq!(held(Should, &[acting().wanting(Must)], at(No)), by("net/a"));
-    // Whichever resource it was for.
+    // The step counts whichever resource it was made for.
     assert_eq!(held(Must, &[acting().wanting(No), younger().wanting(Must)], at(Should)), by("net/b"));
     assert_eq!(held(Must, &[acting().wanting(Must).being_deleted(), younger().wanting(Must)], at(No)), by("net/b"));
     assert_eq!(held(Must, &[acting().wanting(Must).observing()], at(Should)), by("net/a"));
@@ -170,7 +170,7 @@ fn a_step_of_this_process_holds_while_anybody_wants_it() {
 }
 
 #[test]
-fn what_somebody_else_has_raised_holds_whoever_is_about_it() {
+fn a_circuit_that_another_writer_raised_holds_the_turn_for_any_resource() {
     let held = |claims: &[Claim], read| {
         let hold = CircuitView { was_raised: true, ..view(claims, read) }.hold();
         hold.map(|hold| (hold.resource, hold.reason))
@@ -194,7 +194,7 @@ fn the_account_is_that_of_the_last_read_else_of_a_status() {
         assert_eq!(of(&[acting(), younger().showing_account(OTHER_ACCOUNT)], read.clone()), known(OTHER_ACCOUNT));
         assert_eq!(of(&[acting()], read), Account::Unknown);
     }
-    let ownerless = directconnect_core::observed::Connection { owner_account: None, ..line() };
+    let ownerless = directconnect_core::observed::Connection { owner_account: None, ..connection() };
     assert_eq!(of(&[elsewhere], Read::Seen(Shown::of(&ownerless))), Account::Unowned);
 }
 
@@ -217,12 +217,14 @@ fn accounts_of_which_one_is_not_known_share_their_turn() {
 }
 
 #[test]
-fn what_a_connection_shows_of_the_turn() {
-    let must = Shown::of(&encrypted_line().mode("must_encrypt"));
+fn turns_depend_on_mode_lag_and_account_of_a_connection() {
+    let must = Shown::of(&encrypted_connection().mode("must_encrypt"));
     assert_eq!((must.mode, must.in_lag), (Some(Must), false));
     assert_eq!(must.account, Some(AccountId::new(ACCOUNT)));
-    assert!(Shown::of(&line().in_lag("dxlag-1")).in_lag);
-    for without in [line().hosted(101), line().incapable(), line().mode("unknown"), line().mode("quantum")] {
+    assert!(Shown::of(&connection().in_lag("dxlag-1")).in_lag);
+    for without in
+        [connection().hosted(101), connection().incapable(), connection().mode("unknown"), connection().mode("quantum")]
+    {
         assert_eq!(Shown::of(&without).mode, None);
     }
 }

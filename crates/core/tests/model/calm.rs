@@ -1,25 +1,26 @@
-//! What comes of a state once nothing goes wrong any more.
+//! The end state of a story once nothing goes wrong any more.
 
 use super::moves::Move;
 use super::state::{State, acting};
 use super::without::Without;
 use super::world::Must;
 
-/// As long as the longest wait of a dispute that a bounded number of moves can raise, and a ladder for each line after it.
+/// Enough for the longest pause of a dispute that the bounded number of moves can cause, and a ladder for each link
+/// after it.
 const TICKS: u8 = 60;
 
 impl State {
-    /// Misfortune ends; where `repairs`, the far ends do their best too. What comes of it, if that is not that every wish
-    /// that can be met is met, and the operator knows it.
+    /// Runs on without further trouble; with `repairs`, the far ends also bring MACsec up. Returns the state if it
+    /// violates a rule, or if not every spec that can be met is met and known to be met.
     pub fn unmet_once_calm(&self, repairs: bool, without: Without) -> Option<Self> {
         let mut calm = self.clone();
         calm.deposed = None;
         calm.world.is_unreadable = [false; 2];
-        for line in &mut calm.world.lines {
-            (line.is_strange, line.is_left_out, line.is_late) = (false, false, false);
+        for link in &mut calm.world.links {
+            (link.is_strange, link.is_left_out, link.is_late) = (false, false, false);
             if repairs {
-                line.key = line.key.or((!line.in_lag).then_some(calm.world.now));
-                (line.is_up, line.has_light) = (true, true);
+                link.key = link.key.or((!link.in_lag).then_some(calm.world.now));
+                (link.is_up, link.has_light) = (true, true);
             }
         }
         if calm.leader.is_stalled {
@@ -44,35 +45,35 @@ impl State {
     }
 
     fn is_met(&self) -> bool {
-        let lines = &self.world.lines;
-        let by_design = lines.iter().enumerate().any(|(at, line)| {
-            let wants_must = self.world.objects.iter().flatten().any(|object| object.line == at && object.wants(Must));
-            line.mode == Must && !line.works() && !line.in_lag && wants_must
+        let links = &self.world.links;
+        let by_design = links.iter().enumerate().any(|(at, link)| {
+            let wants_must = self.world.objects.iter().flatten().any(|object| object.link == at && object.wants(Must));
+            link.mode == Must && !link.works() && !link.in_lag && wants_must
         });
-        lines.iter().enumerate().all(|(at, line)| {
+        links.iter().enumerate().all(|(at, link)| {
             let Some((_, object)) = acting(&self.world.objects, at) else { return true };
-            let Some(wanted) = object.wish.mode.filter(|_| !object.wish.paused && !line.in_lag) else { return true };
-            let is_out_of_reach = wanted > line.mode && (!line.has_light || (wanted == Must && !line.works()));
-            line.mode == wanted || is_out_of_reach || (by_design && wanted > line.mode)
+            let Some(wanted) = object.spec.mode.filter(|_| !object.spec.paused && !link.in_lag) else { return true };
+            let is_out_of_reach = wanted > link.mode && (!link.has_light || (wanted == Must && !link.works()));
+            link.mode == wanted || is_out_of_reach || (by_design && wanted > link.mode)
         }) && (by_design || self.leader.passes.is_empty() && self.is_free())
     }
 
-    /// Nobody holds a turn who has shown what there is to show.
+    /// Whether no link on which MACsec works holds the turn any more.
     fn is_free(&self) -> bool {
-        let lines = self.world.lines.iter().enumerate();
-        lines.filter(|(_, line)| line.works()).all(|(at, _)| self.leader.fleet.hold(&self.world.circuit(at)).is_none())
+        let links = self.world.links.iter().enumerate();
+        links.filter(|(_, link)| link.works()).all(|(at, _)| self.leader.fleet.hold(&self.world.circuit(at)).is_none())
     }
 
-    /// What of a state bears on what went wrong.
+    /// The parts of a state that explain a failure.
     pub fn summary(&self) -> String {
         let of = |at: usize| {
-            let (line, circuit) = (&self.world.lines[at], self.world.circuit(at));
+            let (link, circuit) = (&self.world.links[at], self.world.circuit(at));
             let hold = self.leader.fleet.hold(&circuit);
-            let objects = self.world.objects.iter().flatten().filter(|object| object.line == at);
-            let objects: Vec<String> = objects.map(|object| format!("{:?} {:?}", object.wish, object.ledger)).collect();
-            format!("{at}: {line:?}\n  holds {hold:?}\n  {}", objects.join("\n  "))
+            let objects = self.world.objects.iter().flatten().filter(|object| object.link == at);
+            let objects: Vec<String> = objects.map(|object| format!("{:?} {:?}", object.spec, object.ledger)).collect();
+            format!("{at}: {link:?}\n  holds {hold:?}\n  {}", objects.join("\n  "))
         };
-        let lines: Vec<String> = (0..self.world.lines.len()).map(of).collect();
-        format!("{:?} after {} ticks\n{}", self.world.violation, self.ticks, lines.join("\n"))
+        let links: Vec<String> = (0..self.world.links.len()).map(of).collect();
+        format!("{:?} after {} ticks\n{}", self.world.violation, self.ticks, links.join("\n"))
     }
 }

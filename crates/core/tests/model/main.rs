@@ -1,10 +1,10 @@
-//! Every order in which AWS, people, the API server, other resources, crashes, standbys and take-overs can act between any
-//! two steps of a pass, up to a bound: two lines of an account are never at risk at once, nothing is sent that must not be,
-//! and, once the world is calm, every wish that can be met is met.
+//! A model checker: explores, up to a bound, all orders in which AWS, people, the API server, other resources, crashes,
+//! standbys and takeovers can act between any two steps of a pass. Two links of an account are never at risk at once,
+//! no forbidden update is sent, and once nothing goes wrong any more, every spec that can be met is met.
 //!
-//! What runs is the operator's own: the fleet, the passes, the ledgers. The shell around them does one I/O at a time, and
-//! before each of them anything else may happen. Time goes in ticks. The bound of a story is on its ticks and on how many
-//! things happen that count ([`moves::Move::counts`]).
+//! Fleet, passes and ledgers are the operator's own code. The shell around them does one I/O at a time, and anything
+//! else may happen before each. Time advances in ticks. A story is bounded by its ticks and by its number of moves that
+//! count ([`moves::Move::counts`]).
 
 mod calm;
 mod moves;
@@ -21,15 +21,15 @@ use stateright::{Checker, Model, Path, Property};
 use moves::Move;
 use state::State;
 use without::Without;
-use world::Wish;
+use world::Spec;
 
-/// Where it begins, and how far it goes.
+/// The initial states and the bounds of an exploration.
 struct Story {
     name: &'static str,
     starts: Vec<State>,
-    /// What people may wish.
-    wishes: &'static [Wish],
-    /// What may happen of all that counts.
+    /// The specs that people may choose.
+    specs: &'static [Spec],
+    /// Which of the moves that count may happen.
     allows: fn(&Move) -> bool,
     ticks: u8,
     moves: u8,
@@ -49,7 +49,7 @@ impl Model for Story {
         if state.world.violation.is_some() {
             return;
         }
-        moves::moves(state, self.wishes, actions);
+        moves::moves(state, self.specs, actions);
         actions.retain(|what| match what {
             Move::Tick | Move::Dawdles if state.ticks >= self.ticks => false,
             Move::Blackout if state.ticks + 3 > self.ticks => false,
@@ -68,7 +68,7 @@ impl Model for Story {
             state.world.violation.is_none()
         })];
         if self.is_live {
-            properties.push(Property::<Self>::always("a calm world meets every wish", |story, state| {
+            properties.push(Property::<Self>::always("a calm world meets every spec", |story, state| {
                 story.unmet(state).is_none()
             }));
         }
@@ -84,7 +84,7 @@ impl Story {
         [false, true].into_iter().find_map(|repairs| state.unmet_once_calm(repairs, self.without))
     }
 
-    /// What went wrong and how, if anything did.
+    /// Explores the story. Returns what went wrong and the path to it, if anything did.
     fn run(self) -> Option<(String, Path<State, Move>)> {
         let (name, began) = (self.name, std::time::Instant::now());
         let threads =

@@ -1,43 +1,43 @@
-//! Everything that can happen, between any two steps of a pass.
+//! All moves: everything that can happen between any two steps of a pass.
 
 use directconnect_core::desired::EncryptionMode;
 
 use super::process::{Mishap, Pending, Process};
 use super::state::{Orphan, State};
 use super::without::Without;
-use super::world::{Must, No, Object, Should, TICK, Wish, began};
+use super::world::{Must, No, Object, Should, Spec, TICK, began};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Move {
-    /// The leader does what is next.
+    /// The leader makes its next step.
     Go,
-    /// Time goes by, and AWS is listed.
+    /// Time passes by one tick, and AWS is listed.
     Tick,
-    /// The process that has lost the lease does what is next.
+    /// The process that has lost the lease makes its next step.
     DeposedGoes,
-    /// The watch of the leader goes on.
+    /// The watch of the leader continues after a stall.
     WatchGoesOn,
-    // All that follows counts.
-    /// Time goes by in the middle of a pass.
+    // All moves below count.
+    /// A tick passes in the middle of a pass.
     Dawdles,
-    /// So long that a read gets too old, and nothing is read meanwhile.
+    /// Three ticks pass without any listing, so that reads become too old.
     Blackout,
-    /// Another pass goes on first.
+    /// Another pass makes its next step first.
     Switches(usize),
-    /// What the leader does next goes wrong.
+    /// The next step of the leader fails.
     Fails(Mishap),
-    /// The leader dies; an update that is on its way takes effect later or never.
+    /// The leader crashes. An update in flight takes effect later (`lands`) or never.
     Crash {
         lands: bool,
     },
-    /// The leader loses the lease and does not know.
+    /// The leader loses the lease without noticing.
     Deposed {
         lands: bool,
     },
     WatchStalls,
     StandbyStalls,
-    /// Of what the watch of the leader has not brought yet, it brings the first.
+    /// The watch of the leader delivers one of its pending events.
     WatchBringsOne,
     /// AWS is listed now.
     Listed,
@@ -45,33 +45,33 @@ pub enum Move {
     ListedSlowly,
     RegionTurns(usize),
     LeftOutTurns(usize),
-    /// Reads show the mode from before the last update, while they may.
+    /// Reads show the mode from before the last update, within the settle window.
     ReadsLate(usize),
     KeyTurns(usize),
     SessionTurns(usize),
     LightTurns(usize),
     JoinsLag(usize),
     StrangeTurns(usize),
-    /// Another writer.
+    /// Another writer sets the mode.
     SomeoneSets(usize, EncryptionMode),
-    /// People.
-    Wishes(usize, Wish),
-    /// Deleted, and kept by a finalizer.
+    /// People change the spec.
+    ChangesSpec(usize, Spec),
+    /// The object is deleted, but kept by a finalizer.
     BeginsToGo(usize),
     Goes(usize),
-    /// Made again.
+    /// The object is created again.
     Comes(usize),
 }
 
 impl Move {
-    /// Whether it counts against the bound.
+    /// Whether the move counts against the bound.
     pub fn counts(self) -> bool {
         !matches!(self, Self::Go | Self::Tick | Self::DeposedGoes | Self::WatchGoesOn)
     }
 }
 
-/// What can happen now, whatever it costs.
-pub fn moves(state: &State, wishes: &[Wish], moves: &mut Vec<Move>) {
+/// All moves that are possible in a state.
+pub fn moves(state: &State, specs: &[Spec], moves: &mut Vec<Move>) {
     let leader = &state.leader;
     let next = leader.next_up();
     moves.push(if next.is_some() { Move::Go } else { Move::Tick });
@@ -106,16 +106,16 @@ pub fn moves(state: &State, wishes: &[Wish], moves: &mut Vec<Move>) {
     }
     moves.extend([Move::Listed, Move::ListedSlowly]);
     moves.extend(state.world.regions().into_iter().map(Move::RegionTurns));
-    for (at, line) in state.world.lines.iter().enumerate() {
+    for (at, link) in state.world.links.iter().enumerate() {
         moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at)]);
         moves.extend([Move::StrangeTurns(at), Move::LeftOutTurns(at)]);
-        if !line.in_lag {
+        if !link.in_lag {
             moves.push(Move::JoinsLag(at));
         }
-        if !line.is_late && line.before.is_some_and(|(_, until)| state.world.now <= until) {
+        if !link.is_late && link.before.is_some_and(|(_, until)| state.world.now <= until) {
             moves.push(Move::ReadsLate(at));
         }
-        let others = [No, Should, Must].into_iter().filter(|mode| *mode != line.mode);
+        let others = [No, Should, Must].into_iter().filter(|mode| *mode != link.mode);
         moves.extend(others.map(|mode| Move::SomeoneSets(at, mode)));
     }
     for (at, object) in state.world.objects.iter().enumerate() {
@@ -125,8 +125,9 @@ pub fn moves(state: &State, wishes: &[Wish], moves: &mut Vec<Move>) {
                 moves.push(Move::Goes(at));
                 if !object.is_being_deleted {
                     moves.push(Move::BeginsToGo(at));
-                    moves
-                        .extend(wishes.iter().filter(|&wish| *wish != object.wish).map(|&wish| Move::Wishes(at, wish)));
+                    moves.extend(
+                        specs.iter().filter(|&spec| *spec != object.spec).map(|&spec| Move::ChangesSpec(at, spec)),
+                    );
                 }
             }
         }
@@ -137,7 +138,7 @@ fn mishaps(pending: &Pending) -> &'static [Mishap] {
     const LOST: [Mishap; 2] = [Mishap::Lost { took: true }, Mishap::Lost { took: false }];
     match pending {
         Pending::Read => &[Mishap::Refused],
-        // A write whose answer is lost and that was not carried out is as good as one that was refused.
+        // A lost write that was not carried out is the same as a refused one.
         Pending::Write(..) | Pending::Rest(..) => &[Mishap::Refused, LOST[0]],
         Pending::Call(..) => &[Mishap::Refused, Mishap::Rejected, LOST[0], LOST[1]],
         Pending::Pace | Pending::Written(_) | Pending::Answer(_) | Pending::Cut => &[],
@@ -197,36 +198,36 @@ impl State {
             Move::Listed => self.leader.list(&mut self.world),
             Move::ListedSlowly => self.world.held = Some((self.world.now, self.world.listing(0))),
             Move::RegionTurns(at) => self.world.is_unreadable[at] ^= true,
-            Move::Wishes(..) | Move::BeginsToGo(_) | Move::Goes(_) | Move::Comes(_) => self.people(what),
+            Move::ChangesSpec(..) | Move::BeginsToGo(_) | Move::Goes(_) | Move::Comes(_) => self.people(what),
             _ => self.aws(what),
         }
-        self.world.witness.notices(&self.world.lines);
+        self.world.witness.notices(&self.world.links);
         self.deliver();
         let wanted = self.world.wanted(&self.leader.seen);
-        for line in (0..self.world.lines.len()).filter(|line| wanted & (1 << line) == 0) {
-            self.world.witness.lets_go(line);
+        for link in (0..self.world.links.len()).filter(|link| wanted & (1 << link) == 0) {
+            self.world.witness.lets_go(link);
         }
     }
 
     fn aws(&mut self, what: Move) {
-        let (lines, now) = (&mut self.world.lines, self.world.now);
+        let (links, now) = (&mut self.world.links, self.world.now);
         match what {
-            Move::LeftOutTurns(at) => lines[at].is_left_out ^= true,
-            Move::ReadsLate(at) => lines[at].is_late = true,
+            Move::LeftOutTurns(at) => links[at].is_left_out ^= true,
+            Move::ReadsLate(at) => links[at].is_late = true,
             Move::KeyTurns(at) => {
-                lines[at].key = if lines[at].key.is_some() { None } else { Some(now) };
-                lines[at].keep_up();
+                links[at].key = if links[at].key.is_some() { None } else { Some(now) };
+                links[at].keep_up();
             }
-            Move::SessionTurns(at) => lines[at].is_up ^= true,
-            Move::LightTurns(at) => lines[at].has_light ^= true,
+            Move::SessionTurns(at) => links[at].is_up ^= true,
+            Move::LightTurns(at) => links[at].has_light ^= true,
             Move::JoinsLag(at) => {
-                // Its own keys go; its mode is the group's, and stays here.
-                (lines[at].in_lag, lines[at].key) = (true, None);
+                // Its own keys are removed. It keeps the mode, which is now that of the LAG.
+                (links[at].in_lag, links[at].key) = (true, None);
             }
-            Move::StrangeTurns(at) => lines[at].is_strange ^= true,
+            Move::StrangeTurns(at) => links[at].is_strange ^= true,
             Move::SomeoneSets(at, mode) => {
-                lines[at].mode = mode;
-                lines[at].keep_up();
+                links[at].mode = mode;
+                links[at].keep_up();
             }
             _ => {}
         }
@@ -234,15 +235,15 @@ impl State {
 
     fn people(&mut self, what: Move) {
         match what {
-            Move::Wishes(at, wish) => {
+            Move::ChangesSpec(at, spec) => {
                 let Some(object) = self.world.objects[at].clone() else { return };
-                // An annotation is not part of the spec.
-                let is_new = Wish { paused: false, ..wish } != Wish { paused: false, ..object.wish };
-                if wish.mode != Some(Must) {
-                    self.world.witness.wishes_anew(at);
+                // The pause is an annotation and does not change the generation.
+                let is_new = Spec { paused: false, ..spec } != Spec { paused: false, ..object.spec };
+                if spec.mode != Some(Must) {
+                    self.world.witness.reset_had_must(at);
                 }
                 let generation = object.generation + i64::from(is_new);
-                self.world.put(at, Some(Object { wish, generation, ..object }));
+                self.world.put(at, Some(Object { spec, generation, ..object }));
             }
             Move::BeginsToGo(at) => {
                 let object = self.world.objects[at].clone();
@@ -250,14 +251,14 @@ impl State {
             }
             Move::Goes(at) => {
                 self.gone[at] = self.world.objects[at].clone();
-                self.world.witness.wishes_anew(at);
+                self.world.witness.reset_had_must(at);
                 self.world.put(at, None);
             }
             Move::Comes(at) => {
                 let made = self.gone[at].take().map(|object| Object {
                     uid: object.uid + 1,
                     created: object.created + 100,
-                    ..Object::new(object.line, 0, object.wish)
+                    ..Object::new(object.link, 0, object.spec)
                 });
                 self.world.put(at, made);
             }
@@ -270,13 +271,13 @@ impl State {
         self.ticks += 1;
         self.world.now = began() + TICK * u32::from(self.ticks);
         for orphan in std::mem::take(&mut self.world.orphans) {
-            let Orphan { line, change, known, ticks } = orphan;
+            let Orphan { link, change, known, ticks } = orphan;
             if ticks > 1 {
-                self.world.orphans.push(Orphan { line, change, known, ticks: ticks - 1 });
+                self.world.orphans.push(Orphan { link, change, known, ticks: ticks - 1 });
             } else {
-                self.world.land(line, &change, known, &self.leader.seen);
-                let line = &mut self.world.lines[line];
-                (line.is_late, line.is_known) = (true, false);
+                self.world.land(link, &change, known, &self.leader.seen);
+                let link = &mut self.world.links[link];
+                (link.is_late, link.is_known) = (true, false);
             }
         }
         self.leader.wake_by_time(self.world.now);
@@ -284,17 +285,17 @@ impl State {
             return;
         }
         if let Some((made, listing)) = self.world.held.take() {
-            self.leader.take_in_listing(&mut self.world, 0, made, listing);
+            self.leader.record_listing(&mut self.world, 0, made, listing);
         }
         self.leader.list(&mut self.world);
     }
 
-    /// What is on its way to AWS when its process ends takes effect as late as it can, or never.
+    /// An update in flight when its process ends takes effect as late as possible, or never.
     fn orphan(&mut self, lands: bool, without: Without) {
         let ticks = if without == Without::EndWithTheLease { 3 } else { 1 };
         for running in &self.leader.passes {
             if let Pending::Call(change, known) = &running.at {
-                let orphan = Orphan { line: running.line, change: change.clone(), known: *known, ticks };
+                let orphan = Orphan { link: running.link, change: change.clone(), known: *known, ticks };
                 self.world.orphans.extend(lands.then_some(orphan));
             }
         }
@@ -302,8 +303,8 @@ impl State {
 
     fn take_over(&mut self, without: Without) {
         self.world.held = None;
-        for line in &mut self.world.lines {
-            line.is_known = false;
+        for link in &mut self.world.links {
+            link.is_known = false;
         }
         let mut next = match self.standby.take() {
             Some(standby) => {

@@ -1,4 +1,4 @@
-//! The passes of a process: what the shell around the core does, an I/O at a time.
+//! The passes of a process: executes the actions of the core, one I/O at a time.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::fault::{Effect, Fault, FaultKind};
@@ -15,7 +15,7 @@ use super::without::Without;
 use super::world::{Object, TICK, resource_id};
 
 impl Process {
-    /// The next step of whoever is next.
+    /// Makes the next step of the next pass.
     pub fn go(&mut self, world: &mut World, mishap: Option<Mishap>, without: Without) {
         let Some(who) = self.next_up() else { return };
         self.current = Some(who);
@@ -25,42 +25,42 @@ impl Process {
         } else {
             self.begin(who, world, without);
         }
-        self.heed_freed();
+        self.wake_waiting();
     }
 
     fn begin(&mut self, who: usize, world: &mut World, without: Without) {
         let Some(object) = self.seen[who].clone() else { return };
         (self.due[who], self.wake[who]) = (false, None);
-        let circuit = world.circuit(object.line);
+        let circuit = world.circuit(object.link);
         let desired = object.desired(&circuit);
-        // Its own last write may be newer than what the watch has brought.
+        // The ledger from its own last write may be newer than that from the watch.
         let ledger = self.fleet.ledger(&circuit, &resource_id(who));
         let updated_at = Object { ledger, ..object.clone() }.updated_at();
         let age = updated_at.map(|at| world.now.since(at));
         let pass = Pass::begin(&mut self.fleet, resource_id(who), object.uid(), desired, age, world.now);
         let running = Running {
             who,
-            line: object.line,
+            link: object.link,
             has_lock: self.fleet.acts(&circuit, &resource_id(who)),
             version: object.version.max(self.written[who]),
             uid: object.uid(),
             pass,
             at: Pending::Read,
         };
-        self.tell(running, Event::Decide, world, without);
+        self.resume(running, Event::Decide, world, without);
     }
 
-    /// Tells a pass what came of its last action, and has it do what is next.
-    fn tell(&mut self, mut running: Running, event: Event, world: &mut World, without: Without) {
-        let outside = self.outside(world.lines[running.line].region);
-        let action = running.pass.next(event, &mut self.fleet, &outside, world.now);
+    /// Gives a pass the outcome of its last action, and begins its next one.
+    fn resume(&mut self, mut running: Running, event: Event, world: &mut World, without: Without) {
+        let inputs = self.inputs(world.links[running.link].region);
+        let action = running.pass.next(event, &mut self.fleet, &inputs, world.now);
         let shown = |plan: &directconnect_core::decide::Plan| {
             let read = plan.observation.as_ref();
             read.map(|read| read.connection.as_deref().map_or_else(Shown::default, Shown::of))
         };
         running.at = match action {
             Action::Read => Pending::Read,
-            // It came to act only now: the next pass takes the lock.
+            // The resource was not allowed to act when the pass began, so it has no lock. The next pass takes it.
             Action::AwaitPace if !running.has_lock => {
                 self.due[running.who] = true;
                 return;
@@ -79,31 +79,31 @@ impl Process {
         self.passes.push(running);
     }
 
-    /// There is no I/O between the second decision and the send, but the look at the lease.
+    /// The only I/O between the second decision and the call is the check of the lease.
     fn send(&mut self, mut running: Running, change: Change, world: &mut World, without: Without) {
-        if !self.has_lease && without != Without::LookAtLease {
+        if !self.has_lease && without != Without::CheckLease {
             running.pass.withdraw(&mut self.fleet);
             return;
         }
         if self.has_lease {
-            world.judge(running.who, running.line, &change, &self.seen);
+            world.check_update(running.who, running.link, &change, &self.seen);
         } else {
-            world.judge_risk(running.who, running.line, &change, &self.seen);
+            world.check_risk(running.who, running.link, &change, &self.seen);
         }
         running.at = Pending::Call(change, world.witness.at_risk());
         self.passes.push(running);
     }
 
     fn go_on(&mut self, mut running: Running, world: &mut World, mishap: Option<Mishap>, without: Without) {
-        let circuit = world.circuit(running.line);
+        let circuit = world.circuit(running.link);
         match std::mem::replace(&mut running.at, Pending::Read) {
             Pending::Read => {
                 self.read(&running, &circuit, world, mishap);
-                self.tell(running, Event::Decide, world, without);
+                self.resume(running, Event::Decide, world, without);
             }
             Pending::Pace => {
                 let time = world.now.since(Moment::START).as_millis().to_string();
-                self.tell(running, Event::PaceGranted { time }, world, without);
+                self.resume(running, Event::PaceGranted { time }, world, without);
             }
             Pending::Write(..) if without == Without::IntentionFirst => {
                 running.at = Pending::Written(running.version);
@@ -123,46 +123,46 @@ impl Process {
             }
             Pending::Written(version) => {
                 self.written[running.who] = self.written[running.who].max(version);
-                self.tell(running, Event::IntentionWritten { version }, world, without);
+                self.resume(running, Event::IntentionWritten { version }, world, without);
             }
             Pending::Call(change, known) => self.call(running, (change, known), world, mishap, without),
             Pending::Answer(answer) => {
-                world.call_ended(running.line, true);
-                world.witness.answered(running.line, &answer, &self.seen);
-                self.tell(running, Event::Answered { answer, request_id: None }, world, without);
+                world.call_ended(running.link, true);
+                world.witness.answered(running.link, &answer, &self.seen);
+                self.resume(running, Event::Answered { answer, request_id: None }, world, without);
             }
             Pending::Cut => {
                 let fault = Fault::new(FaultKind::Unavailable, "UpdateConnection", "the lease is over");
                 let fault = Fault { effect: Effect::Unknown, ..fault };
-                self.tell(running, Event::Failed { fault, jitter: 1.0 }, world, without);
+                self.resume(running, Event::Failed { fault, jitter: 1.0 }, world, without);
             }
             rest @ Pending::Rest(..) => self.rest(&running, rest, world, mishap),
         }
     }
 
     fn read(&mut self, running: &Running, circuit: &CircuitId, world: &mut World, mishap: Option<Mishap>) {
-        let line = &world.lines[running.line];
+        let link = &world.links[running.link];
         let now = world.now;
-        if mishap.is_some() || world.is_unreadable[line.region] {
+        if mishap.is_some() || world.is_unreadable[link.region] {
             let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
             self.fleet.with_history(circuit, |history| history.record_read_failure(fault, now, TICK, 1.0));
             return;
         }
-        let (connection, is_late) = line.shown(now);
+        let (connection, is_late) = link.shown(now);
         if self.has_lease {
-            world.witness.hears(running.line, &connection, now, now, is_late, true, &self.seen);
+            world.witness.hears(running.link, &connection, now, now, is_late, true, &self.seen);
         } else {
-            world.witness.deposed_hears(running.line, &connection, now);
+            world.witness.deposed_hears(running.link, &connection, now);
         }
         let connection = Some(std::sync::Arc::new(connection));
         let observation = Observation { began: now, ended: now, source: Source::ById, connection };
         if self.fleet.record_read(circuit, observation) {
-            self.wake(|object| object.line == running.line);
+            self.wake(|object| object.link == running.link);
             self.due[running.who] = false;
         }
     }
 
-    /// The update gets to AWS.
+    /// The update arrives at AWS.
     fn call(
         &mut self,
         mut running: Running,
@@ -179,13 +179,13 @@ impl Process {
             Some(Mishap::Refused) => fails(FaultKind::Throttled, Effect::None),
             Some(Mishap::Lost { took }) => {
                 if took {
-                    world.land(running.line, &change, known, &self.seen);
+                    world.land(running.link, &change, known, &self.seen);
                 }
                 fails(FaultKind::Unavailable, Effect::Unknown)
             }
-            None if world.lines[running.line].accepts(&change) => {
-                world.land(running.line, &change, known, &self.seen);
-                running.at = Pending::Answer(Box::new(world.lines[running.line].as_it_is()));
+            None if world.links[running.link].accepts(&change) => {
+                world.land(running.link, &change, known, &self.seen);
+                running.at = Pending::Answer(Box::new(world.links[running.link].as_it_is()));
                 self.passes.push(running);
                 return;
             }
@@ -196,19 +196,20 @@ impl Process {
                 world.witness.unsent(running.who, &change);
             }
             if fault.kind != FaultKind::Throttled {
-                world.call_ended(running.line, fault.effect == Effect::Unknown);
+                world.call_ended(running.link, fault.effect == Effect::Unknown);
             }
         }
-        self.tell(running, event, world, without);
+        self.resume(running, event, world, without);
     }
 
-    /// Nothing came of the write of an intention: the pass ends, and another follows.
+    /// The intention could not be written: the pass ends, and another one follows later.
     fn give_up(&mut self, mut running: Running, world: &World) {
         running.pass.withdraw(&mut self.fleet);
         self.wake[running.who] = Some(world.now + TICK);
     }
 
-    /// Whether status does not say yet what the pass ends with. While nothing is known nothing is said.
+    /// Whether the status from the end of the pass differs from the current one. While nothing is known, nothing is
+    /// written.
     fn has_something_to_write(&self, running: &Running, rest: &Pending) -> bool {
         let Pending::Rest(ledger, shown, _) = rest else { return false };
         let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
@@ -224,7 +225,7 @@ impl Process {
         let is_due = self.has_something_to_write(running, &rest);
         let Pending::Rest(ledger, shown, next_check) = rest else { return };
         self.wake[running.who] = next_check;
-        let (circuit, resource) = (world.circuit(running.line), resource_id(running.who));
+        let (circuit, resource) = (world.circuit(running.link), resource_id(running.who));
         let says_something = shown.is_some() || self.fleet.has_unwritten(&circuit, &resource);
         let version = if is_due {
             let version = Self::write(running, &ledger, shown, world, mishap);
@@ -245,7 +246,7 @@ impl Process {
         }
     }
 
-    /// Writes a status, guarded by the version that is known. `None` where the API server refused it.
+    /// Writes a status, guarded by the known version. `None` if the API server refused it or the mishap prevented it.
     fn write(
         running: &Running,
         ledger: &Ledger,

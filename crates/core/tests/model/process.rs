@@ -1,4 +1,4 @@
-//! One process of the operator: what it has seen, and whose turn it is in it.
+//! One process of the operator: its fleet, and its passes.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::fault::{Fault, FaultKind};
@@ -7,7 +7,7 @@ use directconnect_core::history::Change;
 use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{Outside, Pass};
+use directconnect_core::pass::{DecisionInputs, Pass};
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::Shown;
 
@@ -15,72 +15,72 @@ use super::state::World;
 use super::without::Without;
 use super::world::{Object, connection_id, region, resource_id};
 
-/// Where a pass stands: what it does next.
+/// The next step of a pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pending {
-    /// Reads the connection by its id.
+    /// Read the connection by its id.
     Read,
-    /// Waits for its pace.
+    /// Wait for the rate limit.
     Pace,
-    /// Sends the intention to the API server.
+    /// Send the intention to the API server.
     Write(Ledger, Option<Shown>),
-    /// The API server has the intention, and answers.
+    /// The API server has stored the intention, and answers.
     Written(u64),
-    /// The update is on its way to AWS; these lines were at risk when it was sent.
+    /// The update is on its way to AWS. The bits say which links were at risk when it was sent.
     Call(Change, u8),
-    /// AWS has carried it out, and answers.
+    /// AWS has carried out the update, and answers.
     Answer(Box<Connection>),
-    /// The lease is over, and nobody waits for the answer any more.
+    /// The lease is over, so the answer is not awaited any more.
     Cut,
-    /// Writes status, where that differs.
+    /// Write status, if it differs.
     Rest(Ledger, Option<Shown>, Option<Moment>),
 }
 
-/// A pass under way.
+/// A running pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Running {
     pub who: usize,
-    pub line: usize,
-    /// It has the lock of its circuit.
+    pub link: usize,
+    /// Whether it holds the lock of its circuit.
     pub has_lock: bool,
-    /// The version that its writes are guarded by.
+    /// The version that guards its writes.
     pub version: u64,
     pub uid: &'static str,
     pub pass: Pass,
     pub at: Pending,
 }
 
-/// What goes wrong with what a pass does next.
+/// How the next step of a pass goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mishap {
-    /// It is refused: a read that fails, a write that met a newer version, an update that was throttled.
+    /// A read fails, a write meets a newer version, or an update is throttled.
     Refused,
-    /// An update that AWS does not take as it stands.
+    /// AWS rejects the update.
     Rejected,
-    /// No answer comes; it was carried out or not.
+    /// The answer is lost; the request was carried out or not.
     Lost { took: bool },
 }
 
-/// One process.
+/// A process of the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Process {
     pub fleet: Fleet,
-    /// The objects as the watch has brought them.
+    /// The objects as the watch has delivered them.
     pub seen: Vec<Option<Object>>,
     circuits: Vec<CircuitId>,
-    /// What the watch has yet to bring.
+    /// Events that the watch has not delivered yet.
     pub queue: Vec<(usize, Option<Object>)>,
     pub is_stalled: bool,
-    /// It holds the lease, whether it knows or not.
+    /// Whether it really holds the lease, even if it does not know that it has lost it.
     pub has_lease: bool,
     pub passes: Vec<Running>,
-    /// The resource whose pass goes on first.
+    /// The resource whose pass goes first.
     pub current: Option<usize>,
     pub due: Vec<bool>,
     pub wake: Vec<Option<Moment>>,
-    /// Resource versions that its own writes were answered with.
+    /// The resource versions of its own last writes.
     pub written: Vec<u64>,
-    /// The last listing of a region failed.
+    /// Whether the last listing of each region failed.
     pub has_failed: [bool; 2],
 }
 
@@ -91,7 +91,7 @@ impl Process {
         let mut process = Self {
             fleet: Fleet::new(settings),
             seen: vec![None; none],
-            circuits: (0..world.lines.len()).map(|line| world.circuit(line)).collect(),
+            circuits: (0..world.links.len()).map(|link| world.circuit(link)).collect(),
             queue: Vec::new(),
             is_stalled: false,
             has_lease: false,
@@ -106,7 +106,7 @@ impl Process {
         process
     }
 
-    /// Lists the objects anew, from the API server itself.
+    /// Lists the objects again, from the API server itself.
     pub fn relist(&mut self, world: &World) {
         self.queue.clear();
         self.is_stalled = false;
@@ -115,7 +115,7 @@ impl Process {
         }
     }
 
-    /// It has the lease from now on, and begins to read.
+    /// Takes the lease and begins to read.
     pub fn lead(&mut self, world: &mut World, without: Without) {
         if without != Without::WaitForThoseBefore {
             self.fleet.lead(world.now);
@@ -129,13 +129,13 @@ impl Process {
         self.list(world);
     }
 
-    /// The watch brings an object as it is now.
+    /// The watch delivers the current state of an object.
     pub fn hear(&mut self, at: usize, object: Option<Object>, world: &World) {
-        let circuit = |object: &Object| world.circuit(object.line);
+        let circuit = |object: &Object| world.circuit(object.link);
         let before = std::mem::replace(&mut self.seen[at], object);
         let object = &self.seen[at];
         if let Some(before) = &before
-            && object.as_ref().is_none_or(|object| object.line != before.line)
+            && object.as_ref().is_none_or(|object| object.link != before.link)
         {
             self.fleet.remove(&circuit(before), &resource_id(at));
         }
@@ -143,16 +143,16 @@ impl Process {
             self.fleet.apply(&circuit(object), object.claim(at, &circuit(object)));
         }
         let asks = |object: &Option<Object>| {
-            object.as_ref().map(|object| (object.uid, object.generation, object.wish, object.is_being_deleted))
+            object.as_ref().map(|object| (object.uid, object.generation, object.spec, object.is_being_deleted))
         };
         if asks(&before) != asks(object) {
             if before.as_ref().map(|before| before.uid) != object.as_ref().map(|object| object.uid) {
                 self.written[at] = 0;
             }
-            let lines: Vec<usize> = before.iter().chain(object).map(|object| object.line).collect();
-            self.wake(|object| lines.contains(&object.line));
+            let links: Vec<usize> = before.iter().chain(object).map(|object| object.link).collect();
+            self.wake(|object| links.contains(&object.link));
         }
-        self.heed_freed();
+        self.wake_waiting();
     }
 
     pub fn wake(&mut self, whom: impl Fn(&Object) -> bool) {
@@ -161,36 +161,36 @@ impl Process {
         }
     }
 
-    pub fn heed_freed(&mut self) {
+    pub fn wake_waiting(&mut self) {
         if self.fleet.take_freed() {
-            self.wake(|object| object.wish.mode.is_some());
+            self.wake(|object| object.spec.mode.is_some());
         }
     }
 
-    /// Who has waited long enough is due.
+    /// Wakes the resources whose next check is due.
     pub fn wake_by_time(&mut self, now: Moment) {
         for (due, wake) in self.due.iter_mut().zip(&mut self.wake) {
             *due |= wake.take_if(|wake| *wake <= now).is_some();
         }
     }
 
-    /// The regions are listed.
+    /// Lists all regions.
     pub fn list(&mut self, world: &mut World) {
         for at in world.regions() {
             if world.is_unreadable[at] {
                 if !std::mem::replace(&mut self.has_failed[at], true) {
-                    self.wake(|object| world.lines[object.line].region == at);
+                    self.wake(|object| world.links[object.link].region == at);
                 }
                 self.fleet.record_failed_listing(&region(at), world.now);
             } else {
                 let shown = world.listing(at);
-                self.take_in_listing(world, at, world.now, shown);
+                self.record_listing(world, at, world.now, shown);
             }
         }
     }
 
-    /// A listing of a region comes in.
-    pub fn take_in_listing(
+    /// A listing of a region arrives.
+    pub fn record_listing(
         &mut self,
         world: &mut World,
         at: usize,
@@ -198,23 +198,23 @@ impl Process {
         shown: Vec<(usize, Connection, bool)>,
     ) {
         if std::mem::replace(&mut self.has_failed[at], false) {
-            self.wake(|object| world.lines[object.line].region == at);
+            self.wake(|object| world.links[object.link].region == at);
         }
-        for (line, connection, is_late) in &shown {
-            world.witness.hears(*line, connection, began, world.now, *is_late, false, &self.seen);
+        for (link, connection, is_late) in &shown {
+            world.witness.hears(*link, connection, began, world.now, *is_late, false, &self.seen);
         }
-        let shown = shown.into_iter().map(|(line, connection, _)| (connection_id(line), connection)).collect();
+        let shown = shown.into_iter().map(|(link, connection, _)| (connection_id(link), connection)).collect();
         let changed = self.fleet.record_listing(&region(at), (began, world.now), shown);
-        self.wake(|object| changed.contains(&connection_id(object.line)));
-        self.heed_freed();
+        self.wake(|object| changed.contains(&connection_id(object.link)));
+        self.wake_waiting();
     }
 
-    pub fn outside(&self, region: usize) -> Outside {
+    pub fn inputs(&self, region: usize) -> DecisionInputs {
         let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
-        Outside { poll_fault: self.has_failed[region].then_some(fault), ..Outside::default() }
+        DecisionInputs { poll_fault: self.has_failed[region].then_some(fault), ..DecisionInputs::default() }
     }
 
-    /// Whose pass goes on, or begins, next.
+    /// The resource whose pass makes the next step, or begins.
     pub fn next_up(&self) -> Option<usize> {
         let may_begin = |at: usize| self.may_begin(at);
         let may_go_on = |at: usize| self.passes.iter().any(|running| running.who == at);
@@ -225,21 +225,22 @@ impl Process {
             .or_else(|| all().find(|&at| may_begin(at)))
     }
 
-    /// One that is due and is not under way begins; who may change the circuit needs its lock.
+    /// A pass can begin if its resource is due and has no running pass. If the resource may change the circuit, it
+    /// needs the lock.
     pub fn may_begin(&self, at: usize) -> bool {
-        // A process that has lost the lease ends; only what is under way goes on for a moment.
+        // A process without the lease begins no pass; only running passes go on for a moment.
         if !self.has_lease {
             return false;
         }
         let Some(object) = self.seen[at].as_ref().filter(|object| self.due[at] && !object.is_being_deleted) else {
             return false;
         };
-        let acts = self.fleet.acts(&self.circuits[object.line], &resource_id(at));
-        let is_locked = |running: &Running| running.line == object.line && running.has_lock && acts;
+        let acts = self.fleet.acts(&self.circuits[object.link], &resource_id(at));
+        let is_locked = |running: &Running| running.link == object.link && running.has_lock && acts;
         !self.passes.iter().any(|running| running.who == at || is_locked(running))
     }
 
-    /// Others than the one that goes on by itself, who could.
+    /// The other resources whose passes could make a step.
     pub fn others(&self) -> impl Iterator<Item = usize> + '_ {
         let first = self.next_up();
         (0..self.seen.len()).filter(move |at| {
@@ -247,7 +248,7 @@ impl Process {
         })
     }
 
-    /// What the pass that goes on does next.
+    /// The next step of the pass that goes first.
     pub fn pending(&self) -> Option<&Pending> {
         let next = self.next_up()?;
         self.passes.iter().find(|running| running.who == next).map(|running| &running.at)

@@ -1,4 +1,4 @@
-//! All there is: the world, and the processes in it.
+//! The state of the model: the world, and the processes in it.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::history::Change;
@@ -11,37 +11,37 @@ use directconnect_core::turn::Shown;
 use super::process::Process;
 use super::without::Without;
 use super::witness::Witness;
-use super::world::{Line, Must, Object, began};
+use super::world::{Link, Must, Object, began};
 
-/// An update of a process that has ended, which takes effect all the same.
+/// An update of a process that has ended, which still takes effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Orphan {
-    pub line: usize,
+    pub link: usize,
     pub change: Change,
     pub known: u8,
-    /// Ticks until it does.
+    /// Ticks until it takes effect.
     pub ticks: u8,
 }
 
-/// What a listing shows of each line, and whether that is not how it is.
+/// For each link in a listing: the connection, and whether that is the state before the last update.
 pub type Listing = Vec<(usize, Connection, bool)>;
 
-/// AWS, the API server, people, and who watches it all.
+/// AWS, the API server, people, and the witness.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub settings: Settings,
     pub now: Moment,
-    pub lines: Vec<Line>,
+    pub links: Vec<Link>,
     pub objects: Vec<Option<Object>>,
     pub is_unreadable: [bool; 2],
-    /// A listing that was made and has not come in yet.
+    /// A listing whose answer has not arrived yet.
     pub held: Option<(Moment, Listing)>,
     pub orphans: Vec<Orphan>,
-    /// What the watches have to bring.
-    pub news: Vec<(usize, Option<Object>)>,
+    /// Events that the watches have not delivered yet.
+    pub pending_events: Vec<(usize, Option<Object>)>,
     pub version: u64,
     pub witness: Witness,
-    /// What the operator did that it must never do.
+    /// The rule that the operator has violated.
     pub violation: Option<&'static str>,
 }
 
@@ -49,45 +49,45 @@ pub struct World {
 pub struct State {
     pub world: World,
     pub leader: Process,
-    /// It has lost the lease and does not know.
+    /// A process that has lost the lease without noticing.
     pub deposed: Option<Process>,
     pub standby: Option<Process>,
-    /// Objects that are gone, as they were.
+    /// Deleted objects, in their last state.
     pub gone: Vec<Option<Object>>,
     pub ticks: u8,
     pub moves: u8,
 }
 
 impl World {
-    pub fn circuit(&self, line: usize) -> CircuitId {
-        self.lines[line].circuit(line)
+    pub fn circuit(&self, link: usize) -> CircuitId {
+        self.links[link].circuit(link)
     }
 
     pub fn regions(&self) -> Vec<usize> {
-        let mut regions: Vec<usize> = self.lines.iter().map(|line| line.region).collect();
+        let mut regions: Vec<usize> = self.links.iter().map(|link| link.region).collect();
         regions.sort_unstable();
         regions.dedup();
         regions
     }
 
     pub fn listing(&self, region: usize) -> Listing {
-        let listed = self.lines.iter().enumerate().filter(|(_, line)| line.region == region && !line.is_left_out);
-        let shown = listed.map(|(at, line)| {
-            let (connection, is_late) = line.shown(self.now);
+        let listed = self.links.iter().enumerate().filter(|(_, link)| link.region == region && !link.is_left_out);
+        let shown = listed.map(|(at, link)| {
+            let (connection, is_late) = link.shown(self.now);
             (at, connection, is_late)
         });
         shown.collect()
     }
 
-    /// An object is made, changed or gone; the watches will bring it.
+    /// Creates, changes or deletes an object. The watches will deliver it.
     pub fn put(&mut self, at: usize, object: Option<Object>) {
         self.version += 1;
         let object = object.map(|object| Object { version: self.version, ..object });
         self.objects[at].clone_from(&object);
-        self.news.push((at, object));
+        self.pending_events.push((at, object));
     }
 
-    /// Writes a status. `None` where the object is not of this version.
+    /// Writes a status. `None` if the object is no longer at this version.
     pub fn write(&mut self, at: usize, uid: &str, version: u64, ledger: &Ledger, shown: Option<Shown>) -> Option<u64> {
         let object = self.objects[at].clone().filter(|object| object.uid() == uid && object.version == version)?;
         let shown = shown.unwrap_or_else(|| object.shown.clone());
@@ -96,57 +96,58 @@ impl World {
         Some(self.version)
     }
 
-    /// An update takes effect in AWS, where it is taken.
-    pub fn land(&mut self, line: usize, change: &Change, known: u8, seen: &[Option<Object>]) {
-        if !self.lines[line].accepts(change) {
+    /// An update takes effect in AWS, if AWS accepts it.
+    pub fn land(&mut self, link: usize, change: &Change, known: u8, seen: &[Option<Object>]) {
+        if !self.links[link].accepts(change) {
             return;
         }
-        let shown = self.lines[line].clone();
+        let shown = self.links[link].clone();
         let (now, window) = (self.now, self.settings.settle_window);
-        self.lines[line].take(change, now, window);
+        self.links[link].take(change, now, window);
         if let Some(mode) = change.mode.filter(|&mode| shown.is_interrupted_by(mode, now)) {
-            // What became a risk since this was sent was sent beside it. What nobody wants any more holds no turn.
-            let others = self.witness.at_risk() & !known & self.sharing(line);
-            self.witness.risks(line, mode);
+            // Links that came at risk after this update was sent do not count against it, and a step that nobody wants
+            // any more holds no turn.
+            let others = self.witness.at_risk() & !known & self.sharing(link);
+            self.witness.risks(link, mode);
             let wanted = self.wanted(seen);
-            if wanted & others != 0 && wanted & (1 << line) != 0 {
-                self.violation = self.violation.or(Some("two lines of an account at once, by an update that was late"));
+            if wanted & others != 0 && wanted & (1 << link) != 0 {
+                self.violation = self.violation.or(Some("two links of an account at once, by an update that was late"));
             }
         }
-        self.witness.notices(&self.lines);
+        self.witness.notices(&self.links);
     }
 
-    /// A call to AWS takes a moment.
-    pub fn call_ended(&mut self, line: usize, may_have_effect: bool) {
+    /// Ends a call to AWS, which takes a moment.
+    pub fn call_ended(&mut self, link: usize, may_have_effect: bool) {
         self.now = self.now + std::time::Duration::from_millis(1);
-        self.witness.call_ended(line, may_have_effect, self.now);
+        self.witness.call_ended(link, may_have_effect, self.now);
         self.now = self.now + std::time::Duration::from_millis(1);
     }
 
-    /// Lines that share an account with this one, as far as AWS shows accounts at all.
-    pub fn sharing(&self, line: usize) -> u8 {
-        let account = self.lines[line].account;
-        let shares = |other: &Line| account.is_none() || other.account.is_none() || other.account == account;
-        bits(self.lines.iter().enumerate().map(|(at, other)| at != line && shares(other)))
+    /// Links that share an account with this one. A link without an owner shares with all.
+    pub fn sharing(&self, link: usize) -> u8 {
+        let account = self.links[link].account;
+        let shares = |other: &Link| account.is_none() || other.account.is_none() || other.account == account;
+        bits(self.links.iter().enumerate().map(|(at, other)| at != link && shares(other)))
     }
 
-    /// Lines whose step is still wanted, by what the API server has and by what the leader was brought.
+    /// Links whose step is still wanted, both by the API server's objects and by those that the leader has seen.
     pub fn wanted(&self, seen: &[Option<Object>]) -> u8 {
-        let wanted = |objects: &[Option<Object>], line: usize| {
-            self.witness.step(line).is_some_and(|(mode, who)| {
-                let acting = acting(objects, line);
-                let stepped = who.and_then(|at| objects[at].as_ref()).filter(|object| object.line == line);
+        let wanted = |objects: &[Option<Object>], link: usize| {
+            self.witness.step(link).is_some_and(|(mode, who)| {
+                let acting = acting(objects, link);
+                let stepped = who.and_then(|at| objects[at].as_ref()).filter(|object| object.link == link);
                 acting.map(|(_, object)| object).into_iter().chain(stepped).any(|object| object.wants(mode))
             })
         };
-        bits((0..self.lines.len()).map(|line| wanted(&self.objects, line) && wanted(seen, line)))
+        bits((0..self.links.len()).map(|link| wanted(&self.objects, link) && wanted(seen, link)))
     }
 }
 
-/// The oldest resource that manages a line.
-pub fn acting(objects: &[Option<Object>], line: usize) -> Option<(usize, &Object)> {
+/// The oldest resource that manages a link.
+pub fn acting(objects: &[Option<Object>], link: usize) -> Option<(usize, &Object)> {
     let all = objects.iter().enumerate().filter_map(|(at, object)| Some((at, object.as_ref()?)));
-    all.filter(|(_, object)| object.line == line && object.is_managed())
+    all.filter(|(_, object)| object.link == link && object.is_managed())
         .min_by_key(|(at, object)| (object.created, *at))
 }
 
@@ -154,8 +155,8 @@ fn bits(flags: impl Iterator<Item = bool>) -> u8 {
     flags.enumerate().fold(0, |bits, (at, flag)| bits | (u8::from(flag) << at))
 }
 
-impl Line {
-    /// Whether AWS takes this update as things stand.
+impl Link {
+    /// Whether AWS accepts this update in the current state.
     pub fn accepts(&self, change: &Change) -> bool {
         let Some(mode) = change.mode else { return true };
         let is_available = self.has_light && (self.mode != Must || self.works());
@@ -164,17 +165,17 @@ impl Line {
 }
 
 impl State {
-    pub fn begin(lines: Vec<Line>, objects: Vec<Option<Object>>, settings: Settings, has_standby: bool) -> Self {
-        let witness = Witness::new(&lines, objects.len(), settings);
+    pub fn begin(links: Vec<Link>, objects: Vec<Option<Object>>, settings: Settings, has_standby: bool) -> Self {
+        let witness = Witness::new(&links, objects.len(), settings);
         let mut world = World {
             settings,
             now: began(),
-            lines,
+            links,
             objects,
             is_unreadable: [false; 2],
             held: None,
             orphans: Vec::new(),
-            news: Vec::new(),
+            pending_events: Vec::new(),
             version: 1,
             witness,
             violation: None,
@@ -186,12 +187,12 @@ impl State {
         Self { world, leader, deposed: None, standby, gone, ticks: 0, moves: 0 }
     }
 
-    /// The watches bring what there is, but for those that stand still.
+    /// Delivers pending events to all processes whose watch is not stalled.
     pub fn deliver(&mut self) {
-        let news = std::mem::take(&mut self.world.news);
+        let pending_events = std::mem::take(&mut self.world.pending_events);
         let processes = [Some(&mut self.leader), self.deposed.as_mut(), self.standby.as_mut()];
         for process in processes.into_iter().flatten() {
-            process.queue.extend(news.iter().cloned());
+            process.queue.extend(pending_events.iter().cloned());
             if !process.is_stalled {
                 process.catch_up(&self.world);
             }
@@ -200,7 +201,7 @@ impl State {
 }
 
 impl Process {
-    /// The watch brings all that it has not brought yet.
+    /// The watch delivers all pending events.
     pub fn catch_up(&mut self, world: &World) {
         for (at, object) in std::mem::take(&mut self.queue) {
             self.hear(at, object, world);

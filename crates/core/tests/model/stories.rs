@@ -1,28 +1,28 @@
-//! What is told, and which rules show by it.
+//! The stories that are explored, and the rules that they test.
 
 use directconnect_core::settings::Settings;
 
 use super::moves::Move;
 use super::state::State;
 use super::without::Without;
-use super::world::{Line, Object, TICK, TIMES, Wish};
+use super::world::{Link, Object, Spec, TICK, TIMES};
 use super::{Story, finds, holds};
 
-const PAUSED: Wish = Wish { paused: true, ..Wish::MUST };
-const OBSERVED: Wish = Wish { observes: true, ..Wish::MUST };
+const PAUSED: Spec = Spec { paused: true, ..Spec::MUST };
+const OBSERVED: Spec = Spec { observes: true, ..Spec::MUST };
 
-/// A resource for each wish, about the line that stands beside it; the first one is the oldest.
-fn start(lines: Vec<Line>, wishes: &[(usize, Wish)]) -> State {
-    start_with(TIMES, lines, wishes)
+/// A state with one resource for each spec, for the link given with it. The first one is the oldest.
+fn start(links: Vec<Link>, specs: &[(usize, Spec)]) -> State {
+    start_with(TIMES, links, specs)
 }
 
-fn start_with(times: Settings, lines: Vec<Line>, wishes: &[(usize, Wish)]) -> State {
-    let of = |(age, &(line, wish)): (i64, &(usize, Wish))| Some(Object::new(line, age, wish));
-    State::begin(lines, (0..).zip(wishes).map(of).collect(), times, true)
+fn start_with(times: Settings, links: Vec<Link>, specs: &[(usize, Spec)]) -> State {
+    let of = |(age, &(link, spec)): (i64, &(usize, Spec))| Some(Object::new(link, age, spec));
+    State::begin(links, (0..).zip(specs).map(of).collect(), times, true)
 }
 
-fn pair(line: fn() -> Line, wish: Wish) -> State {
-    start(vec![line(), line()], &[(0, wish), (1, wish)])
+fn pair(link: fn() -> Link, spec: Spec) -> State {
+    start(vec![link(), link()], &[(0, spec), (1, spec)])
 }
 
 fn by_processes(what: &Move) -> bool {
@@ -40,7 +40,7 @@ fn by_processes(what: &Move) -> bool {
 }
 
 fn by_people(what: &Move) -> bool {
-    let is_by_people = matches!(what, Move::Wishes(..) | Move::Goes(_) | Move::BeginsToGo(_) | Move::Comes(_));
+    let is_by_people = matches!(what, Move::ChangesSpec(..) | Move::Goes(_) | Move::BeginsToGo(_) | Move::Comes(_));
     is_by_people || matches!(what, Move::Crash { lands: false } | Move::Switches(_) | Move::SessionTurns(_))
 }
 
@@ -50,78 +50,78 @@ fn by_aws(what: &Move) -> bool {
 }
 
 fn story(name: &'static str, starts: Vec<State>, allows: fn(&Move) -> bool, (ticks, moves): (u8, u8)) -> Story {
-    let wishes = &[Wish::MUST, Wish::SHOULD];
-    Story { name, starts, wishes, allows, ticks, moves, is_live: false, without: Without::Nothing }
+    let specs = &[Spec::MUST, Spec::SHOULD];
+    Story { name, starts, specs, allows, ticks, moves, is_live: false, without: Without::Nothing }
 }
 
 fn ladder() -> Story {
-    Story { is_live: true, ..story("a pair on the ladder", vec![pair(Line::clear, Wish::MUST)], |_| true, (10, 1)) }
+    Story { is_live: true, ..story("a pair on the ladder", vec![pair(Link::clear, Spec::MUST)], |_| true, (10, 1)) }
 }
 
 /// AWS may show old values for longer than a soak takes.
 fn slow() -> Story {
     let times = Settings { settle_window: TICK * 3, ..TIMES };
-    let wishes = [(0, Wish::MUST), (1, Wish::MUST)];
-    let starts = vec![start_with(times, vec![Line::clear(), Line::clear()], &wishes)];
+    let specs = [(0, Spec::MUST), (1, Spec::MUST)];
+    let starts = vec![start_with(times, vec![Link::clear(), Link::clear()], &specs)];
     Story { is_live: true, ..story("a pair that settles slowly", starts, |_| true, (12, 1)) }
 }
 
-/// Two lines of one account in two regions, and one whose account AWS does not show.
+/// Two links of one account in two regions, and one whose account AWS does not show.
 fn three() -> Story {
-    let lines = vec![Line::clear(), Line { region: 1, ..Line::ready() }, Line { account: None, ..Line::ready() }];
-    let starts = vec![start(lines, &[(0, Wish::MUST), (1, Wish::MUST), (2, Wish::AT_ONCE)])];
-    Story { is_live: true, ..story("three lines", starts, |_| true, (10, 1)) }
+    let links = vec![Link::clear(), Link { region: 1, ..Link::ready() }, Link { account: None, ..Link::ready() }];
+    let starts = vec![start(links, &[(0, Spec::MUST), (1, Spec::MUST), (2, Spec::AT_ONCE)])];
+    Story { is_live: true, ..story("three links", starts, |_| true, (10, 1)) }
 }
 
 fn processes() -> Story {
-    story("a pair at once, by processes", vec![pair(Line::clear, Wish::AT_ONCE)], by_processes, (4, 3))
+    story("a pair at once, by processes", vec![pair(Link::clear, Spec::AT_ONCE)], by_processes, (4, 3))
 }
 
 fn aws() -> Story {
-    story("a pair at once, by AWS", vec![pair(Line::clear, Wish::AT_ONCE)], by_aws, (4, 2))
+    story("a pair at once, by AWS", vec![pair(Link::clear, Spec::AT_ONCE)], by_aws, (4, 2))
 }
 
 fn alone() -> Story {
-    let lines = [Line::clear(), Line::ready()];
-    let starts = lines.map(|line| start(vec![line], &[(0, Wish::MUST)])).to_vec();
-    Story { is_live: true, ..story("a line alone, by AWS", starts, by_aws, (6, 2)) }
+    let links = [Link::clear(), Link::ready()];
+    let starts = links.map(|link| start(vec![link], &[(0, Spec::MUST)])).to_vec();
+    Story { is_live: true, ..story("a link alone, by AWS", starts, by_aws, (6, 2)) }
 }
 
 fn at_once_alone() -> Story {
-    let starts = vec![start(vec![Line::clear()], &[(0, Wish::AT_ONCE)])];
-    let wishes = &[Wish::AT_ONCE, Wish { renames: true, ..Wish::AT_ONCE }, PAUSED];
-    Story { wishes, is_live: true, ..story("a line at once, alone", starts, |_| true, (4, 2)) }
+    let starts = vec![start(vec![Link::clear()], &[(0, Spec::AT_ONCE)])];
+    let specs = &[Spec::AT_ONCE, Spec { renames: true, ..Spec::AT_ONCE }, PAUSED];
+    Story { specs, is_live: true, ..story("a link at once, alone", starts, |_| true, (4, 2)) }
 }
 
 fn hand_over() -> Story {
-    let wishes = [(0, Wish::AT_ONCE), (0, Wish::MUST), (1, Wish::AT_ONCE)];
-    let of_two = start(vec![Line::clear(), Line::clear()], &wishes);
-    // Whoever leads next has not seen what goes before.
+    let specs = [(0, Spec::AT_ONCE), (0, Spec::MUST), (1, Spec::AT_ONCE)];
+    let of_two = start(vec![Link::clear(), Link::clear()], &specs);
+    // Without a standby, the next leader has not seen the earlier events.
     let of_one = State { standby: None, ..of_two.clone() };
-    let story = story("two resources of a line", vec![of_two, of_one], by_people, (4, 2));
-    Story { wishes: &[Wish::SHOULD, OBSERVED, PAUSED], ..story }
+    let story = story("two resources of a link", vec![of_two, of_one], by_people, (4, 2));
+    Story { specs: &[Spec::SHOULD, OBSERVED, PAUSED], ..story }
 }
 
-/// The resource that a step was made for goes, kept by a finalizer, while the step is on its way.
+/// The resource of a step is deleted, but kept by a finalizer, while the step is in flight.
 fn step_of_one_that_goes() -> Story {
-    let wishes = [(0, Wish::AT_ONCE), (0, Wish::MUST), (1, Wish::AT_ONCE)];
-    let start = start(vec![Line::clear(), Line::clear()], &wishes);
+    let specs = [(0, Spec::AT_ONCE), (0, Spec::MUST), (1, Spec::AT_ONCE)];
+    let start = start(vec![Link::clear(), Link::clear()], &specs);
     let starts = vec![State { standby: None, ..start.clone() }, start];
     let allows = |what: &Move| matches!(what, Move::BeginsToGo(_) | Move::Crash { .. } | Move::Switches(_));
     story("a resource that goes", starts, allows, (4, 3))
 }
 
 fn names() -> Story {
-    let allows = |what: &Move| matches!(what, Move::Wishes(..) | Move::Crash { .. } | Move::Fails(_));
-    let wishes = &[Wish { renames: true, ..Wish::MUST }];
-    let starts = vec![start(vec![Line::clear(), Line::clear()], &[(0, Wish::MUST), (1, Wish::MUST)])];
-    Story { wishes, ..story("names", starts, allows, (4, 3)) }
+    let allows = |what: &Move| matches!(what, Move::ChangesSpec(..) | Move::Crash { .. } | Move::Fails(_));
+    let specs = &[Spec { renames: true, ..Spec::MUST }];
+    let starts = vec![start(vec![Link::clear(), Link::clear()], &[(0, Spec::MUST), (1, Spec::MUST)])];
+    Story { specs, ..story("names", starts, allows, (4, 3)) }
 }
 
-/// The first line is of another region, which cannot be read, and nobody has written down its account yet.
+/// The first link is in another region, which cannot be read, and no status shows its account yet.
 fn unread() -> Story {
-    let lines = || vec![Line { region: 1, ..Line::tight() }, Line::clear()];
-    let starts = vec![start(lines(), &[(0, Wish::AT_ONCE), (1, Wish::AT_ONCE)]), pair(Line::clear, Wish::AT_ONCE)];
+    let links = || vec![Link { region: 1, ..Link::tight() }, Link::clear()];
+    let starts = vec![start(links(), &[(0, Spec::AT_ONCE), (1, Spec::AT_ONCE)]), pair(Link::clear, Spec::AT_ONCE)];
     let allows = |what: &Move| {
         matches!(what, Move::RegionTurns(_) | Move::Crash { .. } | Move::Switches(_) | Move::LeftOutTurns(_))
     };
@@ -147,7 +147,7 @@ fn nothing_goes_wrong_whatever_happens() {
 fn a_rule_that_is_taken_out_is_found_by_what_comes_of_it() {
     let rules = [
         Without::IntentionFirst,
-        Without::LookAtLease,
+        Without::CheckLease,
         Without::WaitForThoseBefore,
         Without::EndWithTheLease,
         Without::ListAtTakeOver,

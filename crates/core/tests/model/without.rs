@@ -1,19 +1,19 @@
-//! Rules that are taken out by what the processes are fed, to see that the model finds what comes of it. Rules that only
-//! a change of the code takes out are in the script beside this file.
+//! Rules that are disabled by feeding the processes other inputs, to check that the model finds the consequences. Rules
+//! that only a code change can disable are in the script beside this file.
 
-/// A rule that is taken out.
+/// A rule that is disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Without {
-    /// All rules hold.
+    /// All rules are enabled.
     Nothing,
-    /// I: a new leader lists the resources anew.
+    /// I: a new leader lists the resources again.
     ListAtTakeOver,
-    /// I: the lease is looked at once more before the send.
-    LookAtLease,
-    /// B: in a process that has begun to lead, a read is settled only after the calls of the one before it are over.
+    /// I: the lease is checked once more before the send.
+    CheckLease,
+    /// B: after a takeover, a read is settled only once the calls of the previous leader are over.
     WaitForThoseBefore,
     /// I: a call ends with the lease.
     EndWithTheLease,
-    /// A: what is about to be sent is written down first.
+    /// A: the intention is written before the update is sent.
     IntentionFirst,
 }

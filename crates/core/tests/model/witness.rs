@@ -1,5 +1,5 @@
-//! What somebody outside the operator knows of each line: what AWS was sent, what it did, what reads were delivered, and
-//! what was wanted. Nothing that the operator believes.
+//! The witness: what an outside observer knows of each link. It records what AWS was sent and did, which reads were
+//! delivered, and what was wanted. It uses nothing from the operator's own state.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::desired::EncryptionMode;
@@ -8,41 +8,41 @@ use directconnect_core::observed::{Connection, ConnectionState};
 use directconnect_core::settings::{FRESH, Settings};
 
 use super::state::{World, acting};
-use super::world::{Line, Must, No, Object, Should};
+use super::world::{Link, Must, No, Object, Should};
 
-/// Looks without a gap that all showed the same mode.
+/// Reads without a large gap that all showed the same mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Looks {
+struct ReadChain {
     mode: EncryptionMode,
     since: Moment,
     last: Moment,
 }
 
-/// What is known of one line.
+/// What is known of one link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Seen {
-    /// A step of this operator that took effect and has not been seen to work, and the resource that it was made for.
+    /// A step of this operator that took effect and is not proven to work, and the resource that it was made for.
     risk: Option<(EncryptionMode, Option<usize>)>,
-    /// For which resource the last update was sent, and whether what was read before showed that it can interrupt.
+    /// The resource of the last update, and whether the read before it showed that it can interrupt traffic.
     sender: Option<usize>,
     interrupts: bool,
-    up: Option<Looks>,
-    down: Option<Looks>,
-    /// What the process that led before has seen.
-    up_before: Option<Looks>,
-    /// When the newest read that was delivered began.
+    up: Option<ReadChain>,
+    down: Option<ReadChain>,
+    /// What the previous leader had seen.
+    up_before: Option<ReadChain>,
+    /// When the newest delivered read began.
     newest: Option<Moment>,
-    /// When the last update of this leader ended that AWS looked at.
+    /// End of the last update of this leader that AWS processed.
     ended: Option<Moment>,
-    /// The last read by id, and whether it showed something else than there was.
+    /// The last read by id, and whether it was late.
     by_id: Option<(Moment, Connection, bool)>,
 }
 
-/// Whether `must_encrypt` has gone out for an unbroken wish of a resource, or was seen while it was wanted.
+/// Whether `must_encrypt` was sent or seen for a resource while it has wanted it without a break.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct HadMust {
     sent: bool,
-    /// This process has seen it, and has not written since.
+    /// This process has seen it, but not written a status since.
     seen: bool,
     written: bool,
 }
@@ -50,22 +50,22 @@ struct HadMust {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Witness {
     settings: Settings,
-    lines: Vec<Seen>,
+    links: Vec<Seen>,
     had_must: Vec<HadMust>,
 }
 
 impl Witness {
-    pub fn new(lines: &[Line], objects: usize, settings: Settings) -> Self {
-        // One that is found at `must_encrypt` is at risk as one that was brought there.
-        let found = |line: &Line| Seen { risk: (line.mode == Must).then_some((Must, None)), ..Seen::default() };
-        Self { settings, lines: lines.iter().map(found).collect(), had_must: vec![HadMust::default(); objects] }
+    pub fn new(links: &[Link], objects: usize, settings: Settings) -> Self {
+        // A link that is at `must_encrypt` from the beginning is at risk like one that was raised.
+        let found = |link: &Link| Seen { risk: (link.mode == Must).then_some((Must, None)), ..Seen::default() };
+        Self { settings, links: links.iter().map(found).collect(), had_must: vec![HadMust::default(); objects] }
     }
 
-    /// Another process leads: what was seen before is nothing to it.
+    /// Another process leads. It knows nothing of what was seen before.
     pub fn new_leader(&mut self) {
-        for line in &mut self.lines {
-            line.up_before = line.up;
-            (line.up, line.down, line.newest, line.ended, line.by_id) = (None, None, None, None, None);
+        for link in &mut self.links {
+            link.up_before = link.up;
+            (link.up, link.down, link.newest, link.ended, link.by_id) = (None, None, None, None, None);
         }
         for had in &mut self.had_must {
             had.seen = false;
@@ -85,33 +85,33 @@ impl Witness {
         objects: &[Option<Object>],
     ) {
         let (soak, deadline) = (self.settings.encryption_soak, self.settings.progress_deadline);
-        let gap = self.settings.longest_gap();
-        let line = &mut self.lines[at];
-        if line.ended.is_some_and(|ended| began <= ended) || line.newest.is_some_and(|newest| began < newest) {
+        let gap = self.settings.max_gap();
+        let link = &mut self.links[at];
+        if link.ended.is_some_and(|ended| began <= ended) || link.newest.is_some_and(|newest| began < newest) {
             return;
         }
-        line.newest = Some(began);
+        link.newest = Some(began);
         if is_by_id {
-            line.by_id = Some((began, shown.clone(), is_late));
+            link.by_id = Some((began, shown.clone(), is_late));
         }
         let Some(mode) = shown.mode() else { return };
-        // What may be late may count for what it shows, but breaks nothing.
-        if is_late && (!shown.encryption_works() || line.up.is_some_and(|up| up.mode != mode)) {
+        // A late read may extend a chain, but does not break one.
+        if is_late && (!shown.encryption_works() || link.up.is_some_and(|up| up.mode != mode)) {
             return;
         }
-        let extend = |looks: &mut Option<Looks>| match looks {
-            Some(looks) if looks.mode == mode && began.since(looks.last) <= gap => looks.last = began,
-            _ => *looks = Some(Looks { mode, since: ended, last: began }),
+        let extend = |chain: &mut Option<ReadChain>| match chain {
+            Some(chain) if chain.mode == mode && began.since(chain.last) <= gap => chain.last = began,
+            _ => *chain = Some(ReadChain { mode, since: ended, last: began }),
         };
         if shown.encryption_works() {
-            line.down = None;
-            extend(&mut line.up);
+            link.down = None;
+            extend(&mut link.up);
         } else {
-            line.up = None;
-            extend(&mut line.down);
+            link.up = None;
+            extend(&mut link.down);
         }
-        let (up, down) = (line.up, line.down);
-        line.risk = line.risk.filter(|&(step, _)| {
+        let (up, down) = (link.up, link.down);
+        link.risk = link.risk.filter(|&(step, _)| {
             let is_proven = up.is_some_and(|up| up.mode >= step && up.last.since(up.since) >= soak);
             let is_given_back = step == Should && down.is_some_and(|down| down.last.since(down.since) >= deadline);
             !is_proven && !is_given_back
@@ -121,15 +121,15 @@ impl Witness {
         }
     }
 
-    /// A read is delivered to a process that does not lead any more: it may be the last one of a soak.
+    /// A read is delivered to a process that no longer leads. It may be the last one of a soak.
     pub fn deposed_hears(&mut self, at: usize, shown: &Connection, began: Moment) {
-        let line = &mut self.lines[at];
-        let gap = self.settings.longest_gap();
-        let goes_on = |up: &Looks| shown.mode() == Some(up.mode) && began.since(up.last) <= gap;
-        line.up_before = line.up_before.filter(|up| shown.encryption_works() && goes_on(up));
-        if let Some(up) = line.up_before {
+        let link = &mut self.links[at];
+        let gap = self.settings.max_gap();
+        let goes_on = |up: &ReadChain| shown.mode() == Some(up.mode) && began.since(up.last) <= gap;
+        link.up_before = link.up_before.filter(|up| shown.encryption_works() && goes_on(up));
+        if let Some(up) = link.up_before {
             let is_soaked = began.since(up.since) >= self.settings.encryption_soak;
-            line.risk = line.risk.filter(|&(step, _)| !is_soaked || up.mode < step);
+            link.risk = link.risk.filter(|&(step, _)| !is_soaked || up.mode < step);
         }
     }
 
@@ -140,22 +140,22 @@ impl Witness {
         }
     }
 
-    fn see_must(&mut self, line: usize, objects: &[Option<Object>]) {
+    fn see_must(&mut self, link: usize, objects: &[Option<Object>]) {
         for (had, object) in self.had_must.iter_mut().zip(objects) {
-            had.seen |= object.as_ref().is_some_and(|object| object.line == line && object.wants(Must));
+            had.seen |= object.as_ref().is_some_and(|object| object.link == link && object.wants(Must));
         }
     }
 
-    /// An update has ended, as its sender sees it.
+    /// An update has ended, from the view of its sender.
     pub fn call_ended(&mut self, at: usize, may_have_effect: bool, now: Moment) {
-        let line = &mut self.lines[at];
-        line.ended = Some(now);
+        let link = &mut self.links[at];
+        link.ended = Some(now);
         if may_have_effect {
-            (line.up, line.down) = (None, None);
+            (link.up, link.down) = (None, None);
         }
     }
 
-    /// AWS has certainly not carried it out.
+    /// AWS has certainly not carried the update out.
     pub fn unsent(&mut self, who: usize, change: &Change) {
         if change.mode == Some(Must) {
             self.had_must[who].sent = false;
@@ -168,45 +168,46 @@ impl Witness {
         had.written |= had.seen;
     }
 
-    /// A resource wants another mode, or is another one.
-    pub fn wishes_anew(&mut self, who: usize) {
+    /// The resource wants another mode, or was replaced by another object.
+    pub fn reset_had_must(&mut self, who: usize) {
         self.had_must[who] = HadMust::default();
     }
 
     /// A step took effect.
     pub fn risks(&mut self, at: usize, mode: EncryptionMode) {
-        let line = &mut self.lines[at];
-        if line.interrupts {
-            line.risk = Some((mode, line.sender));
+        let link = &mut self.links[at];
+        if link.interrupts {
+            link.risk = Some((mode, link.sender));
         }
     }
 
-    /// What is not there any more is no risk.
-    pub fn notices(&mut self, lines: &[Line]) {
-        for (seen, line) in self.lines.iter_mut().zip(lines) {
+    /// A step whose mode is no longer there is no risk.
+    pub fn notices(&mut self, links: &[Link]) {
+        for (seen, link) in self.links.iter_mut().zip(links) {
             seen.risk = seen
                 .risk
-                .filter(|&(mode, _)| line.mode >= mode && !line.in_lag && (mode == Must || line.key.is_some()));
+                .filter(|&(mode, _)| link.mode >= mode && !link.in_lag && (mode == Must || link.key.is_some()));
         }
     }
 
-    /// Nobody wants to encrypt it any more, as the leader knows.
+    /// As far as the leader knows, no resource wants this step any more.
     pub fn lets_go(&mut self, at: usize) {
-        self.lines[at].risk = self.lines[at].risk.filter(|&(mode, _)| mode == Must);
+        self.links[at].risk = self.links[at].risk.filter(|&(mode, _)| mode == Must);
     }
 
     pub fn step(&self, at: usize) -> Option<(EncryptionMode, Option<usize>)> {
-        self.lines[at].risk
+        self.links[at].risk
     }
 
-    /// The lines at risk, a bit each.
+    /// The links at risk, as bits.
     pub fn at_risk(&self) -> u8 {
-        self.lines.iter().enumerate().fold(0, |bits, (at, line)| bits | (u8::from(line.risk.is_some()) << at))
+        self.links.iter().enumerate().fold(0, |bits, (at, link)| bits | (u8::from(link.risk.is_some()) << at))
     }
 }
 
-impl Line {
-    /// Whether this mode can interrupt it as it is. A key that came within the age of a read is not counted.
+impl Link {
+    /// Whether this mode can interrupt the link in its current state. A key younger than the oldest usable read does
+    /// not count.
     pub fn is_interrupted_by(&self, mode: EncryptionMode, now: Moment) -> bool {
         match mode {
             No => false,
@@ -217,52 +218,52 @@ impl Line {
 }
 
 impl World {
-    /// Whether this update puts a second line at risk.
-    pub fn judge_risk(&mut self, who: usize, line: usize, change: &Change, seen: &[Option<Object>]) {
-        let known = &mut self.witness.lines[line];
+    /// Checks that this update does not put a second link at risk.
+    pub fn check_risk(&mut self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) {
+        let known = &mut self.witness.links[link];
         let shows_clear_text = known
             .by_id
             .as_ref()
             .is_none_or(|(_, read, is_late)| !is_late && read.mode() == Some(No) && read.has_key_at_all());
         known.interrupts = change.mode == Some(Must) || shows_clear_text;
         let is_risky =
-            known.interrupts && change.mode.is_some_and(|mode| self.lines[line].is_interrupted_by(mode, self.now));
-        if is_risky && self.witness.at_risk() & self.wanted(seen) & self.sharing(line) != 0 {
-            self.violation = self.violation.or(Some("two lines of an account at once"));
+            known.interrupts && change.mode.is_some_and(|mode| self.links[link].is_interrupted_by(mode, self.now));
+        if is_risky && self.witness.at_risk() & self.wanted(seen) & self.sharing(link) != 0 {
+            self.violation = self.violation.or(Some("two links of an account at once"));
         }
-        self.witness.lines[line].sender = Some(who);
+        self.witness.links[link].sender = Some(who);
     }
 
-    /// Whether this update may be sent, by what the witness knows.
-    pub fn judge(&mut self, who: usize, line: usize, change: &Change, seen: &[Option<Object>]) {
-        let broken = self.broken_by(who, line, change, seen);
+    /// Checks that this update may be sent, by what the witness knows.
+    pub fn check_update(&mut self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) {
+        let broken = self.broken_by(who, link, change, seen);
         self.violation = self.violation.or(broken);
-        self.judge_risk(who, line, change, seen);
+        self.check_risk(who, link, change, seen);
         if change.mode == Some(Must) {
             self.witness.had_must[who].sent = true;
         }
     }
 
-    fn broken_by(&self, who: usize, line: usize, change: &Change, seen: &[Option<Object>]) -> Option<&'static str> {
-        let known = &self.witness.lines[line];
+    fn broken_by(&self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) -> Option<&'static str> {
+        let known = &self.witness.links[link];
         let Some(object) = &seen[who] else { return Some("an update for a resource that is gone") };
         let Some((began, read, is_late)) = &known.by_id else { return Some("an update without a read") };
         let shown = read.mode().filter(|_| !is_late);
         let goes_up = change.mode.zip(read.mode()).is_some_and(|(mode, shown)| mode > shown);
         let is_available = read.connection_state == Some(ConnectionState::Available);
-        let is_on_the_way = change.mode == object.wish.mode || (object.wants(Must) && change.mode == Some(Should));
+        let is_on_the_way = change.mode == object.spec.mode || (object.wants(Must) && change.mode == Some(Should));
         let had = &self.witness.had_must[who];
-        let at_once = object.wish.is_immediate && !had.sent && !had.seen && !had.written;
+        let at_once = object.spec.is_immediate && !had.sent && !had.seen && !had.written;
         let is_soaked = known.up.is_some_and(|up| {
             up.last.since(up.since) >= self.settings.encryption_soak && self.now.since(up.last) <= FRESH
         });
         let rules = [
             (object.is_being_deleted, "an update for a resource that is being deleted"),
-            (object.wish.observes, "an update for one that only observes"),
-            (object.wish.paused, "an update while paused"),
-            (acting(seen, line).is_none_or(|(at, _)| at != who), "an update of what another resource manages"),
+            (object.spec.observes, "an update for one that only observes"),
+            (object.spec.paused, "an update while paused"),
+            (acting(seen, link).is_none_or(|(at, _)| at != who), "an update of what another resource manages"),
             (change.mode.is_some() && !is_on_the_way, "a mode that nobody asked for"),
-            (change.name.is_some() && (!object.wish.renames), "a name that nobody asked for"),
+            (change.name.is_some() && (!object.spec.renames), "a name that nobody asked for"),
             (change.mode.is_none() && change.name.is_none(), "an update of nothing"),
             (change.mode.is_some() && read.lag_id.is_some(), "a mode to a member of a LAG"),
             (change.mode.is_some() && read.mode().is_none(), "a mode from one that nobody knows"),

@@ -1,4 +1,4 @@
-//! What surrounds the operator: AWS with its lines, and the API server with its objects.
+//! The world around the operator: AWS with its links, and the API server with its objects.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use directconnect_core::turn::{Claim, Shown};
 
 pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as Should};
 
-/// As long as a call to AWS may live. Reads that are three ticks old are too old to decide on.
+/// The longest duration of a call to AWS. Reads from three ticks ago are too old to decide on.
 pub const TICK: Duration = Duration::from_secs(12);
 
-/// A soak of two ticks, and reads that may be late for one.
+/// A soak takes two ticks, and reads may be late by one tick.
 pub const TIMES: Settings = Settings {
     poll_interval: TICK,
     encryption_soak: Duration::from_secs(24),
@@ -33,7 +33,7 @@ static IDS: LazyLock<Vec<ConnectionId>> =
 static RESOURCES: LazyLock<Vec<ResourceId>> =
     LazyLock::new(|| ["a", "b", "c"].iter().map(|name| ResourceId::new("net", name)).collect());
 
-/// When the story begins.
+/// When a story begins.
 pub fn began() -> Moment {
     Moment::after_start(Duration::from_hours(2))
 }
@@ -50,36 +50,36 @@ pub fn resource_id(at: usize) -> ResourceId {
     RESOURCES[at].clone()
 }
 
-/// What a resource asks for.
+/// The spec of a resource.
 #[allow(clippy::struct_excessive_bools, reason = "each can turn by itself")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Wish {
+pub struct Spec {
     /// `None`: the mode is not managed.
     pub mode: Option<EncryptionMode>,
     pub is_immediate: bool,
     pub observes: bool,
     pub paused: bool,
-    /// Another name than AWS has at first.
+    /// Whether the spec wants another name than AWS has at first.
     pub renames: bool,
 }
 
-impl Wish {
+impl Spec {
     pub const MUST: Self =
         Self { mode: Some(Must), is_immediate: false, observes: false, paused: false, renames: false };
     pub const AT_ONCE: Self = Self { is_immediate: true, ..Self::MUST };
     pub const SHOULD: Self = Self { mode: Some(Should), ..Self::MUST };
 }
 
-/// A resource, as the API server has it.
+/// A resource on the API server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Object {
-    /// Which line it is about.
-    pub line: usize,
+    /// The link that the resource is for.
+    pub link: usize,
     pub uid: u8,
     pub created: i64,
-    pub wish: Wish,
+    pub spec: Spec,
     pub generation: i64,
-    /// Deleted, and kept by a finalizer of somebody else.
+    /// Deleted, but kept by a finalizer.
     pub is_being_deleted: bool,
     pub version: u64,
     pub ledger: Ledger,
@@ -87,12 +87,12 @@ pub struct Object {
 }
 
 impl Object {
-    pub fn new(line: usize, created: i64, wish: Wish) -> Self {
+    pub fn new(link: usize, created: i64, spec: Spec) -> Self {
         Self {
-            line,
+            link,
             uid: 1,
             created,
-            wish,
+            spec,
             generation: 1,
             is_being_deleted: false,
             version: 1,
@@ -105,16 +105,16 @@ impl Object {
         ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::from(self.uid)]
     }
 
-    /// Whether it may have anything sent.
+    /// Whether updates may be sent for it.
     pub fn is_managed(&self) -> bool {
-        !self.wish.observes && !self.is_being_deleted
+        !self.spec.observes && !self.is_being_deleted
     }
 
     pub fn wants(&self, mode: EncryptionMode) -> bool {
-        !self.is_being_deleted && self.wish.mode.is_some_and(|wanted| wanted >= mode)
+        !self.is_being_deleted && self.spec.mode.is_some_and(|wanted| wanted >= mode)
     }
 
-    /// When its last update was, by a wall clock that never errs.
+    /// When its last update was sent, by an exact wall clock.
     pub fn updated_at(&self) -> Option<Moment> {
         let sent: u64 = self.ledger.last_update.as_ref()?.time.parse().ok()?;
         Some(Moment::after_start(Duration::from_millis(sent)))
@@ -125,9 +125,9 @@ impl Object {
             resource: resource_id(at),
             uid: self.uid().to_owned(),
             created: self.created,
-            manages: !self.wish.observes,
+            manages: !self.spec.observes,
             is_being_deleted: self.is_being_deleted,
-            wants: self.wish.mode,
+            wants: self.spec.mode,
             ledger: self.ledger.clone().about(circuit, self.generation),
             version: self.version,
             updated_at: self.updated_at(),
@@ -138,49 +138,49 @@ impl Object {
     pub fn desired(&self, circuit: &CircuitId) -> Desired {
         Desired {
             circuit: circuit.clone(),
-            name: self.wish.renames.then(|| "new".to_owned()),
-            mode: self.wish.mode,
-            transition: if self.wish.is_immediate {
+            name: self.spec.renames.then(|| "new".to_owned()),
+            mode: self.spec.mode,
+            transition: if self.spec.is_immediate {
                 EncryptionTransition::Immediate
             } else {
                 EncryptionTransition::Guarded
             },
-            policy: if self.wish.observes { ManagementPolicy::Observe } else { ManagementPolicy::Manage },
-            paused: self.wish.paused,
+            policy: if self.spec.observes { ManagementPolicy::Observe } else { ManagementPolicy::Manage },
+            paused: self.spec.paused,
             generation: self.generation,
         }
     }
 }
 
-/// A connection in AWS.
+/// A connection in AWS, with its physical link.
 #[allow(clippy::struct_excessive_bools, reason = "each can turn by itself, and does")]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Line {
+pub struct Link {
     pub region: usize,
-    /// What AWS shows as its owner.
+    /// The owner that AWS shows.
     pub account: Option<&'static str>,
     pub mode: EncryptionMode,
     pub is_renamed: bool,
     /// Since when a key has been associated.
     pub key: Option<Moment>,
-    /// The far end agrees.
+    /// Whether the far end's MACsec settings match.
     pub is_up: bool,
     pub has_light: bool,
     pub in_lag: bool,
-    /// Reads show a mode that nobody knows.
+    /// Whether reads show an unknown mode.
     pub is_strange: bool,
     /// The mode before the last update, and until when reads may show it.
     pub before: Option<(EncryptionMode, Moment)>,
-    /// The leader knows of that update.
+    /// Whether the leader knows of that update.
     pub is_known: bool,
-    /// Reads do show it.
+    /// Whether reads currently show the old mode.
     pub is_late: bool,
-    /// Listings leave it out.
+    /// Whether listings lack this connection.
     pub is_left_out: bool,
 }
 
-impl Line {
-    /// Clear text, with a key, and the far end agrees.
+impl Link {
+    /// At `no_encrypt`, with a key and a matching far end.
     pub fn clear() -> Self {
         Self {
             region: 0,
@@ -199,12 +199,12 @@ impl Line {
         }
     }
 
-    /// Encrypted if it can be.
+    /// At `should_encrypt`.
     pub fn ready() -> Self {
         Self { mode: Should, ..Self::clear() }
     }
 
-    /// Encrypted or nothing.
+    /// At `must_encrypt`.
     pub fn tight() -> Self {
         Self { mode: Must, ..Self::clear() }
     }
@@ -213,19 +213,19 @@ impl Line {
         CircuitId { region: region(self.region), id: connection_id(at) }
     }
 
-    /// MACsec carries traffic.
+    /// Whether MACsec carries the traffic.
     pub fn works(&self) -> bool {
         self.key.is_some() && self.is_up && self.mode != No
     }
 
-    /// What a read shows now, and whether that may be how it was before the last update.
+    /// What a read shows now, and whether that may be the state before the last update.
     pub fn shown(&self, now: Moment) -> (Connection, bool) {
         let before = self.before.filter(|(_, until)| now <= *until).map(|(old, _)| old);
         let mode = before.filter(|_| self.is_late).unwrap_or(self.mode);
         (self.showing(mode), self.is_known && before == Some(mode))
     }
 
-    /// What the answer to an update shows.
+    /// The connection that the answer to an update shows.
     pub fn as_it_is(&self) -> Connection {
         self.showing(self.mode)
     }
@@ -258,7 +258,7 @@ impl Line {
         self.keep_up();
     }
 
-    /// AWS lowers the mode when the last key goes.
+    /// AWS lowers the mode when the last key is removed.
     pub fn keep_up(&mut self) {
         if self.key.is_none() && self.mode == Must {
             self.mode = Should;

@@ -1,4 +1,4 @@
-//! Whether AWS lets the caller read, in which account, and what time it is there.
+//! Checks whether the user may read AWS, which account that is, and whether the local clock agrees with AWS.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::arguments::Check;
 use crate::aws::{Account, Listing};
 use crate::status::region;
 
-/// From how many seconds on a clock is wrong: AWS refuses what was signed five minutes ago.
+/// A clock that is off by this many seconds is a problem. AWS refuses requests that were signed five minutes ago.
 const WRONG: i64 = 60;
 
-/// One read of each region that resources name, or of the one that is asked for.
+/// Reads each region that resources name, or the one that is given.
 pub async fn check(flags: &Check, resources: &[Watched]) -> Vec<Finding> {
     let account = match Account::open(&flags.aws).await {
         Ok(account) => account,
@@ -78,7 +78,7 @@ fn read_of(region: &RegionName, listing: &Listing) -> Finding {
     Finding::problem(check, fault.message.clone(), next)
 }
 
-/// The account is not asked for: its connections say it, and no right but to read them is needed.
+/// The account is taken from its connections, so no other permission than to read them is needed.
 fn owners<'a>(read: impl IntoIterator<Item = &'a Listing>, resources: &[Watched]) -> Option<Finding> {
     let check = "AWS account";
     let connections = read.into_iter().flatten().flatten();
@@ -105,7 +105,7 @@ fn clock_of(region: &RegionName, there: Option<Timestamp>, before: Timestamp, af
     let here = i64::midpoint(before.as_second(), after.as_second());
     let ahead = here - there.as_second();
     match ahead.unsigned_abs() {
-        // What the answer took, and a date that has no fractions of a second.
+        // The answer takes some time, and its date has whole seconds only.
         0..=2 => Finding::ok(check, "agrees with that of AWS"),
         seconds => {
             let message = format!("is {seconds} s {} that of AWS", if ahead > 0 { "ahead of" } else { "behind" });

@@ -1,4 +1,4 @@
-//! Which version the API server has.
+//! Checks the version of the API server.
 
 use directconnect_operator::kubernetes::words;
 use k8s_openapi::apimachinery::pkg::version::Info;
@@ -8,10 +8,10 @@ use crate::cluster::Cluster;
 
 const CHECK: &str = "API server";
 
-/// The oldest Kubernetes that is served.
+/// The oldest supported version of Kubernetes.
 const OLDEST: (u32, u32) = (1, 29);
 
-/// Whether it is new enough.
+/// Checks whether the version is supported.
 pub async fn check(cluster: &Cluster) -> Finding {
     match cluster.client.apiserver_version().await {
         Ok(info) => judge(&info),
@@ -32,7 +32,7 @@ fn judge(info: &Info) -> Finding {
     }
 }
 
-/// Some distributions write `29+`.
+/// Parses a version number. Some distributions write `29+`.
 fn number(word: &str) -> Option<u32> {
     word.trim_end_matches(|letter: char| !letter.is_ascii_digit()).parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Whether the CRD is installed, and is that of this release.
+//! Checks whether the CRD is installed and belongs to this release.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +15,10 @@ use crate::cluster::Cluster;
 
 const CHECK: &str = "CRD";
 
-/// As many fields as a message names.
+/// The largest number of fields that a message names.
 const MAX_NAMED: usize = 5;
 
-/// Whether it is there, established, and has the fields that this program knows.
+/// Checks whether the CRD is installed, is established, and has the fields that this program knows.
 pub async fn check(cluster: &Cluster) -> Finding {
     let name = DirectConnectConnection::crd_name();
     let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
@@ -36,7 +36,7 @@ pub async fn check(cluster: &Cluster) -> Finding {
     }
 }
 
-/// Whether the API server knows the resource, whoever may list it.
+/// Whether the API server serves the resource, even if the user may not list it.
 pub async fn is_served(cluster: &Cluster) -> bool {
     let listed = cluster.resources(true).list(&ListParams::default().limit(1)).await;
     !matches!(listed, Err(kube::Error::Api(answer)) if answer.code == 404)
@@ -82,7 +82,7 @@ fn named(fields: &[&String]) -> String {
     if more == 0 { words.join(", ") } else { format!("{} and {more} more", words.join(", ")) }
 }
 
-/// Every field of a version, by its path.
+/// The paths of all fields of a version.
 fn fields(crd: &CustomResourceDefinition, version: &str) -> BTreeSet<String> {
     let mut fields = BTreeSet::new();
     let version = crd.spec.versions.iter().find(|it| it.name == version);

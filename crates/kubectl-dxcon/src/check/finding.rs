@@ -1,4 +1,4 @@
-//! What a check has found.
+//! The result of a check.
 
 use std::fmt::Write as _;
 
@@ -6,51 +6,51 @@ use serde::Serialize;
 
 use crate::terminal::{BAD, GOOD, WAITING, styled};
 
-/// How a check ended.
+/// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// As it has to be.
+    /// Everything is as it has to be.
     Ok,
-    /// Not checked, or worth a look; no problem by itself.
+    /// It was not checked, or the user should look at it. Not a problem by itself.
     Note,
-    /// Not as it has to be.
+    /// Something is wrong.
     Problem,
 }
 
-/// What a check has found, and what to do next.
+/// The result of a check, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What was checked.
+    /// Name of the check.
     pub check: String,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
     /// What was found.
     pub message: String,
-    /// What to do next, where something is.
+    /// What to do next, if anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
 impl Finding {
-    /// It is as it has to be.
+    /// A finding that all is well.
     pub fn ok(check: impl Into<String>, message: impl Into<String>) -> Self {
         Self { check: check.into(), outcome: Outcome::Ok, message: message.into(), next: None }
     }
 
-    /// It was not checked, or is worth a look.
+    /// A finding that something was not checked or is worth a look.
     pub fn note(check: impl Into<String>, message: impl Into<String>) -> Self {
         Self { check: check.into(), outcome: Outcome::Note, message: message.into(), next: None }
     }
 
-    /// It is not as it has to be, and this is to be done.
+    /// A finding that something is wrong, and what to do.
     pub fn problem(check: impl Into<String>, message: impl Into<String>, next: impl Into<String>) -> Self {
         Self { check: check.into(), outcome: Outcome::Problem, message: message.into(), next: Some(next.into()) }
     }
 }
 
-/// A line for each, the next step under it, and how many problems there are.
+/// The findings as text: a line for each, with the next step below it, and the number of problems.
 pub fn text(findings: &[Finding]) -> String {
     let width = findings.iter().map(|finding| finding.check.chars().count()).max().unwrap_or_default();
     let mut out = String::new();
@@ -60,7 +60,7 @@ pub fn text(findings: &[Finding]) -> String {
             Outcome::Note => ("note", WAITING),
             Outcome::Problem => ("problem", BAD),
         };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(out, "{}   {check:width$}   {message}", styled(style, format!("{word:<7}")));
         if let Some(next) = next {
             let _ = writeln!(out, "{:7}   {:width$}   next: {next}", "", "");

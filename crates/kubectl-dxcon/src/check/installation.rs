@@ -1,4 +1,4 @@
-//! Where the operator is installed, and with which settings.
+//! Finds out where the operator is installed, and with which settings.
 
 use directconnect_operator::kubernetes::words;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -11,10 +11,10 @@ use crate::cluster::Cluster;
 
 const CHECK: &str = "Deployment";
 
-/// Name that the shipped manifests give to everything.
+/// The name of all objects in the shipped manifests.
 const SHIPPED: &str = "directconnect-operator";
 
-/// Where the operator is, as its Deployment says it, or the shipped manifests where none can be found.
+/// Where the operator is installed, according to its Deployment. If none is found, the values of the shipped manifests.
 pub struct Installation {
     /// Its namespace.
     pub namespace: String,
@@ -24,33 +24,33 @@ pub struct Installation {
     pub lease: String,
     /// Namespace of its Lease.
     pub lease_namespace: String,
-    /// The namespaces that it serves; empty for all.
+    /// The namespaces that it watches; empty for all.
     pub watched: Vec<String>,
     finding: Finding,
 }
 
 impl Installation {
-    /// Looks in this namespace, or else in all.
+    /// Looks for the Deployment in this namespace, or in all.
     pub async fn find(cluster: &Cluster, namespace: Option<&str>) -> Self {
         let deployments: Api<Deployment> = match namespace {
             Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
             None => Api::all(cluster.client.clone()),
         };
         let labelled = ListParams::default().labels(&format!("app.kubernetes.io/name={SHIPPED}"));
-        let place = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
+        let scope = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
         let namespace = namespace.unwrap_or(SHIPPED);
         match deployments.list(&labelled).await.map(|listed| listed.items) {
             Ok(found) => match found.as_slice() {
                 [one] => Self::of(one),
                 [] => Self::shipped(
                     namespace,
-                    Finding::note(CHECK, format!("none with the label of the operator is in {place}")),
+                    Finding::note(CHECK, format!("none with the label of the operator is in {scope}")),
                 ),
                 many => Self::shipped(
                     namespace,
                     Finding {
                         next: Some("name the namespace of one with -n".to_owned()),
-                        ..Finding::note(CHECK, format!("there are {} of the operator in {place}", many.len()))
+                        ..Finding::note(CHECK, format!("there are {} of the operator in {scope}", many.len()))
                     },
                 ),
             },
@@ -58,7 +58,7 @@ impl Installation {
         }
     }
 
-    /// What was found.
+    /// The finding about the Deployment.
     pub fn finding(&self) -> Finding {
         self.finding.clone()
     }
@@ -99,7 +99,7 @@ impl Installation {
     }
 }
 
-/// What a container sets a flag to: by its arguments, or else by the variable of the same name.
+/// The values of a flag of a container: from its arguments, or else from the environment variable of the same name.
 fn setting(container: &Container, flag: &str) -> Vec<String> {
     let arguments = container.args.as_deref().unwrap_or_default();
     let joined = arguments.iter().filter_map(|argument| argument.strip_prefix(flag)?.strip_prefix('='));
@@ -118,7 +118,7 @@ fn setting(container: &Container, flag: &str) -> Vec<String> {
 
 #[cfg(test)]
 impl Installation {
-    /// One in this namespace that serves these namespaces.
+    /// An installation in this namespace that watches these namespaces.
     pub fn for_tests(namespace: &str, watched: &[&str]) -> Self {
         let watched = watched.iter().map(|&it| it.to_owned()).collect();
         Self { watched, ..Self::shipped(namespace, Finding::ok(CHECK, "")) }

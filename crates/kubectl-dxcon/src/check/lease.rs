@@ -1,4 +1,4 @@
-//! Whether somebody leads.
+//! Checks whether a process of the operator is leading.
 
 use directconnect_operator::kubernetes::words;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 
 const CHECK: &str = "Lease";
 
-/// Who holds the Lease, and since when it has not been renewed.
+/// Checks who holds the Lease, and whether it is renewed.
 pub async fn check(cluster: &Cluster, installation: &Installation) -> Finding {
     let Installation { lease, lease_namespace: namespace, .. } = installation;
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);

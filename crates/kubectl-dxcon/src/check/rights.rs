@@ -1,6 +1,6 @@
-//! Who may do what.
+//! Checks the Kubernetes permissions of the user and of the operator.
 //!
-//! What the operator needs, and what its installation makes, is read from the shipped manifests.
+//! The needed permissions are read from the shipped manifests.
 
 use directconnect_operator::api::DirectConnectConnection;
 use directconnect_operator::kubernetes::words;
@@ -19,12 +19,12 @@ use super::finding::{Finding, Outcome};
 use super::installation::Installation;
 use crate::cluster::Cluster;
 
-/// The rights of the operator.
+/// The roles of the operator.
 const RBAC: &str = include_str!("../../../../deploy/kustomize/base/rbac.yaml");
-/// Everything that an installation makes.
+/// All objects of an installation.
 const INSTALL: &str = include_str!("../../../../deploy/install.yaml");
 
-/// The part of a manifest that bears on rights.
+/// The parts of a manifest that permissions depend on.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest {
@@ -41,11 +41,11 @@ struct Metadata {
     namespace: Option<String>,
 }
 
-/// Whether the caller may do what the other verbs do.
+/// Checks whether the user may do what the other commands need.
 pub async fn of_caller(cluster: &Cluster) -> Finding {
     let check = "your rights";
     let mut refused = Vec::new();
-    let mut place = "in all namespaces";
+    let mut scope = "in all namespaces";
     for verb in ["list", "watch", "get", "patch"] {
         let wanted = |namespace: Option<&str>| ResourceAttributes {
             group: Some(DirectConnectConnection::group(&()).into_owned()),
@@ -57,7 +57,7 @@ pub async fn of_caller(cluster: &Cluster) -> Finding {
         let everywhere = may(cluster, wanted(None)).await;
         let allowed = match everywhere {
             Ok(false) => {
-                place = "in this namespace";
+                scope = "in this namespace";
                 may(cluster, wanted(Some(&cluster.namespace))).await
             }
             other => other,
@@ -70,7 +70,7 @@ pub async fn of_caller(cluster: &Cluster) -> Finding {
     }
     let plural = DirectConnectConnection::plural(&());
     match refused.as_slice() {
-        [] => Finding::ok(check, format!("you may read, pause, resume and reconcile {plural} {place}")),
+        [] => Finding::ok(check, format!("you may read, pause, resume and reconcile {plural} {scope}")),
         ["patch"] => Finding::note(
             check,
             format!("you may read {plural}, and not patch them: pause, resume and reconcile need that"),
@@ -83,7 +83,7 @@ pub async fn of_caller(cluster: &Cluster) -> Finding {
     }
 }
 
-/// Whether the operator's service account may do all that the operator does.
+/// Checks whether the operator's service account has all its permissions.
 pub async fn of_operator(cluster: &Cluster, installation: &Installation) -> Finding {
     let check = "operator's rights";
     let Installation { namespace, account, .. } = installation;
@@ -104,7 +104,7 @@ pub async fn of_operator(cluster: &Cluster, installation: &Installation) -> Find
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
         match Api::all(cluster.client.clone()).create(&PostParams::default(), &review).await {
             Ok(review) if is_allowed(review.status.as_ref()) => {}
-            Ok(_) => refused.push(told(wanted)),
+            Ok(_) => refused.push(describe(wanted)),
             Err(kube::Error::Api(answer)) if answer.code == 403 => {
                 return Finding::note(check, "not checked: you may not create subjectaccessreviews");
             }
@@ -121,7 +121,7 @@ pub async fn of_operator(cluster: &Cluster, installation: &Installation) -> Find
     )
 }
 
-/// Whether the caller may make what an installation makes.
+/// Checks whether the user may create the objects of an installation.
 pub async fn to_install(cluster: &Cluster, installation: &Installation) -> Finding {
     let check = "your rights";
     let mut refused = Vec::new();
@@ -129,7 +129,7 @@ pub async fn to_install(cluster: &Cluster, installation: &Installation) -> Findi
     for wanted in &wanted {
         match may(cluster, wanted.clone()).await {
             Ok(true) => {}
-            Ok(false) => refused.push(told(wanted)),
+            Ok(false) => refused.push(describe(wanted)),
             Err(error) => return Finding::note(check, format!("cannot be asked for: {}", words(&error))),
         }
     }
@@ -155,29 +155,29 @@ fn is_allowed(status: Option<&SubjectAccessReviewStatus>) -> bool {
     status.is_some_and(|status| status.allowed)
 }
 
-/// A right in words.
-fn told(wanted: &ResourceAttributes) -> String {
+/// Describes a permission.
+fn describe(wanted: &ResourceAttributes) -> String {
     let word = |part: &Option<String>| part.clone().unwrap_or_default();
     let subresource = wanted.subresource.as_ref().map(|it| format!("/{it}")).unwrap_or_default();
-    let place = wanted.namespace.as_ref().map(|it| format!(" in {it}")).unwrap_or_default();
-    format!("{} {}{subresource}{place}", word(&wanted.verb), word(&wanted.resource))
+    let scope = wanted.namespace.as_ref().map(|it| format!(" in {it}")).unwrap_or_default();
+    format!("{} {}{subresource}{scope}", word(&wanted.verb), word(&wanted.resource))
 }
 
 fn manifests(text: &str) -> Vec<Manifest> {
     serde_saphyr::from_multiple(text).unwrap_or_default()
 }
 
-/// Every right of the shipped roles, where this installation needs it.
+/// All permissions in the shipped roles, adapted to this installation.
 fn needed(installation: &Installation) -> Vec<ResourceAttributes> {
     let mut needed = Vec::new();
     for Manifest { kind, rules, .. } in manifests(RBAC) {
-        let places: Vec<Option<String>> = match kind.as_str() {
+        let namespaces: Vec<Option<String>> = match kind.as_str() {
             "ClusterRole" if installation.watched.is_empty() => vec![None],
             "ClusterRole" => installation.watched.iter().cloned().map(Some).collect(),
             _ => vec![Some(installation.lease_namespace.clone())],
         };
-        for place in &places {
-            needed.extend(rules.iter().flat_map(|rule| rights(rule, place.as_deref(), installation)));
+        for namespace in &namespaces {
+            needed.extend(rules.iter().flat_map(|rule| rights(rule, namespace.as_deref(), installation)));
         }
     }
     needed
@@ -196,7 +196,7 @@ fn rights(rule: &PolicyRule, namespace: Option<&str>, installation: &Installatio
                 subresource: subresource.clone(),
                 verb: Some(verb.clone()),
                 namespace: namespace.map(str::to_owned),
-                // The only objects that the roles name are the Lease.
+                // The only object that the roles name is the Lease.
                 name: rule.resource_names.as_ref().map(|_| installation.lease.clone()),
                 ..ResourceAttributes::default()
             }));
@@ -205,7 +205,7 @@ fn rights(rule: &PolicyRule, namespace: Option<&str>, installation: &Installatio
     rights
 }
 
-/// Every kind of object that an installation makes.
+/// The permissions to create each kind of object of an installation.
 fn made(installation: &Installation) -> Vec<ResourceAttributes> {
     let mut made: Vec<ResourceAttributes> = Vec::new();
     for Manifest { api_version, kind, metadata, .. } in manifests(INSTALL) {
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_the_operator_needs_is_what_the_shipped_roles_grant() {
-        let all: Vec<String> = needed(&installation(&[])).iter().map(told).collect();
+        let all: Vec<String> = needed(&installation(&[])).iter().map(describe).collect();
         let expected = [
             "list directconnectconnections",
             "watch directconnectconnections",
@@ -246,7 +246,7 @@ mod tests {
             "update leases in dx",
         ];
         assert_eq!(all, expected);
-        let some: Vec<String> = needed(&installation(&["a", "b"])).iter().map(told).collect();
+        let some: Vec<String> = needed(&installation(&["a", "b"])).iter().map(describe).collect();
         assert!(
             some.contains(&"create events in b".to_owned()) && !some.contains(&"create events".to_owned()),
             "{some:?}"
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_an_installation_makes_is_what_the_shipped_manifests_hold() {
-        let made: Vec<String> = made(&installation(&[])).iter().map(told).collect();
+        let made: Vec<String> = made(&installation(&[])).iter().map(describe).collect();
         for part in ["create customresourcedefinitions", "create clusterroles", "create deployments in dx"] {
             assert!(made.contains(&part.to_owned()), "{part}: {made:?}");
         }

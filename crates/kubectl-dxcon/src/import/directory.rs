@@ -1,18 +1,18 @@
-//! A folder that is there with all its files, or not at all.
+//! Writes a folder with all its files, or not at all.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::problem::Problem;
 
-/// Whether the folder can be made: it is not there, or empty.
+/// Checks that the folder can be created: it does not exist, or is empty.
 pub fn check(folder: &Path) -> Result<(), Problem> {
-    place(folder).map(|_| ())
+    locate(folder).map(|_| ())
 }
 
-/// Makes the folder with these files. When this fails, or is dropped before its end, the folder is as it was before.
+/// Creates the folder with these files. If this fails or is cancelled, the folder is left as it was.
 pub async fn write(folder: &Path, files: &[(String, String)]) -> Result<(), Problem> {
-    let Place { parent, folder: target } = place(folder)?;
+    let Target { parent, folder: target } = locate(folder)?;
     let written = tempfile::Builder::new()
         .prefix(".kubectl-dxcon-")
         .tempdir_in(&parent)
@@ -20,23 +20,23 @@ pub async fn write(folder: &Path, files: &[(String, String)]) -> Result<(), Prob
     for (name, text) in files {
         fs::write(written.path().join(name), text)
             .map_err(|error| format!("{}: {name} cannot be written, so nothing was: {error}", folder.display()))?;
-        // So that Ctrl-C is heard between two files.
+        // So that Ctrl-C takes effect between two files.
         tokio::task::yield_now().await;
     }
     fs::rename(written.path(), &target)
         .map_err(|error| format!("{}: the folder cannot be put there: {error}", folder.display()))?;
-    // It is no more where it was made, and has nothing to be removed.
+    // The temporary folder was renamed, so nothing is left to remove.
     let _ = written.keep();
     Ok(())
 }
 
-struct Place {
+struct Target {
     parent: PathBuf,
     folder: PathBuf,
 }
 
-/// Where the folder is to be, with links followed.
-fn place(folder: &Path) -> Result<Place, Problem> {
+/// Determines where to create the folder, with links followed.
+fn locate(folder: &Path) -> Result<Target, Problem> {
     let shown = folder.display();
     let target = match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => fs::canonicalize(folder).map_err(|error| format!("{shown}: {error}"))?,
@@ -49,7 +49,7 @@ fn place(folder: &Path) -> Result<Place, Problem> {
         }
         Err(error) => return Err(Problem::new(format!("{shown} cannot be read: {error}"))),
     };
-    // The whole folder takes the place of the empty one, and whoever stands in that would see nothing.
+    // The rename replaces an empty folder. A shell whose current folder it is would not see the new one.
     if std::env::current_dir().is_ok_and(|current| current == target) {
         return Err(Problem::new(format!("{shown} is the folder you are in: name one that is not there yet")));
     }
@@ -61,7 +61,7 @@ fn place(folder: &Path) -> Result<Place, Problem> {
     if !parent.is_dir() {
         return Err(Problem::new(format!("{shown} cannot be made: there is no folder {}", parent.display())));
     }
-    Ok(Place { parent, folder: target })
+    Ok(Target { parent, folder: target })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One connection as a manifest: text, since it has comments.
+//! Turns a connection into a manifest. It is written as text, since it contains comments.
 
 use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode, ManagementPolicy, SpecInput};
 use directconnect_core::identity::CircuitId;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::arguments::Managed;
 use crate::problem::Problem;
 
-/// What the operator is to manage of every connection; nothing: it observes both.
+/// The fields that the operator will manage. If there are none, it only observes.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a>(pub &'a [Managed]);
 
@@ -19,7 +19,8 @@ impl Scope<'_> {
         if self.0.is_empty() { ManagementPolicy::Observe } else { ManagementPolicy::Manage }
     }
 
-    /// Whether it goes into the spec. What is only observed does too, so that a difference shows.
+    /// Whether the field goes into the spec. If the operator only observes, all fields do, so that differences are
+    /// shown.
     fn takes(self, field: Managed) -> bool {
         self.0.is_empty() || self.0.contains(&field)
     }
@@ -29,7 +30,7 @@ impl Scope<'_> {
     }
 }
 
-/// The manifest of a connection under this name. Fields that the CRD would not take, or that nobody could manage, are
+/// The manifest of a connection with this name. Fields that the CRD would refuse or that cannot be managed become
 /// comments.
 pub fn write(
     name: &str,
@@ -64,19 +65,19 @@ pub fn write(
     Ok(lines.join("\n") + "\n")
 }
 
-/// A value as YAML, on one line.
+/// A value as YAML on one line.
 fn scalar(value: impl Serialize) -> Result<String, Problem> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let yaml = serde_saphyr::to_string_with_options(&value, options).map_err(|error| error.to_string())?;
     Ok(yaml.trim_end_matches('\n').to_owned())
 }
 
-/// Whatever AWS says stands in it quoted and escaped, so that it cannot break the line.
+/// A comment line. Callers quote and escape what AWS returned, so it cannot contain a line break.
 fn comment(words: impl AsRef<str>) -> String {
     format!("  # {}", words.as_ref())
 }
 
-/// The name for the spec, or why it is not there.
+/// The name for the spec, or why it is left out.
 fn connection_name<'a>(circuit: &CircuitId, connection: &'a Connection, scope: Scope<'_>) -> Result<&'a str, String> {
     let Some(name) = connection.connection_name.as_deref() else {
         return Err("connectionName is left out: AWS shows none".to_owned());
@@ -92,7 +93,7 @@ fn connection_name<'a>(circuit: &CircuitId, connection: &'a Connection, scope: S
     }
 }
 
-/// The mode for the spec, or why it is not there.
+/// The mode for the spec, or why it is left out.
 fn encryption_mode(connection: &Connection, scope: Scope<'_>) -> Result<EncryptionMode, String> {
     match (connection.mode(), &connection.encryption_mode) {
         (Some(mode), _) if !scope.takes(Managed::Mode) => {
@@ -111,7 +112,7 @@ fn mode_note(connection: &Connection) -> Option<String> {
     cannot_be_managed(connection).map(|why| format!("{why}: its encryption mode cannot be managed here"))
 }
 
-/// Why nobody can set the mode of this connection by itself, where that is so.
+/// Why the mode of this connection cannot be managed, if it cannot.
 fn cannot_be_managed(connection: &Connection) -> Option<String> {
     if let Some(vlan) = connection.vlan {
         return Some(format!("hosted connection (vlan {vlan})"));

@@ -1,19 +1,19 @@
-//! Names of resources, made from the names that connections have in AWS.
+//! Assigns names of resources, made from the names of the connections in AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use directconnect_core::identity::CircuitId;
 
-/// The longest name: that of a label, so that it can be the value of one as well.
+/// Longest name. It is the limit of label values, so that names can be used as such.
 const MAX_LENGTH: usize = 63;
 
-/// A file `kustomization.yaml` stands beside those of the resources.
+/// The folder also contains `kustomization.yaml`, so no resource may have this name.
 const RESERVED: &str = "kustomization";
 
-/// A name for each connection, all of them different and none of them among `taken`.
+/// Assigns a name to each connection. All names are different, and none of them is in `taken`.
 ///
-/// A name is the connection's own where no other has the same, and else ends with the id. All that have the same get an
-/// id, so that a name depends neither on an order nor on connections with other names.
+/// A connection gets its own name if no other connection has the same. Otherwise all connections with that name get
+/// their ids appended. So a name does not depend on the order, nor on connections with other names.
 pub fn assign<'a>(
     connections: impl IntoIterator<Item = (&'a CircuitId, Option<&'a str>)>,
     taken: &BTreeSet<String>,
@@ -44,9 +44,9 @@ pub fn assign<'a>(
     }
 }
 
-/// Which of those with the same name get a longer one: all that have the shortest form of it, so that one that has its id
-/// already keeps its name when a connection comes that is called so in AWS. Of those that have their region too, the first
-/// keeps its name, or they would all grow alike.
+/// Which connections of a group with the same name get a longer one: those with the shortest form. So a connection
+/// whose name already contains its id keeps it if another one has this name in AWS. If all of them contain the region
+/// already, the first one keeps its name, since otherwise all would grow in the same way.
 fn to_lengthen<'a>(
     group: &[&'a CircuitId],
     candidates: &BTreeMap<&CircuitId, Candidate>,
@@ -65,14 +65,14 @@ fn to_lengthen<'a>(
     shortest_ones.skip(usize::from(is_whole)).collect()
 }
 
-/// From this length on, a name has the region.
+/// Names of this length and above contain the region.
 const WITH_REGION: u32 = 2;
 
-/// What a connection may be called.
+/// The possible names of a connection.
 struct Candidate {
     stem: String,
     is_id: bool,
-    /// 0: the stem alone; 1: with the id; 2: with id and region; then with a number too.
+    /// 0: the stem alone; 1: with the id; 2: with id and region; more: with a number as well.
     length: u32,
 }
 
@@ -101,8 +101,8 @@ impl Candidate {
     }
 }
 
-/// A name as Kubernetes takes it: other scripts in Latin letters, and a dash for what is no lower-case letter or digit.
-/// Empty where nothing is left.
+/// A valid Kubernetes name: other scripts in Latin letters, and a dash for all but lower-case letters and digits. It is
+/// empty if nothing is left.
 fn slug(name: &str) -> String {
     let latin = any_ascii::any_ascii(name).to_ascii_lowercase();
     let words = latin.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -1,4 +1,4 @@
-//! Which regions are read.
+//! Determines which regions are read.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use directconnect_core::identity::RegionName;
 use crate::arguments::Import;
 use crate::problem::Problem;
 
-/// Regions with an endpoint of Direct Connect, by partition: the service `directconnect` in `endpoints.json` of botocore
-/// 1.44.8. The isolated partitions are not in it. A region that is missing here can still be named with `--region`.
+/// Regions with an endpoint of Direct Connect, by partition, from the service `directconnect` in `endpoints.json` of
+/// botocore 1.44.8. Isolated partitions are not listed. A region that is missing here can be given with `--region`.
 const PARTITIONS: [&[&str]; 3] = [
     &[
         "af-south-1",
@@ -51,7 +51,7 @@ const PARTITIONS: [&[&str]; 3] = [
     &["cn-north-1", "cn-northwest-1"],
 ];
 
-/// The regions that the flags mean.
+/// The regions that the flags select.
 pub fn to_read(flags: &Import, default_region: &DefaultRegion) -> Result<BTreeSet<RegionName>, Problem> {
     if !flags.region.is_empty() {
         return Ok(flags.region.iter().cloned().collect());

@@ -1,4 +1,4 @@
-//! Which of the connections that were read get a manifest.
+//! Determines which connections get a manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,21 +10,21 @@ use directconnect_operator::kubernetes::Watched;
 
 use crate::aws::Listing;
 
-/// What the regions have, as far as they could be read.
+/// The connections of all regions that could be read.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Connections that a resource can be about.
+    /// Connections that a resource can manage.
     pub connections: BTreeMap<CircuitId, Connection>,
-    /// How many have ended, by their state.
+    /// Number of connections that are gone, by state.
     pub gone: BTreeMap<String, usize>,
     /// Regions that could not be read.
     pub unread: Vec<(RegionName, Fault)>,
-    /// How many regions were read.
+    /// Number of regions that were read.
     pub regions: usize,
 }
 
 impl Found {
-    /// Sorts what was read.
+    /// Sorts the connections of all regions.
     pub fn of(listings: BTreeMap<RegionName, Listing>) -> Self {
         let mut found = Self::default();
         for (region, listing) in listings {
@@ -51,10 +51,11 @@ impl Found {
     }
 }
 
-/// Whether a resource is about a connection.
+/// Whether a resource is for this connection.
 ///
-/// One with a spec that is not valid is all the same, by what can be read of it: a second one would be in its way as soon
-/// as it is mended. So is one without a region while none is configured, since an id is that of one connection only.
+/// A resource with an invalid spec counts too, as far as it can be parsed: a second resource would conflict with it as
+/// soon as it is corrected. A resource without a region counts if no default region is configured, since connection ids
+/// are unique.
 pub fn is_about(resource: &Watched, circuit: &CircuitId, default_region: &DefaultRegion) -> bool {
     if let Ok(desired) = resource.desired(default_region) {
         return desired.circuit == *circuit;
@@ -68,7 +69,7 @@ pub fn is_about(resource: &Watched, circuit: &CircuitId, default_region: &Defaul
     })
 }
 
-/// The connections that no resource is about.
+/// The connections without a resource.
 pub fn missing(
     connections: &BTreeMap<CircuitId, Connection>,
     resources: &[Watched],

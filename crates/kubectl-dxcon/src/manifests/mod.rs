@@ -1,4 +1,4 @@
-//! Manifests: found in files, folders and standard input, and told apart from all else that stands there.
+//! Finds the manifests of connections in files, folders and standard input.
 
 mod rules;
 
@@ -13,16 +13,16 @@ use crate::problem::Problem;
 
 pub use self::rules::Rules;
 
-/// Where a manifest stands.
+/// The location of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as it was named; `-` is standard input.
+pub struct Location {
+    /// The file, as given by the user; `-` is standard input.
     pub file: String,
     /// The line on which its document begins, from 1.
     pub line: usize,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let file = if self.file == "-" { "standard input" } else { &self.file };
         write!(f, "{file}:{}", self.line)
@@ -32,13 +32,13 @@ impl std::fmt::Display for Place {
 /// A manifest of a `DirectConnectConnection`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
-    /// Where it stands.
-    pub place: Place,
-    /// What it says.
+    /// Its location.
+    pub location: Location,
+    /// Its content.
     pub object: Value,
 }
 
-/// Every manifest of a connection in these files and folders; `-` is standard input. Other kinds are passed over.
+/// Reads all manifests of connections in these files and folders; `-` is standard input. Other kinds are ignored.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     for path in paths {
@@ -64,7 +64,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// The file itself, or what of YAML and JSON is in the folder and those below it, in order of their names.
+/// The file itself, or the YAML and JSON files in the folder and its subfolders, sorted by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -86,45 +86,45 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     Ok(found)
 }
 
-/// The manifests of connections in one text of one or many documents.
+/// The manifests of connections in a text with one or more documents.
 fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     for (first, document) in split(text) {
         let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
             let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(1) - 1);
-            let place = Place { file: file.to_owned(), line: first + line };
-            Problem::new(format!("{place}: the document cannot be read: {}", one_line(&error.to_string())))
+            let location = Location { file: file.to_owned(), line: first + line };
+            Problem::new(format!("{location}: the document cannot be read: {}", one_line(&error.to_string())))
         })?;
         let line = first + document.lines().take_while(|line| is_blank(line)).count();
-        collect(&Place { file: file.to_owned(), line }, object, &mut manifests);
+        collect(&Location { file: file.to_owned(), line }, object, &mut manifests);
     }
     Ok(manifests)
 }
 
-/// Takes a connection, and those of a list.
-fn collect(place: &Place, object: Value, manifests: &mut Vec<Manifest>) {
+/// Adds the object if it is a connection, or the connections in it if it is a list.
+fn collect(location: &Location, object: Value, manifests: &mut Vec<Manifest>) {
     let says = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let is_ours = says("apiVersion").split('/').next() == Some(GROUP);
     if is_ours && says("kind") == DirectConnectConnection::kind(&()) {
-        manifests.push(Manifest { place: place.clone(), object });
+        manifests.push(Manifest { location: location.clone(), object });
     } else if says("kind").ends_with("List")
         && let Value::Object(mut list) = object
         && let Some(Value::Array(items)) = list.remove("items")
     {
         for item in items {
-            collect(place, item, manifests);
+            collect(location, item, manifests);
         }
     }
 }
 
-/// The documents of a text, each with the line on which it begins. A line that begins with `---` ends one wherever it
-/// stands (YAML 1.2, section 9.1.2).
+/// The documents of a text, each with the line on which it begins. A line that begins with `---` always ends a document
+/// (YAML 1.2, section 9.1.2).
 fn split(text: &str) -> Vec<(usize, String)> {
     let mut documents = vec![(1, String::new())];
     for (number, line) in text.lines().enumerate() {
         let marker = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
         if let Some(rest) = marker {
-            // What stands behind the marker belongs to the document.
+            // The rest of the marker line belongs to the document.
             documents.push((number + 1, rest.to_owned() + "\n"));
         } else if let Some((_, document)) = documents.last_mut() {
             document.push_str(line);
@@ -135,13 +135,13 @@ fn split(text: &str) -> Vec<(usize, String)> {
     documents
 }
 
-/// Whether a line says nothing: empty, a comment, or the end of a document.
+/// Whether a line has no content: it is empty, a comment, or the end of a document.
 fn is_blank(line: &str) -> bool {
     let line = line.trim();
     line.is_empty() || line.starts_with('#') || line == "..."
 }
 
-/// The first line of what a parser says, which is all but a picture of the place.
+/// The first line of a parser's message. The other lines only show the position.
 fn one_line(words: &str) -> String {
     let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     first.trim_start_matches("error: ").to_owned()
@@ -159,7 +159,7 @@ mod tests {
         let text =
             format!("# Source: chart/a.yaml\n{LINE}---\n---\n# only words\n---\nkind: Service\n--- # b\n\n{LINE}...\n");
         let found = documents("all.yaml", &text).expect("it can be read");
-        let lines: Vec<usize> = found.iter().map(|manifest| manifest.place.line).collect();
+        let lines: Vec<usize> = found.iter().map(|manifest| manifest.location.line).collect();
         assert_eq!(lines, [2, 12], "{found:#?}");
     }
 

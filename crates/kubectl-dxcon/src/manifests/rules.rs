@@ -1,4 +1,4 @@
-//! What the API server would refuse: the CRD's own schema and CEL rules, evaluated here.
+//! Checks what the API server would refuse, with the CRD's own schema and CEL rules.
 
 use directconnect_operator::api::crd;
 use directconnect_operator::kubernetes::Watched;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-/// The rules of the CRD.
+/// The schema and the rules of the CRD.
 pub struct Rules {
     schema: Value,
     compiled: CompiledSchema,
@@ -22,7 +22,8 @@ impl Rules {
         Ok(Self { schema, compiled })
     }
 
-    /// Why the API server would refuse this object, in its words; `old` is what it has now. Empty: it would take it.
+    /// Why the API server would refuse this object, in its words; empty if it would accept it. `old` is the current
+    /// object.
     pub fn refusals(&self, object: &Value, old: Option<&Value>) -> Vec<String> {
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         if name.is_empty() {

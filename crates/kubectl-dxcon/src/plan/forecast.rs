@@ -1,4 +1,4 @@
-//! What is said of one resource: what would be sent, what then waits for whom, and how it ends.
+//! The forecast for one resource: what would be sent, what it would wait for, and how it ends.
 
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::identity::{CircuitId, ResourceId};
@@ -6,49 +6,49 @@ use directconnect_core::observed::Connection;
 use directconnect_core::reason::{Phase, Reason};
 use serde::Serialize;
 
-/// What is foreseen for one resource.
+/// The forecast for one resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     /// The resource.
     pub resource: ResourceId,
-    /// The circuit that it is about; absent where its spec is invalid.
+    /// Its circuit; absent if the spec is invalid.
     pub circuit: Option<CircuitId>,
-    /// What happens, in its order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
     /// How it ends.
     pub end: End,
-    /// Who has to do something before it goes on from there, where somebody has to.
+    /// Who has to act before it goes on from there, if anyone.
     pub needs: Option<Who>,
 }
 
-/// One thing that happens.
+/// One step of a forecast.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Step {
     /// `UpdateConnection` is called.
     Update {
-        /// How many updates of the whole plan were before it.
+        /// Number of updates in the whole plan before this one.
         order: usize,
-        /// `connectionName`, where it is sent.
+        /// Change of `connectionName`, if it is sent.
         #[serde(skip_serializing_if = "Option::is_none")]
         connection_name: Option<Change>,
-        /// `encryptionMode`, where it is sent.
+        /// Change of `encryptionMode`, if it is sent.
         #[serde(skip_serializing_if = "Option::is_none")]
         encryption_mode: Option<Change>,
-        /// How it can cut the line, where it can.
+        /// How the update can interrupt traffic, if it can.
         #[serde(skip_serializing_if = "Option::is_none")]
         can_cut: Option<String>,
     },
-    /// Nothing is sent until something has happened.
+    /// Nothing is sent until something happens.
     Wait {
-        /// Who or what makes it happen.
+        /// Who or what has to act.
         #[serde(rename = "for")]
         on: Who,
-        /// Reason of `Ready` meanwhile.
+        /// Reason of `Ready` during the wait.
         reason: &'static str,
         /// Its message.
         message: String,
-        /// How long it takes, where that is known.
+        /// How long it takes, if that is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         seconds: Option<u64>,
     },
@@ -57,36 +57,36 @@ pub enum Step {
 /// A value before and after an update.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What AWS had; absent where it showed nothing.
+    /// The value in AWS before; absent if AWS showed none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// What is sent.
+    /// The value that is sent.
     pub to: String,
 }
 
-/// How a forecast ends.
+/// The end of a forecast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// In one word.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Reason of `Ready` then.
+    /// Reason of `Ready` at the end.
     pub reason: Reason,
     /// Its message.
     pub message: String,
 }
 
-/// How it ends, in one word.
+/// The outcome of a forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 pub enum Outcome {
-    /// AWS has what the spec asks for, or the spec asks only to look and nothing differs.
+    /// AWS has what the spec asks for, or the spec only observes and nothing differs.
     Met,
-    /// A person has to do something before it goes on.
+    /// A person has to act before it goes on.
     Blocked,
-    /// A person wants it so: paused, or only observed.
+    /// A person does not want the operator to act: the resource is paused, or only observed.
     Held,
-    /// It waits for what nobody can foresee.
+    /// It waits for something that cannot be predicted.
     Waiting,
 }
 
@@ -95,26 +95,26 @@ pub enum Outcome {
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "camelCase")]
 pub enum Who {
-    /// It passes by itself.
+    /// Time alone.
     Time,
-    /// Whoever associates MACsec keys.
+    /// The person who associates MACsec keys.
     Key,
-    /// Whoever runs the router at the far end.
+    /// The person who runs the router at the far end.
     Router,
-    /// Another connection of the account, which is on its way.
+    /// Another connection of the account, which holds the turn.
     Turn,
-    /// The link, or whoever sets it up.
+    /// The link, or the person who sets it up.
     Link,
     /// AWS.
     Aws,
-    /// Whoever writes the spec.
+    /// The person who writes the spec.
     Spec,
-    /// Whoever gives the operator its rights in AWS.
+    /// The person who grants the operator's AWS permissions.
     Rights,
 }
 
 impl Who {
-    /// Who has to act while `Ready` has this reason, and AWS shows this of the connection.
+    /// Who has to act while `Ready` has this reason and AWS shows this connection.
     pub fn ends(reason: Reason, shown: Option<&Connection>) -> Self {
         let works = shown.is_some_and(Connection::encryption_works);
         let has_key = shown.is_some_and(Connection::has_associated_key);
@@ -148,7 +148,7 @@ impl Who {
         }
     }
 
-    /// In words that go on with "wait for" or "needs".
+    /// A phrase that fits after "wait for" or "needs".
     pub fn words(self) -> &'static str {
         match self {
             Self::Time => "time",
@@ -164,7 +164,7 @@ impl Who {
 }
 
 impl Outcome {
-    /// How it ends where nothing changes any more.
+    /// The outcome if nothing changes after this reason.
     pub fn of(reason: Reason) -> Self {
         match reason.phase() {
             Phase::Done => Self::Met,
@@ -175,7 +175,7 @@ impl Outcome {
     }
 }
 
-/// How sending this mode to a connection that is as `shown` can cut the line; `None`: it cannot.
+/// How sending this mode to a connection in the state `shown` can interrupt traffic; `None` if it cannot.
 pub fn can_cut(mode: EncryptionMode, shown: &Connection) -> Option<String> {
     let interrupts = directconnect_core::decide::guard::interrupts(mode, shown);
     let words = match mode {
@@ -195,7 +195,7 @@ pub fn can_cut(mode: EncryptionMode, shown: &Connection) -> Option<String> {
 }
 
 impl Forecast {
-    /// Whether something would be sent.
+    /// Whether an update would be sent.
     pub fn sends(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Update { .. }))
     }

@@ -1,4 +1,4 @@
-//! What the cluster would have once the manifests are applied.
+//! Determines the resources that the cluster would have after the manifests are applied.
 
 use std::collections::BTreeMap;
 
@@ -10,40 +10,40 @@ use serde_json::{Value, json};
 
 use super::report::Refused;
 use crate::annotate::manifest_owners;
-use crate::manifests::{Manifest, Place, Rules};
+use crate::manifests::{Location, Manifest, Rules};
 use crate::problem::Problem;
 
-/// The resources then, which of them are planned, and which manifests the API server would refuse.
+/// The resources after the manifests are applied.
 pub struct Merged {
-    /// Every resource, those of the cluster first.
+    /// All resources, by namespace and name.
     pub objects: Vec<Watched>,
-    /// The planned ones, in the order of their manifests.
-    pub planned: Vec<(ResourceId, Place)>,
-    /// Manifests that the API server would refuse.
+    /// The resources of the manifests, in their order.
+    pub planned: Vec<(ResourceId, Location)>,
+    /// The manifests that the API server would refuse.
     pub refused: Vec<Refused>,
 }
 
-/// Lays manifests over what the cluster has. Those without a namespace are for `namespace`.
+/// Applies the manifests to the current objects. Manifests without a namespace are for `namespace`.
 pub fn merge(manifests: Vec<Manifest>, live: Vec<Value>, namespace: &str) -> Result<Merged, Problem> {
     let rules = Rules::of_crd()?;
     let mut objects: BTreeMap<ResourceId, Value> =
         live.into_iter().map(|object| (id(&object, namespace), object)).collect();
-    let mut places: BTreeMap<ResourceId, Place> = BTreeMap::new();
+    let mut locations: BTreeMap<ResourceId, Location> = BTreeMap::new();
     let (mut planned, mut refused) = (Vec::new(), Vec::new());
-    for Manifest { place, object } in manifests {
+    for Manifest { location, object } in manifests {
         let id = id(&object, namespace);
         let old = objects.get(&id);
         let mut why = rules.refusals(&object, old);
-        if let Some(other) = places.get(&id) {
+        if let Some(other) = locations.get(&id) {
             why.push(format!("{id} is in {other} too: a resource has one manifest"));
         }
         if why.is_empty() {
             let applied = applied(&object, old, &id)?;
             objects.insert(id.clone(), applied);
-            planned.push((id.clone(), place.clone()));
-            places.insert(id, place);
+            planned.push((id.clone(), location.clone()));
+            locations.insert(id, location);
         } else {
-            refused.push(Refused { place, resource: id, why });
+            refused.push(Refused { location, resource: id, why });
         }
     }
     let objects = objects.into_values().map(|object| watched(&object)).collect::<Result<_, _>>()?;
@@ -59,7 +59,7 @@ fn watched(object: &Value) -> Result<Watched, Problem> {
     serde_json::from_value(object.clone()).map_err(|error| Problem::new(error.to_string()))
 }
 
-/// The object that the API server would have: the spec of the manifest, and all else that it has already.
+/// The object after the manifest is applied: the spec of the manifest, and everything else unchanged.
 fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Value, Problem> {
     let annotations = |object: &Value| {
         let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
@@ -77,7 +77,7 @@ fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Val
     let is_changed = watched(manifest)?.spec != watched(old)?.spec;
     let mut object = old.clone();
     let mut together = annotations(old);
-    // What a manifest has put there goes when the manifest has it no more; what was put there by hand stays.
+    // An annotation from an earlier manifest goes if the new one does not have it. One that was set by hand stays.
     let metadata = old.get("metadata").cloned().unwrap_or_default();
     let metadata: ObjectMeta = serde_json::from_value(metadata).unwrap_or_default();
     together.retain(|annotation, _| manifest_owners(&metadata, annotation).is_empty());

@@ -1,7 +1,7 @@
-//! `plan`: what the operator will do for these manifests, to the end of the ladder.
+//! `plan`: what the operator will do for these manifests, up to the end of the ladder.
 //!
-//! AWS is read as it is now. From there the operator's own code decides, while time passes by itself and whatever can be
-//! waited for comes: MACsec where there is a key, a turn once the connection before has proven itself.
+//! AWS is read once. Then the operator's own code decides in simulated time. It is assumed that what can be waited for
+//! happens: MACsec comes up if there is a key, and a turn becomes free once its holder is proven.
 
 mod forecast;
 mod merge;
@@ -29,7 +29,7 @@ use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::{Outcome, manifests, terminal};
 
-/// Exit code where something would be sent, or somebody is needed.
+/// Exit code if an update would be sent or a person has to act.
 const CHANGES: u8 = 2;
 
 /// The regions of these objects.
@@ -42,7 +42,7 @@ fn regions<'a>(objects: impl Iterator<Item = &'a Value>, default_region: &Defaul
     objects.filter_map(region).collect()
 }
 
-/// Says what would be done.
+/// Prints the plan.
 pub async fn run(flags: &Plan) -> Outcome {
     let manifests = manifests::read(&flags.filename)?;
     if manifests.is_empty() {
@@ -62,14 +62,14 @@ pub async fn run(flags: &Plan) -> Outcome {
     let account = Account::open(&flags.aws).await?;
     let default_region = flags.region.clone().map_or_else(|| account.default_region(), DefaultRegion::Set);
     let regions = regions(manifests.iter().map(|manifest| &manifest.object).chain(&live), &default_region);
-    // Side by side: AWS takes its time to answer, and the rules take theirs.
+    // Both take some time, so the manifests are checked while AWS is read.
     let merging = tokio::task::spawn_blocking(move || merge::merge(manifests, live, &namespace));
     let read = account.read(regions).await;
     let Merged { objects, planned, refused } =
         merging.await.map_err(|error| Problem::new(format!("the manifests could not be checked: {error}")))??;
     let unread: Vec<String> =
         read.iter().filter_map(|(region, listing)| Some(unread(region, listing.as_ref().err()?))).collect();
-    // Other times change when something is sent, and neither what nor in which order.
+    // Other durations would change when updates are sent, but neither which nor their order.
     let settings = Run::default_settings().map_err(|error| Problem::new(error.to_string()))?;
     let forecasts = Simulation::new(World::new(read), &objects, &default_region, settings).run();
     let report = Report::new(forecasts, &planned, refused, unread);

@@ -1,4 +1,4 @@
-//! The plan as a whole: what JSON, YAML and people are given.
+//! The whole plan, and its form in JSON and YAML.
 
 use std::collections::BTreeMap;
 
@@ -7,55 +7,56 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 use super::forecast::{Forecast, Outcome, Step, Who};
-use crate::manifests::Place;
+use crate::manifests::Location;
 use crate::terminal::API_VERSION;
 
 /// The plan for all manifests.
 pub struct Report {
-    /// What is foreseen, in the order of the manifests.
-    pub connections: Vec<(Place, Forecast)>,
-    /// Manifests that the API server would refuse.
+    /// The forecasts, in the order of the manifests.
+    pub connections: Vec<(Location, Forecast)>,
+    /// The manifests that the API server would refuse.
     pub refused: Vec<Refused>,
-    /// Regions that could not be read, and why.
+    /// The regions that could not be read, and why.
     pub unread: Vec<String>,
 }
 
 /// A manifest that the API server would refuse.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// Where it stands.
-    pub place: Place,
-    /// The resource.
+    /// Its location.
+    pub location: Location,
+    /// Its resource.
     pub resource: ResourceId,
     /// Why, in the words of the CRD.
     pub why: Vec<String>,
 }
 
 impl Report {
-    /// Of all that is foreseen, what is about the planned resources.
+    /// Keeps the forecasts of the planned resources.
     pub fn new(
         forecasts: Vec<Forecast>,
-        planned: &[(ResourceId, Place)],
+        planned: &[(ResourceId, Location)],
         refused: Vec<Refused>,
         unread: Vec<String>,
     ) -> Self {
         let mut of: BTreeMap<ResourceId, Forecast> =
             forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
-        let connections = planned.iter().filter_map(|(id, place)| Some((place.clone(), of.remove(id)?))).collect();
+        let connections =
+            planned.iter().filter_map(|(id, location)| Some((location.clone(), of.remove(id)?))).collect();
         Self { connections, refused, unread }
     }
 
-    /// Whether something could not be planned.
+    /// Whether a part could not be planned.
     pub fn has_errors(&self) -> bool {
         !self.refused.is_empty() || !self.unread.is_empty()
     }
 
-    /// Whether something would be sent, or somebody is needed.
+    /// Whether an update would be sent or a person has to act.
     pub fn has_changes(&self) -> bool {
         self.connections.iter().any(|(_, forecast)| forecast.sends() || forecast.end.outcome != Outcome::Met)
     }
 
-    /// Every way in which the plan can cut a line: the resource, and how.
+    /// All ways in which the plan can interrupt traffic: the resource, and how.
     pub fn can_cut(&self) -> impl Iterator<Item = (&Forecast, String)> {
         self.connections.iter().flat_map(|(_, forecast)| {
             forecast.steps.iter().filter_map(move |step| match step {
@@ -71,7 +72,7 @@ impl Report {
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let connections: Vec<_> =
-            self.connections.iter().map(|(place, forecast)| Entry::new(place, forecast)).collect();
+            self.connections.iter().map(|(location, forecast)| Entry::new(location, forecast)).collect();
         let refused: Vec<_> = self.refused.iter().map(RefusedEntry::new).collect();
         let mut report = serializer.serialize_struct("Plan", 5)?;
         report.serialize_field("apiVersion", API_VERSION)?;
@@ -103,13 +104,13 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(place: &'a Place, forecast: &'a Forecast) -> Self {
+    fn new(location: &'a Location, forecast: &'a Forecast) -> Self {
         let circuit = forecast.circuit.as_ref();
         Self {
             namespace: &forecast.resource.namespace,
             name: &forecast.resource.name,
-            file: &place.file,
-            line: place.line,
+            file: &location.file,
+            line: location.line,
             connection_id: circuit.map(|circuit| circuit.id.as_str()),
             region: circuit.map(|circuit| circuit.region.as_str()),
             steps: &forecast.steps,
@@ -135,8 +136,8 @@ impl<'a> RefusedEntry<'a> {
         Self {
             namespace: &refused.resource.namespace,
             name: &refused.resource.name,
-            file: &refused.place.file,
-            line: refused.place.line,
+            file: &refused.location.file,
+            line: refused.location.line,
             why: &refused.why,
         }
     }

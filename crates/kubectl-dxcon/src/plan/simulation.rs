@@ -1,7 +1,7 @@
-//! The operator's own decisions, with time that passes by itself.
+//! Runs the operator's own decisions in simulated time.
 //!
-//! What decides is the operator's code: its claims, its fleet, its passes. This file does for them what `src/reconcile`
-//! does for real, with a [`World`] in place of AWS and of the API server.
+//! Claims, fleet and passes are the operator's code. This file executes the actions of passes in place of
+//! `src/reconcile`, with a [`World`] in place of AWS and the API server.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{Action, Event, MAX_ACTIONS, Outside, Pass};
+use directconnect_core::pass::{Action, DecisionInputs, Event, MAX_ACTIONS, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_operator::clock::Clock;
@@ -31,22 +31,22 @@ use super::forecast::{Change, Forecast, Step, can_cut};
 use super::track::Track;
 use super::world::World;
 
-/// Nothing goes on for ever: longer than the ladder of any account takes.
-const LONGEST: Duration = Duration::from_hours(24 * 30);
-/// What happens one after the other happens this far apart.
+/// The longest simulated time. The ladders of any account take less.
+const MAX_SIMULATED_TIME: Duration = Duration::from_hours(24 * 30);
+/// The time between consecutive events.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The operator at work on a world, until nothing more happens.
+/// The operator working on a world until nothing happens any more.
 pub struct Simulation {
     world: World,
     state: Arc<State>,
     woken: mpsc::UnboundedReceiver<Wakeup>,
     started: Timestamp,
     now: Moment,
-    last_news: Moment,
-    /// When the next listing comes, after the world has changed.
+    last_change: Moment,
+    /// When the next listing is due, if the world has changed since the last one.
     poll: Option<Moment>,
-    /// What has changed since the last one.
+    /// The circuits that have changed since the last listing.
     changed: BTreeSet<CircuitId>,
     updates: usize,
     version: u64,
@@ -58,13 +58,13 @@ struct Simulated {
     uid: String,
     desired: Result<Desired, String>,
     due: Option<Moment>,
-    /// A turn has become free since its last pass.
+    /// Whether a turn has become free since its last pass.
     is_woken: bool,
     track: Track,
 }
 
 impl Simulation {
-    /// With these resources, of the cluster and planned.
+    /// A simulation of these resources, from the cluster and planned.
     pub fn new(world: World, objects: &[Watched], default_region: &DefaultRegion, settings: Settings) -> Self {
         let (wakeups, woken) = mpsc::unbounded_channel();
         let (state, clock) = (Arc::new(State::new(settings, wakeups)), Clock::start());
@@ -89,7 +89,7 @@ impl Simulation {
             woken,
             started,
             now,
-            last_news: now,
+            last_change: now,
             poll: None,
             changed: BTreeSet::new(),
             updates: 0,
@@ -98,7 +98,7 @@ impl Simulation {
         }
     }
 
-    /// What happens, resource by resource.
+    /// Runs the simulation and returns the forecasts of all resources.
     pub fn run(mut self) -> Vec<Forecast> {
         let (begin, settings) = (self.now, self.state.with_fleet(|fleet| *fleet.settings()));
         let longest_wait = settings.progress_deadline.max(settings.encryption_soak).max(settings.settle_window);
@@ -111,7 +111,7 @@ impl Simulation {
             }
         });
         self.list();
-        while self.now.since(self.last_news) <= patience && self.now.since(begin) < LONGEST {
+        while self.now.since(self.last_change) <= patience && self.now.since(begin) < MAX_SIMULATED_TIME {
             if self.poll.is_some_and(|poll| poll <= self.now) {
                 self.poll = None;
                 self.list_what_has_changed();
@@ -121,7 +121,7 @@ impl Simulation {
             let Some(next) = due.chain(self.poll).min() else { break };
             self.now = next.max(self.now + TICK);
         }
-        // Those that another was quicker than are told whom they wait for now.
+        // Resources that did not get a free turn make one more pass, so that their message names the current holder.
         for at in 0..self.resources.len() {
             if self.resources.get(at).is_some_and(|resource| resource.is_woken) {
                 self.serve(at);
@@ -136,12 +136,13 @@ impl Simulation {
         resources.into_iter().map(forecast).collect()
     }
 
-    /// The first listing of every region.
+    /// Makes the first listing of every region.
     fn list(&mut self) {
         let regions: Vec<_> = self.world.regions().cloned().collect();
         for region in regions {
             let Ok(connections) = self.world.listing(&region) else {
-                // The operator waits three poll intervals for its first listing. Others wait for its lines as long, and then go.
+                // The operator awaits the first listing for three poll intervals. Until then other circuits wait for
+                // those of this region.
                 self.state.with_fleet(|fleet| {
                     let given_up = self.now + fleet.settings().stale_after();
                     fleet.record_failed_listing(&region, given_up);
@@ -156,7 +157,7 @@ impl Simulation {
         }
     }
 
-    /// A later listing, as far as it shows anything new: of the rest it would say what is known.
+    /// Records a later listing, but only the circuits that have changed, since the others would show nothing new.
     fn list_what_has_changed(&mut self) {
         for circuit in std::mem::take(&mut self.changed) {
             self.read_as(&circuit, Source::Poll);
@@ -169,32 +170,32 @@ impl Simulation {
         self.resources.iter_mut().filter(about).for_each(|resource| resource.due = Some(self.now));
     }
 
-    /// Passes over those that are due. Whoever a pass wakes is due a moment later, as in the operator.
+    /// Runs the passes that are due. A resource that a pass wakes is due a moment later, as in the operator.
     fn serve_all_that_are_due(&mut self) {
         for at in 0..self.resources.len() {
             let Some(resource) = self.resources.get_mut(at) else { continue };
             if resource.due.is_none_or(|due| due > self.now) {
                 continue;
             }
-            if resource.is_woken && is_held(&self.state, resource) {
+            if resource.is_woken && is_turn_taken(&self.state, resource) {
                 resource.due = None;
                 self.state.set_waiting(&resource.id, true);
             } else {
                 self.serve(at);
             }
         }
-        let soon = self.now + TICK;
+        let next_tick = self.now + TICK;
         while let Ok(wakeup) = self.woken.try_recv() {
             let Wakeup::Resources(freed) = wakeup else { continue };
             let freed: HashSet<ResourceId> = freed.into_iter().collect();
             let is_freed = |resource: &&mut Simulated| freed.contains(&resource.id);
             for resource in self.resources.iter_mut().filter(is_freed) {
-                (resource.due, resource.is_woken) = (Some(soon), true);
+                (resource.due, resource.is_woken) = (Some(next_tick), true);
             }
         }
     }
 
-    /// One pass, as `src/reconcile` makes it.
+    /// Runs one pass, as `src/reconcile` does.
     fn serve(&mut self, at: usize) {
         let (now, elapsed) = (self.now, self.elapsed());
         let Some(resource) = self.resources.get_mut(at) else { return };
@@ -209,7 +210,7 @@ impl Simulation {
         };
         let circuit = desired.circuit.clone();
         let fault = self.world.connection(&circuit).err().cloned();
-        let outside = Outside { poll_fault: fault, ..Outside::default() };
+        let inputs = DecisionInputs { poll_fault: fault, ..DecisionInputs::default() };
         let mut pass = self.state.with_fleet(|fleet| {
             let last = fleet.ledger(&circuit, &id).last_update;
             let sent = last.and_then(|last| last.time.parse::<Timestamp>().ok());
@@ -218,7 +219,7 @@ impl Simulation {
         });
         let mut event = Event::Decide;
         for _ in 0..MAX_ACTIONS {
-            let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &outside, now));
+            let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &inputs, now));
             event = match action {
                 Action::Read => {
                     self.read_as(&circuit, Source::ById);
@@ -243,7 +244,7 @@ impl Simulation {
     fn read_as(&mut self, circuit: &CircuitId, source: Source) {
         let now = self.now;
         let read = self.world.connection(circuit).map(|found| found.cloned().map(Arc::new)).map_err(Clone::clone);
-        let is_news = self.state.with_fleet(|fleet| match read {
+        let has_changed = self.state.with_fleet(|fleet| match read {
             Ok(connection) => {
                 let observation = Observation { began: now, ended: now, source, connection };
                 fleet.record_read(circuit, observation)
@@ -254,7 +255,7 @@ impl Simulation {
                 false
             }
         });
-        if is_news {
+        if has_changed {
             self.wake(circuit);
         }
     }
@@ -267,11 +268,11 @@ impl Simulation {
         };
         let (order, now) = (self.updates, self.now);
         self.updates += 1;
-        self.last_news = now;
+        self.last_change = now;
         if let Some(resource) = self.resources.get_mut(at) {
             resource.track.sends(update(order, change, &before), now);
         }
-        // Who else is about the circuit hears of it.
+        // Wakes the other resources for the circuit.
         self.wake(circuit);
         if change.mode == Some(EncryptionMode::MustEncrypt) {
             self.world.bring_macsec_up(circuit);
@@ -293,12 +294,12 @@ impl Simulation {
         let Some(verdict) = &plan.verdict else { return };
         let shown = plan.observation.as_ref().and_then(|read| read.connection.as_deref());
         if resource.track.says(verdict, shown, now) {
-            self.last_news = now;
+            self.last_change = now;
         }
         let waits_for_turn = resource.track.waits_for_turn();
         self.state.set_waiting(&resource.id, waits_for_turn);
         if waits_for_turn {
-            // It is woken when one becomes free; the operator asks once a minute besides.
+            // It is woken when a turn becomes free. The operator also checks once a minute, which is left out here.
             resource.due = None;
         }
         if verdict.reason == Reason::WaitingForEncryptionUp && self.world.bring_macsec_up(circuit) {
@@ -313,9 +314,9 @@ impl Simulation {
     }
 }
 
-/// Whether another took the turn that has become free, so that a pass would find what the last one found. Of many that wait,
-/// one goes; a pass over each of the others would be most of what a plan takes.
-fn is_held(state: &State, resource: &Simulated) -> bool {
+/// Whether another circuit has taken the turn that became free, so that a pass would change nothing. If many resources
+/// wait, only one gets the turn. Passes over all others would take most of the time of a plan.
+fn is_turn_taken(state: &State, resource: &Simulated) -> bool {
     let circuit = resource.desired.as_ref().ok().map(|desired| &desired.circuit);
     resource.track.waits_for_turn()
         && circuit.is_some_and(|circuit| state.with_fleet(|fleet| fleet.holder(circuit).is_some()))

@@ -1,4 +1,4 @@
-//! A plan as people read it: on a terminal, and as a comment on a pull request.
+//! The plan as text: for a terminal, and as a comment on a pull request.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::forecast::{Change, Forecast, Outcome, Step, Who};
 use super::report::Report;
 use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, WAITING, styled};
 
-/// For a terminal.
+/// The plan for a terminal.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n", styled(STRONG, summary(report)));
     let cuts: Vec<_> = report.can_cut().map(|(forecast, how)| vec![forecast.resource.to_string(), how]).collect();
@@ -14,14 +14,14 @@ pub fn text(report: &Report) -> String {
     let refused = report
         .refused
         .iter()
-        .map(|refused| vec![format!("{} ({})", refused.resource, refused.place), refused.why.join("; ")]);
+        .map(|refused| vec![format!("{} ({})", refused.resource, refused.location), refused.why.join("; ")]);
     section(&mut text, &styled(BAD, "The API server would refuse"), refused.collect());
     section(&mut text, &styled(BAD, "Could not be read"), report.unread.iter().map(|why| vec![why.clone()]).collect());
-    for (place, forecast) in &report.connections {
+    for (location, forecast) in &report.connections {
         if is_as_it_should_be(forecast) {
             continue;
         }
-        let heading = format!("{}  {}", styled(STRONG, name(forecast)), styled(QUIET, place));
+        let heading = format!("{}  {}", styled(STRONG, name(forecast)), styled(QUIET, location));
         let steps = forecast.steps.iter().map(|step| step_row(step, terminal_mark));
         section(&mut text, &heading, steps.chain([end_row(forecast, terminal_mark)]).collect());
     }
@@ -41,7 +41,7 @@ fn section(text: &mut String, heading: &str, rows: Vec<Vec<String>>) {
     }
 }
 
-/// How many of what.
+/// The number of connections with each outcome.
 fn summary(report: &Report) -> String {
     let count = |is: fn(&Forecast) -> bool| report.connections.iter().filter(|(_, forecast)| is(forecast)).count();
     let parts = [
@@ -52,10 +52,10 @@ fn summary(report: &Report) -> String {
         (count(|forecast| !forecast.sends() && forecast.end.outcome == Outcome::Met), "as they should be"),
         (report.refused.len(), "refused"),
     ];
-    let told: Vec<String> =
+    let counts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let manifests = report.connections.len() + report.refused.len();
-    format!("{manifests} {}: {}", if manifests == 1 { "manifest" } else { "manifests" }, told.join(", "))
+    format!("{manifests} {}: {}", if manifests == 1 { "manifest" } else { "manifests" }, counts.join(", "))
 }
 
 fn name(forecast: &Forecast) -> String {
@@ -65,7 +65,7 @@ fn name(forecast: &Forecast) -> String {
     }
 }
 
-/// What a first column says, by how good it is.
+/// The kind of the first column of a row.
 #[derive(Clone, Copy)]
 enum Mark {
     Send,
@@ -132,7 +132,7 @@ fn duration(seconds: u64) -> String {
     format!("{signed:#}")
 }
 
-/// For a comment on a pull request.
+/// The plan as Markdown, for a comment on a pull request.
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("### Direct Connect: {}\n", summary(report));
     let cuts: Vec<String> =
@@ -145,7 +145,7 @@ pub fn markdown(report: &Report) -> String {
             format!(
                 "`{}` ({}): {}",
                 refused.resource,
-                escaped(&refused.place.to_string()),
+                escaped(&refused.location.to_string()),
                 escaped(&refused.why.join("; "))
             )
         })
@@ -153,14 +153,14 @@ pub fn markdown(report: &Report) -> String {
     list(&mut text, "The API server would refuse", &refused);
     let unread: Vec<String> = report.unread.iter().map(|why| escaped(why)).collect();
     list(&mut text, "Could not be read", &unread);
-    for (place, forecast) in &report.connections {
+    for (location, forecast) in &report.connections {
         let outcome: &str = forecast.end.outcome.into();
         let _ = write!(
             text,
             "\n<details><summary><code>{}</code>: {} ({})</summary>\n\n| | |\n|---|---|\n",
             escaped(&name(forecast)),
             outcome,
-            escaped(&place.to_string())
+            escaped(&location.to_string())
         );
         let steps = forecast.steps.iter().map(|step| step_row(step, markdown_mark));
         for row in steps.chain([end_row(forecast, markdown_mark)]) {
@@ -181,7 +181,7 @@ fn list(text: &mut String, heading: &str, items: &[String]) {
     }
 }
 
-/// Words that come from elsewhere, so that they are words in Markdown and in HTML too.
+/// Escapes text from elsewhere for Markdown and HTML.
 fn escaped(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len());
     for c in words.chars() {

@@ -1,4 +1,4 @@
-//! What one resource does while time passes, as the steps of its forecast.
+//! Records what one resource does in simulated time, as the steps of its forecast.
 
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::Verdict;
@@ -8,7 +8,7 @@ use directconnect_core::reason::{Phase, Reason};
 
 use super::forecast::{End, Forecast, Outcome, Step, Who};
 
-/// The steps so far, and what is said now.
+/// The steps so far, and the current end.
 #[derive(Debug)]
 pub struct Track {
     steps: Vec<Step>,
@@ -25,20 +25,20 @@ struct Wait {
 }
 
 impl Track {
-    /// Nothing has been said yet.
+    /// Nothing is known yet.
     pub fn new() -> Self {
         let end =
             End { outcome: Outcome::Waiting, reason: Reason::ObservationStale, message: "AWS was not read".to_owned() };
         Self { steps: Vec::new(), wait: None, end }
     }
 
-    /// Something is sent.
+    /// Records that an update is sent.
     pub fn sends(&mut self, step: Step, now: Moment) {
         self.end_wait(now);
         self.steps.push(step);
     }
 
-    /// `Ready` says this from now on; `shown` is what AWS shows. True if that is news.
+    /// Records what `Ready` says now; `shown` is the connection in AWS. Returns whether it changed.
     pub fn says(&mut self, verdict: &Verdict, shown: Option<&Connection>, now: Moment) -> bool {
         let said =
             End { outcome: Outcome::of(verdict.reason), reason: verdict.reason, message: verdict.message.clone() };
@@ -57,7 +57,7 @@ impl Track {
         true
     }
 
-    /// Whether it waits for another connection.
+    /// Whether it waits for its turn.
     pub fn waits_for_turn(&self) -> bool {
         self.end.reason == Reason::WaitingForTurn
     }
@@ -68,7 +68,7 @@ impl Track {
         self.steps.push(Step::Wait { on, reason: reason.as_str(), message, seconds });
     }
 
-    /// The forecast. A wait that did not end is how it ends.
+    /// The forecast. A wait that has not ended is the end of the forecast.
     pub fn forecast(self, resource: ResourceId, circuit: Option<CircuitId>, shown: Option<&Connection>) -> Forecast {
         let on = Who::ends(self.end.reason, shown);
         let needs = matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held).then_some(on);

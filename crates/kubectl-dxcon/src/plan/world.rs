@@ -1,4 +1,4 @@
-//! AWS and the far end as a plan takes them to be: AWS does what it is told, and what only waits for MACsec gets it.
+//! The simulated AWS and far ends: AWS carries out all updates, and MACsec comes up if there is a key.
 
 use std::collections::BTreeMap;
 
@@ -17,24 +17,24 @@ pub struct World {
 }
 
 impl World {
-    /// As AWS shows it now.
+    /// The current state of AWS.
     pub fn new(read: BTreeMap<RegionName, Listing>) -> Self {
         let regions = read.into_iter().map(|(region, listing)| (region, listing.map(|all| all.into_iter().collect())));
         Self { regions: regions.collect() }
     }
 
-    /// The regions that were read, or were tried.
+    /// The regions that were read, or could not be read.
     pub fn regions(&self) -> impl Iterator<Item = &RegionName> {
         self.regions.keys()
     }
 
-    /// What a listing of a region shows.
+    /// The answer to a listing of a region.
     pub fn listing(&self, region: &RegionName) -> Listing {
         let all = self.regions.get(region).cloned().unwrap_or_else(|| Ok(BTreeMap::new()));
         all.map(|all| all.into_iter().collect())
     }
 
-    /// What a read by id shows.
+    /// The answer to a read by id.
     pub fn connection(&self, circuit: &CircuitId) -> Result<Option<&Connection>, &Fault> {
         match self.regions.get(&circuit.region) {
             Some(Ok(all)) => Ok(all.get(&circuit.id)),
@@ -47,7 +47,7 @@ impl World {
         self.regions.get_mut(&circuit.region)?.as_mut().ok()?.get_mut(&circuit.id)
     }
 
-    /// `UpdateConnection`: the connection after it.
+    /// Carries out `UpdateConnection`, and returns the connection afterwards.
     pub fn update(&mut self, circuit: &CircuitId, change: &Change) -> Option<Connection> {
         let connection = self.edit(circuit)?;
         if let Some(name) = &change.name {
@@ -62,7 +62,7 @@ impl World {
         Some(connection.clone())
     }
 
-    /// Keys that are on their way arrive, and the far end brings MACsec up. True if that is news.
+    /// Associates the keys that are being associated, and brings MACsec up. Returns whether anything changed.
     pub fn bring_macsec_up(&mut self, circuit: &CircuitId) -> bool {
         let Some(connection) = self.edit(circuit).filter(|connection| connection.has_key_at_all()) else {
             return false;

@@ -1,4 +1,4 @@
-//! All that there is to say of one resource.
+//! Everything about one resource.
 
 use std::fmt::Write as _;
 
@@ -9,35 +9,36 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use super::line;
-use super::standing::Standing;
+use super::summary::Summary;
 use crate::problem::Problem;
 use crate::terminal::{self, STRONG, styled};
 
-/// A standing with all that it rests on.
+/// The summary of a resource with everything that it is based on.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Detailed {
     #[serde(flatten)]
-    standing: Standing,
-    /// Absent where it cannot be read.
+    summary: Summary,
+    /// Absent if it cannot be parsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     spec: Option<DirectConnectConnectionSpec>,
     status: DirectConnectConnectionStatus,
-    /// The call of the AWS CLI that finds who called `UpdateConnection` for this connection.
+    /// The AWS CLI command that finds out who called `UpdateConnection` for this connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     cloud_trail: Option<String>,
 }
 
 impl Detailed {
-    /// With what the resource holds.
-    pub fn new(standing: Standing, object: &Watched) -> Self {
-        let cloud_trail = standing.connection_id.as_deref().map(|id| cloud_trail(id, standing.region.as_deref()));
-        Self { standing, spec: object.spec.as_ref().ok().cloned(), status: object.status.clone(), cloud_trail }
+    /// Adds spec and status of the resource to its summary.
+    pub fn new(summary: Summary, object: &Watched) -> Self {
+        let cloud_trail = summary.connection_id.as_deref().map(|id| cloud_trail(id, summary.region.as_deref()));
+        Self { summary, spec: object.spec.as_ref().ok().cloned(), status: object.status.clone(), cloud_trail }
     }
 }
 
-/// CloudTrail looks events up by one attribute, and does not list connections among the resources of an event; the id is
-/// in the parameters of the call. `UpdateConnection` is the name of calls of other services too, so the id sorts these out.
+/// CloudTrail can look events up by one attribute only, and does not list connections among an event's resources. So
+/// the lookup is by event name, and events of other connections or other services are filtered out by the id in the
+/// request.
 fn cloud_trail(id: &str, region: Option<&str>) -> String {
     let region = region.map(|region| format!(" --region {region}")).unwrap_or_default();
     format!(
@@ -45,11 +46,11 @@ fn cloud_trail(id: &str, region: Option<&str>) -> String {
     )
 }
 
-/// All of it, for people.
+/// Everything about one resource as text.
 pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
-    let Detailed { standing, spec, status, cloud_trail } = detailed;
+    let Detailed { summary, spec, status, cloud_trail } = detailed;
     let mut out = String::new();
-    head(&mut out, standing, status);
+    head(&mut out, summary, status);
     if let Some(spec) = spec {
         section(&mut out, "Spec", &terminal::yaml(spec)?);
     }
@@ -94,28 +95,28 @@ pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
     Ok(out)
 }
 
-fn head(out: &mut String, standing: &Standing, status: &DirectConnectConnectionStatus) {
-    let (words, style) = line::verdict(standing);
-    let id = standing.connection_id.as_deref().unwrap_or("-");
-    let region = standing.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+fn head(out: &mut String, summary: &Summary, status: &DirectConnectConnectionStatus) {
+    let (words, style) = line::verdict(summary);
+    let id = summary.connection_id.as_deref().unwrap_or("-");
+    let region = summary.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
     let mut lines = vec![
-        ("Name", standing.name.clone()),
-        ("Namespace", standing.namespace.clone()),
+        ("Name", summary.name.clone()),
+        ("Namespace", summary.namespace.clone()),
         ("Connection", format!("{id}{region}")),
     ];
     lines.extend(status.arn.clone().map(|arn| ("ARN", arn)));
     lines.push(("Verdict", styled(style, words)));
-    lines.push(("", standing.verdict.message.clone()));
-    lines.push(("Step", line::step(standing)));
-    lines.push(("Waits for", line::waits_for(standing)));
-    lines.extend(standing.verdict.paused.clone().map(|value| ("Paused", value)));
+    lines.push(("", summary.verdict.message.clone()));
+    lines.push(("Step", line::step(summary)));
+    lines.push(("Waits for", line::waits_for(summary)));
+    lines.extend(summary.verdict.paused.clone().map(|value| ("Paused", value)));
     let name = |name: &str| if name.is_empty() { String::new() } else { styled(STRONG, name) };
     let rows = lines.into_iter().map(|(named, words)| vec![name(named), words]);
-    // There are no names of columns, so the first line is empty.
+    // The column names are empty, so the first line is empty and is removed.
     out.push_str(terminal::table(&["", ""], rows).trim_start_matches([' ', '\n']));
 }
 
-/// A heading and what is under it, unless that is nothing.
+/// A heading with a body, unless the body is empty.
 fn section(out: &mut String, heading: &str, body: &str) {
     let lines: Vec<&str> = body.lines().filter(|line| *line != "{}").collect();
     if lines.is_empty() {

@@ -1,4 +1,4 @@
-//! `status --watch`: goes on, and prints what changes.
+//! `status --watch`: prints changes until it is interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -12,7 +12,7 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use serde::Serialize;
 
 use super::line::{Columns, cells, header};
-use super::standing::Standing;
+use super::summary::Summary;
 use super::{Survey, exit_code};
 use crate::Outcome;
 use crate::arguments::{Format, Status};
@@ -20,20 +20,20 @@ use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::terminal::{self, API_VERSION};
 
-/// How long one watch lasts before it is begun anew, in seconds: shorter than the cluster may be silent.
+/// Duration of one watch in seconds. It is shorter than the time that the API server may be silent.
 const WATCH: u32 = 10;
 
-/// What `-o json` prints for each change, on a line of its own.
+/// The document that `-o json` prints for each change, on one line.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Change<'a> {
     api_version: &'static str,
     kind: &'static str,
     r#type: ChangeType,
-    connection: &'a Standing,
+    connection: &'a Summary,
 }
 
-/// What has become of a resource.
+/// The kind of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 enum ChangeType {
     Shown,
@@ -41,11 +41,11 @@ enum ChangeType {
     Deleted,
 }
 
-/// Prints the survey, and then each change of it, until Ctrl-C or until nobody reads any more.
+/// Prints the resources and then each change, until Ctrl-C or until the reader of the output is gone.
 pub async fn run(cluster: &Cluster, flags: &Status, mut survey: Survey) -> Outcome {
     let config = watcher::Config::default().timeout(WATCH);
     let mut events = pin!(watch(cluster.resources(survey.everywhere), config).default_backoff());
-    let mut shown = by_id(survey.standings());
+    let mut shown = by_id(survey.summaries());
     let printer = Printer::new(flags, &shown);
     let mut reads_on = printer.begin(&shown)?;
     let mut unlisted = BTreeSet::new();
@@ -58,14 +58,14 @@ pub async fn run(cluster: &Cluster, flags: &Status, mut survey: Survey) -> Outco
                 continue;
             }
         }
-        let now = by_id(survey.standings());
+        let now = by_id(survey.summaries());
         reads_on = printer.changes(&shown, &now)?;
         shown = now;
     }
     Ok(exit_code(shown.values()))
 }
 
-/// The next event; `None` on Ctrl-C.
+/// The next event; `None` after Ctrl-C.
 async fn until_interrupted<E>(events: &mut (impl Stream<Item = E> + Unpin)) -> Result<Option<E>, Problem> {
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None).map_err(Problem::from),
@@ -97,12 +97,12 @@ fn note(survey: &mut Survey, unlisted: &mut BTreeSet<ResourceId>, event: Event<W
     }
 }
 
-fn by_id(standings: Vec<Standing>) -> BTreeMap<ResourceId, Standing> {
-    let keyed = standings.into_iter().map(|standing| (ResourceId::new(&standing.namespace, &standing.name), standing));
+fn by_id(summaries: Vec<Summary>) -> BTreeMap<ResourceId, Summary> {
+    let keyed = summaries.into_iter().map(|summary| (ResourceId::new(&summary.namespace, &summary.name), summary));
     keyed.collect()
 }
 
-/// Prints in the format that was asked for. Each method tells whether somebody still reads.
+/// Prints in the chosen format. Each method returns whether the reader of the output is still there.
 struct Printer {
     format: Format,
     with_namespace: bool,
@@ -110,50 +110,50 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(flags: &Status, shown: &BTreeMap<ResourceId, Standing>) -> Self {
+    fn new(flags: &Status, shown: &BTreeMap<ResourceId, Summary>) -> Self {
         let with_namespace = flags.all_namespaces;
-        let rows: Vec<_> = shown.values().map(|standing| cells(standing, with_namespace, Timestamp::now())).collect();
+        let rows: Vec<_> = shown.values().map(|summary| cells(summary, with_namespace, Timestamp::now())).collect();
         let columns = Columns::of(&header(with_namespace), &rows);
         Self { format: flags.output, with_namespace, columns }
     }
 
-    fn begin(&self, shown: &BTreeMap<ResourceId, Standing>) -> Result<bool, Problem> {
+    fn begin(&self, shown: &BTreeMap<ResourceId, Summary>) -> Result<bool, Problem> {
         let mut text = String::new();
         if self.format == Format::Text {
             text += &self.columns.header(&header(self.with_namespace));
         }
-        for standing in shown.values() {
-            text += &self.one(standing, ChangeType::Shown)?;
+        for summary in shown.values() {
+            text += &self.one(summary, ChangeType::Shown)?;
         }
         terminal::emit(&text)
     }
 
     fn changes(
         &self,
-        before: &BTreeMap<ResourceId, Standing>,
-        now: &BTreeMap<ResourceId, Standing>,
+        before: &BTreeMap<ResourceId, Summary>,
+        now: &BTreeMap<ResourceId, Summary>,
     ) -> Result<bool, Problem> {
         let mut text = String::new();
-        for (id, standing) in now {
-            if before.get(id) != Some(standing) {
-                text += &self.one(standing, ChangeType::Changed)?;
+        for (id, summary) in now {
+            if before.get(id) != Some(summary) {
+                text += &self.one(summary, ChangeType::Changed)?;
             }
         }
-        for (id, standing) in before {
+        for (id, summary) in before {
             if !now.contains_key(id) {
-                text += &self.one(standing, ChangeType::Deleted)?;
+                text += &self.one(summary, ChangeType::Deleted)?;
             }
         }
         terminal::emit(&text)
     }
 
-    fn one(&self, standing: &Standing, r#type: ChangeType) -> Result<String, Problem> {
-        let change = Change { api_version: API_VERSION, kind: "StatusChange", r#type, connection: standing };
+    fn one(&self, summary: &Summary, r#type: ChangeType) -> Result<String, Problem> {
+        let change = Change { api_version: API_VERSION, kind: "StatusChange", r#type, connection: summary };
         match self.format {
             Format::Text if r#type == ChangeType::Deleted => {
-                Ok(format!("{}/{} was deleted\n", standing.namespace, standing.name))
+                Ok(format!("{}/{} was deleted\n", summary.namespace, summary.name))
             }
-            Format::Text => Ok(self.columns.line(&cells(standing, self.with_namespace, Timestamp::now()))),
+            Format::Text => Ok(self.columns.line(&cells(summary, self.with_namespace, Timestamp::now()))),
             Format::Json => {
                 serde_json::to_string(&change).map(|line| line + "\n").map_err(|error| Problem::new(error.to_string()))
             }

@@ -1,18 +1,18 @@
-//! How resources stand, a line each.
+//! The state of resources as text, one line each.
 
 use anstyle::Style;
 use k8s_openapi::jiff::Timestamp;
 
-use super::standing::{ShownPhase, Standing};
+use super::summary::{ShownPhase, Summary};
 use crate::terminal::{self, BAD, GOOD, QUIET, WAITING, styled};
 
-/// Blanks between two columns of lines that come one by one.
+/// Blanks between two columns.
 const GAP: usize = 3;
 
-/// How the last columns are called where they are not columns.
-const LESS: [&str; 3] = ["step", "waits for", "last update"];
+/// The labels of the last columns if they are printed on lines of their own.
+const LABELS: [&str; 3] = ["step", "waits for", "last update"];
 
-/// A cell of a line: its words and their colour.
+/// A cell of a line: its text and style.
 pub struct Cell {
     words: String,
     style: Style,
@@ -39,44 +39,44 @@ pub fn header(with_namespace: bool) -> Vec<&'static str> {
 }
 
 /// The cells of one line.
-pub fn cells(standing: &Standing, with_namespace: bool, now: Timestamp) -> Vec<Cell> {
-    let (words, style) = verdict(standing);
+pub fn cells(summary: &Summary, with_namespace: bool, now: Timestamp) -> Vec<Cell> {
+    let (words, style) = verdict(summary);
     let cells = [
-        Cell::plain(&standing.name),
-        Cell::plain(standing.connection_id.as_deref().unwrap_or("-")),
+        Cell::plain(&summary.name),
+        Cell::plain(summary.connection_id.as_deref().unwrap_or("-")),
         Cell { words, style },
-        Cell::plain(step(standing)),
-        Cell::plain(waits_for(standing)),
-        Cell::plain(last_update(standing, now)),
+        Cell::plain(step(summary)),
+        Cell::plain(waits_for(summary)),
+        Cell::plain(last_update(summary, now)),
     ];
-    let namespace = Cell::plain(&standing.namespace);
+    let namespace = Cell::plain(&summary.namespace);
     with_namespace.then_some(namespace).into_iter().chain(cells).collect()
 }
 
-/// A line for each; where the terminal is too narrow, what would not fit stands on lines under it.
-pub fn table(standings: &[Standing], with_namespace: bool, now: Timestamp) -> String {
+/// A table with a line for each resource. If the terminal is too narrow, the last columns are printed on lines below.
+pub fn table(summaries: &[Summary], with_namespace: bool, now: Timestamp) -> String {
     let header = header(with_namespace);
-    let rows: Vec<_> = standings.iter().map(|standing| cells(standing, with_namespace, now)).collect();
+    let rows: Vec<_> = summaries.iter().map(|summary| cells(summary, with_namespace, now)).collect();
     let columns = Columns::of(&header, &rows);
     if terminal::width().is_none_or(|width| columns.width() <= width.into()) {
         return columns.header(&header) + &rows.iter().map(|row| columns.line(row)).collect::<String>();
     }
-    let kept = header.len().saturating_sub(LESS.len());
+    let kept = header.len().saturating_sub(LABELS.len());
     let mut out = columns.header(header.get(..kept).unwrap_or_default());
     for row in &rows {
         let (head, rest) = row.split_at_checked(kept).unwrap_or((row, &[]));
         out += &columns.line(head);
-        let told = LESS.iter().zip(rest).filter(|(_, cell)| cell.words != "-");
-        out.extend(told.map(|(name, cell)| format!("  {name} {}\n", cell.styled())));
+        let labelled = LABELS.iter().zip(rest).filter(|(_, cell)| cell.words != "-");
+        out.extend(labelled.map(|(name, cell)| format!("  {name} {}\n", cell.styled())));
     }
     out
 }
 
-/// How wide the columns are of lines that come one by one.
+/// The widths of the columns.
 pub struct Columns(Vec<usize>);
 
 impl Columns {
-    /// Wide enough for these.
+    /// Columns that are wide enough for these rows.
     pub fn of(header: &[&str], rows: &[Vec<Cell>]) -> Self {
         let width = |(at, name): (usize, &&str)| {
             let widest = rows.iter().filter_map(|row| row.get(at)).map(Cell::width).max();
@@ -89,7 +89,7 @@ impl Columns {
         self.0.iter().sum::<usize>().saturating_sub(GAP)
     }
 
-    /// One line; what is too wide for its column pushes the rest to the right.
+    /// Formats one line. A cell that is too wide for its column moves the following ones to the right.
     pub fn line(&self, cells: &[Cell]) -> String {
         let padded = cells
             .iter()
@@ -98,15 +98,15 @@ impl Columns {
         padded.collect::<String>().trim_end().to_owned() + "\n"
     }
 
-    /// The names of the columns.
+    /// Formats the names of the columns.
     pub fn header(&self, header: &[&str]) -> String {
         self.line(&header.iter().map(|name| Cell::plain(*name)).collect::<Vec<_>>())
     }
 }
 
-/// A verdict in words, with its colour.
-pub fn verdict(standing: &Standing) -> (String, Style) {
-    let verdict = &standing.verdict;
+/// The verdict as text with its style.
+pub fn verdict(summary: &Summary) -> (String, Style) {
+    let verdict = &summary.verdict;
     let (words, style) = match verdict.phase {
         ShownPhase::Done => ("ready", GOOD),
         ShownPhase::Reconciling => ("on its way", WAITING),
@@ -118,7 +118,7 @@ pub fn verdict(standing: &Standing) -> (String, Style) {
     let reason = verdict.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let is_paused = verdict.paused.is_some() && verdict.reason.as_deref() != Some("Paused");
     let paused = if is_paused { ", paused" } else { "" };
-    // A line that is down deserves a look even where AWS has all that the spec asks for.
+    // A link that is down is highlighted even if AWS has everything that the spec asks for.
     let (link, style) = match (verdict.link_down, verdict.phase) {
         (true, ShownPhase::Done) => (", link down", WAITING),
         (true, _) => (", link down", style),
@@ -127,9 +127,9 @@ pub fn verdict(standing: &Standing) -> (String, Style) {
     (format!("{words}{reason}{paused}{link}"), style)
 }
 
-/// The mode in AWS, and the one that is wanted where that is another.
-pub fn step(standing: &Standing) -> String {
-    let step = &standing.step;
+/// The mode in AWS and, if it differs, the wanted mode.
+pub fn step(summary: &Summary) -> String {
+    let step = &summary.step;
     let mode = step.mode.as_deref();
     let way = match step.wanted.map(|wanted| wanted.to_string()) {
         Some(wanted) if mode != Some(wanted.as_str()) => format!("{} → {wanted}", mode.unwrap_or("?")),
@@ -143,23 +143,23 @@ pub fn step(standing: &Standing) -> String {
     way + &unproven.unwrap_or_default() + turn
 }
 
-/// What it waits for, and whose turn it is.
-pub fn waits_for(standing: &Standing) -> String {
-    let Some(waits_for) = &standing.waits_for else { return "-".to_owned() };
+/// What it waits for, including the holders of the turn.
+pub fn waits_for(summary: &Summary) -> String {
+    let Some(waits_for) = &summary.waits_for else { return "-".to_owned() };
     let Some((first, others)) = waits_for.turn_of.split_first() else { return waits_for.what.clone() };
     let who = first.resource.as_deref().unwrap_or(&first.connection_id);
     let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
     format!("{}, now that of {who}{more}", waits_for.what)
 }
 
-fn last_update(standing: &Standing, now: Timestamp) -> String {
-    let Some(last) = &standing.last_update else { return "-".to_owned() };
+fn last_update(summary: &Summary, now: Timestamp) -> String {
+    let Some(last) = &summary.last_update else { return "-".to_owned() };
     let name = last.connection_name.as_ref().map(|_| "name".to_owned());
     let what: Vec<_> = name.into_iter().chain(last.encryption_mode.map(|mode| mode.to_string())).collect();
     format!("{} ({})", ago(&last.time, now), what.join(", "))
 }
 
-/// How long ago a time in RFC 3339 was, in the largest unit that fits; the time itself where it is none.
+/// How long ago a time in RFC 3339 format was, in the largest unit that fits. An invalid time is returned unchanged.
 pub fn ago(time: &str, now: Timestamp) -> String {
     let Ok(at) = time.parse::<Timestamp>() else { return time.to_owned() };
     let seconds = (now.as_second() - at.as_second()).max(0);
@@ -174,8 +174,8 @@ pub fn ago(time: &str, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::standing::tests::object;
-    use super::super::turn::Turns;
+    use super::super::summary::tests::object;
+    use super::super::turn::TurnHolders;
     use super::*;
     use serde_json::json;
 
@@ -214,8 +214,8 @@ mod tests {
         ];
         for (mut spec, status, expected) in cases {
             spec["connectionId"] = json!("dxcon-fg1234ab");
-            let standing = Standing::of(&object("line", spec, status), &Turns::of(&[]));
-            assert_eq!(step(&standing), expected);
+            let summary = Summary::of(&object("line", spec, status), &TurnHolders::of(&[]));
+            assert_eq!(step(&summary), expected);
         }
     }
 

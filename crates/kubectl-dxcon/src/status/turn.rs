@@ -1,4 +1,4 @@
-//! Whose turn it is, as the operator's core says it of what the statuses show.
+//! Who holds the turns. The operator's core determines it from the statuses.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use directconnect_operator::kubernetes::Watched;
 use directconnect_operator::kubernetes::claims::claim;
 
 /// The circuits that hold the turn of their account.
-pub struct Turns {
+pub struct TurnHolders {
     holders: Vec<(Account, Holder)>,
 }
 
-impl Turns {
-    /// Of all resources that can be seen.
+impl TurnHolders {
+    /// Determines the holders from all resources that the user may read.
     pub fn of(objects: &[Watched]) -> Self {
         let mut circuits: BTreeMap<CircuitId, Vec<Claim>> = BTreeMap::new();
         for (object, desired) in objects.iter().filter_map(|object| Some((object, desired(object)?))) {
@@ -22,7 +22,7 @@ impl Turns {
         }
         let holders = circuits.into_iter().filter_map(|(circuit, mut claims)| {
             claims.sort_by(|one, other| one.age().cmp(&other.age()));
-            // Nothing but the statuses is known here: no read, and nothing of what the operator has in flight.
+            // Only the statuses are known here: there are no reads, and nothing is known of steps in flight.
             let read = Read::Never { is_awaited: false };
             let view = CircuitView { claims: &claims, read, step: None, was_raised: false };
             let hold = view.hold()?;
@@ -31,13 +31,13 @@ impl Turns {
         Self { holders: holders.collect() }
     }
 
-    /// Whether this resource makes its circuit hold the turn.
+    /// Whether its circuit holds the turn because of this resource.
     pub fn has(&self, object: &Watched) -> bool {
         let id = object.id();
         self.holders.iter().any(|(_, holder)| holder.hold.resource.as_ref() == Some(&id))
     }
 
-    /// Those that a resource can be waiting for.
+    /// The holders that a resource may be waiting for.
     pub fn before<'a>(&'a self, object: &Watched) -> impl Iterator<Item = &'a Holder> {
         let circuit = desired(object).map(|desired| desired.circuit);
         let account = Shown::of(&object.status.connection).account.map_or(Account::Unknown, Account::Known);
@@ -46,7 +46,7 @@ impl Turns {
     }
 }
 
-/// The region of the connection: that of the spec, else the one in which the operator read it.
+/// The region of the connection: from the spec, otherwise the one in which the operator read it.
 pub fn region(object: &Watched) -> Option<RegionName> {
     let spec = object.spec.as_ref().ok().and_then(|spec| spec.region.as_deref());
     let circuit = object.status.ledger.circuit.as_ref().map(|circuit| circuit.region.as_str());

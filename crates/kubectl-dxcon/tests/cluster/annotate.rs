@@ -1,4 +1,4 @@
-//! The annotations.
+//! The commands that set annotations.
 
 use direct_connect_simulator::Connection;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn annotation<'a>(resource: &'a Resource, name: &str) -> &'a Value {
     &resource.0["metadata"]["annotations"][format!("directconnect-operator.dev/{name}")]
 }
 
-/// Applies a manifest as this manager, by force, as Flux does.
+/// Applies a manifest as this field manager, by force, as Flux does.
 async fn apply_as(world: &World, manager: &str, manifest: &Value) {
     let arguments =
         ["apply", "-n", &world.namespace, "--server-side", "--force-conflicts", "--field-manager", manager, "-f", "-"];

@@ -1,4 +1,4 @@
-//! Whether the operator has what it needs.
+//! `check`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ fn finding(printed: &Printed, check: &str) -> Value {
     found.unwrap_or_else(|| panic!("{check} was not checked: {report:#}")).clone()
 }
 
-/// What a check has found, where it ended so.
+/// The message of a check that has this outcome.
 #[track_caller]
 fn assert_finding(printed: &Printed, check: &str, outcome: &str, words: &str) {
     let finding = finding(printed, check);
@@ -124,7 +124,7 @@ async fn rights_that_the_operator_lacks_are_named() {
     let lacks = async || {
         let printed = typed(&world, &["check", "-o", "json"]).await;
         let finding = finding(&printed, "operator's rights");
-        // The authorizer learns of it by a watch.
+        // The authorizer receives the new role by a watch, so it does not take effect at once.
         if finding["outcome"] == "problem" { Ok(printed) } else { Err(format!("{finding}")) }
     };
     let printed = test_support::wait::until(test_support::wait::SOON, "rights to be lacking", lacks).await;

@@ -1,11 +1,11 @@
-//! What cannot be done is one clear line, and exit code 1.
+//! Every failure is one clear line, and exit code 1.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::{assert_one_line, dxcon, in_sync, run};
 
-/// The verbs that need a cluster, each with what else has to be typed.
+/// The commands that need a cluster, each with its other required arguments.
 const VERBS: [&[&str]; 4] = [&["status"], &["pause", "line"], &["resume", "line"], &["reconcile", "line"]];
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use test_support::{World, wait};
 
 use crate::in_sync;
 
-/// A process that prints what changes, and what it has printed so far.
+/// A process that prints changes, and what it has printed so far.
 struct Following {
     process: Child,
     lines: Arc<Mutex<Vec<String>>>,
@@ -106,7 +106,7 @@ async fn a_watch_outlives_the_time_for_which_the_api_server_may_be_silent() {
     let world = in_sync().await;
     let following = follow(&world, &[]);
     following.prints("ready (InSync)").await;
-    // Each watch lasts ten seconds; the third has begun when so much time has gone by.
+    // Each watch lasts ten seconds, so after this time the third one has begun.
     let begun = std::time::Instant::now();
     let enough = std::time::Duration::from_secs(21);
     wait::until(wait::SOON, "some watches to end", async || begun.elapsed() > enough).await;

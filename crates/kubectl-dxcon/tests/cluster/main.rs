@@ -1,4 +1,4 @@
-//! `kubectl dxcon status`, `check`, `pause`, `resume` and `reconcile` as a user types them: a real API server, the
+//! `kubectl dxcon status`, `check`, `pause`, `resume` and `reconcile` as a user runs them, with a real API server, the
 //! operator's real binary, and a simulated Direct Connect.
 
 mod annotate;
@@ -17,22 +17,22 @@ use tokio::task::spawn_blocking;
 
 use self::typed::{Printed, Typed, dxcon};
 
-/// Ids of two connections.
+/// The ids of two connections.
 const ONE: &str = "dxcon-aaaaaaaa";
 const TWO: &str = "dxcon-bbbbbbbb";
 
-/// Runs it to its end, while the runtime of the test serves what it talks to.
+/// Runs the command to its end in another thread, while the runtime of the test serves what it talks to.
 async fn run(typed: Typed) -> Printed {
     spawn_blocking(|| typed.run()).await.expect("no panic")
 }
 
-/// Types this, as the administrator of the world, in its namespace.
+/// A command that runs as the administrator of the world, in its namespace.
 async fn typed(world: &World, arguments: &[&str]) -> Printed {
     let arguments = [arguments, &["--namespace", &world.namespace]].concat();
     run(dxcon(arguments).cluster(world.control_plane.kubeconfig()).aws(&world.aws.endpoint())).await
 }
 
-/// What was printed as JSON.
+/// The printed JSON.
 #[track_caller]
 fn json(printed: &Printed) -> Value {
     serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:?}"))
@@ -45,7 +45,7 @@ fn line<'a>(printed: &'a Printed, word: &str) -> &'a str {
     lines.find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("no line begins with {word}: {printed:?}"))
 }
 
-/// Whether it failed with one line on standard error that has all of these.
+/// Asserts that the command failed with one line on standard error that contains all of these.
 #[track_caller]
 fn assert_one_line(printed: &Printed, parts: &[&str]) {
     assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""), "{printed:?}");
@@ -55,7 +55,7 @@ fn assert_one_line(printed: &Printed, parts: &[&str]) {
     }
 }
 
-/// A world with one connection that is called as the spec says.
+/// A world with one connection that has the name in the spec.
 async fn in_sync() -> World {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ONE, "Frankfurt"));
@@ -64,9 +64,9 @@ async fn in_sync() -> World {
     world
 }
 
-/// A world in which a connection waits for the turn that another one has.
+/// A world in which one connection waits for the turn that another one holds.
 async fn pair() -> World {
-    // Nothing is proven while the test looks.
+    // The soak is so long that nothing is proven during the test.
     let world = World::builder().flag("--encryption-soak", "10m").build().await;
     for (name, id) in [("first", ONE), ("second", TWO)] {
         world.aws.add(REGION, Connection::new(id, name).with_key("aa11"));

@@ -1,4 +1,4 @@
-//! What shells and `man` are given.
+//! Completion scripts and the manual page.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

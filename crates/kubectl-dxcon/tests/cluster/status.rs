@@ -1,4 +1,4 @@
-//! How the resources stand.
+//! `status`.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};

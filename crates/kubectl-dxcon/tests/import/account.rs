@@ -1,4 +1,4 @@
-//! What of an account is written, and how.
+//! Which connections of an account are written, and how.
 
 use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
 use test_support::REGION;

@@ -1,4 +1,4 @@
-//! Folders that cannot be written, and Ctrl-C: all or nothing.
+//! Folders that cannot be written, and Ctrl-C: either all files are written, or none.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -19,7 +19,7 @@ async fn two_connections() -> (Simulator, TempDir) {
     (aws, tempfile::tempdir().expect("a folder can be made"))
 }
 
-/// A program with the environment of [`dxcon`] and credentials of the simulated account.
+/// A program with the environment of [`dxcon`] and credentials for the simulated account.
 fn program(name: &str, aws: &Simulator) -> Command {
     let mut command = Command::new(name);
     command
@@ -67,7 +67,7 @@ async fn an_empty_folder_is_filled() {
 async fn a_disk_that_is_full_leaves_nothing() {
     let (aws, home) = two_connections().await;
     let folder = home.path().join("circuits");
-    // No file may have a byte, which a write is told as it is of a full disk.
+    // With a file size limit of zero, writes fail as they do on a full disk.
     let limited = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
     let mut command = program("/bin/sh", &aws);
     command.args(["-c", limited, env!("CARGO_BIN_EXE_kubectl-dxcon"), "import", "-o"]).arg(&folder);
@@ -113,7 +113,7 @@ async fn ctrl_c_while_a_region_is_read_leaves_nothing() {
 #[tokio::test]
 async fn ctrl_c_is_heard_while_a_reader_lets_it_wait() {
     let aws = Simulator::start().await;
-    // More than a pipe holds.
+    // More than fits into a pipe.
     for number in 0..500 {
         aws.add(REGION, Connection::new(&format!("dxcon-{number:08}"), &format!("{number} {}", "x".repeat(150))));
     }
@@ -127,7 +127,7 @@ async fn ctrl_c_is_heard_while_a_reader_lets_it_wait() {
     drop(reader);
 }
 
-/// What Ctrl-C sends.
+/// The signal that Ctrl-C sends.
 fn interrupt(process: &Child) {
     let kill = format!("kill -INT {}", process.id());
     let sent = Command::new("/bin/sh").args(["-c", &kill]).status().expect("the shell runs");

@@ -1,4 +1,4 @@
-//! A whole account: 250 connections in three regions, taken over into a cluster.
+//! A whole account with 250 connections in three regions is imported into a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::{files, manifests, run, text};
 const REGIONS: &str = "eu-central-1,eu-west-1,us-east-1";
 const COUNT: usize = 250;
 
-/// Names that a team has, and some that it should not have.
+/// Realistic names, and some that should not exist.
 const NAMES: [&str; 24] = [
     "spare",
     "Spare",

@@ -1,4 +1,4 @@
-//! `kubectl dxcon import` as a user types it: against a simulated Direct Connect and, where a cluster is needed, a real API
+//! `kubectl dxcon import` as a user runs it, with a simulated Direct Connect and, if a cluster is needed, a real API
 //! server and the operator's real binary.
 
 mod account;
@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use self::typed::{Printed, Typed};
 
-/// Runs it to its end, while the runtime of the test serves what it talks to.
+/// Runs the command to its end in another thread, while the runtime of the test serves what it talks to.
 async fn run(typed: Typed) -> Printed {
     spawn_blocking(|| typed.run()).await.expect("no panic")
 }
@@ -36,7 +36,7 @@ fn name_of(manifest: &Value) -> String {
     manifest["metadata"]["name"].as_str().expect("it has a name").to_owned()
 }
 
-/// What a folder has, by file name.
+/// The content of a folder, by file name.
 #[track_caller]
 fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

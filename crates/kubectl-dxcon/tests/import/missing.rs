@@ -1,4 +1,4 @@
-//! `--missing`: what no resource of the cluster is about.
+//! `--missing`: connections without a resource in the cluster.
 
 use direct_connect_simulator::Connection;
 use test_support::{REGION, World, connection};
@@ -6,7 +6,7 @@ use test_support::{REGION, World, connection};
 use crate::typed::{Printed, dxcon};
 use crate::{manifests, run};
 
-/// Other tests have resources on the same API server, so each test has ids of its own.
+/// The tests share one API server, so each uses ids of its own.
 async fn missing(world: &World, regions: &str) -> Printed {
     let typed = dxcon(["import", "--missing", "--region", regions, "--namespace", &world.namespace]);
     run(typed.aws(&world.aws.endpoint()).cluster(world.control_plane.kubeconfig())).await
@@ -20,7 +20,7 @@ async fn only_connections_that_no_resource_is_about_are_written() {
         world.aws.add(REGION, Connection::new(id, name));
     }
     world.aws.add("eu-west-1", Connection::new("dxcon-only0001", "elsewhere"));
-    // The region of the first is that of the configuration, here and at the operator.
+    // The first resource names no region. Its region is the default region, both here and for the operator.
     world.apply(connection("any").id("dxcon-only0001")).await;
     other.apply(connection("any").id("dxcon-only0002").region(REGION)).await;
     let printed = missing(&world, "eu-central-1,eu-west-1").await;

@@ -1,4 +1,4 @@
-//! docs/adopt.md, typed.
+//! Runs the commands in docs/adopt.md.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::files;
 
 const PAGE: &str = include_str!("../../../../docs/adopt.md");
 
-/// What stands in the blocks of a language.
+/// The content of the code blocks in a language.
 fn blocks(language: &str) -> Vec<&'static str> {
     let fence = format!("```{language}\n");
     PAGE.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()

@@ -1,4 +1,4 @@
-//! Every verdict that can be foreseen, each as the operator gives it.
+//! Every verdict that a plan can predict, compared with what the operator does.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use test_support::{Manifest, World, connection, repository};
 
 use crate::said::{Case, holds};
 
-/// Cases of `tests/golden` that no plan can foresee, and why.
+/// Cases of `tests/golden` that a plan cannot predict, and why.
 const UNFORESEEN: [(&str, &str); 14] = [
     ("access_denied", "a region that was read and is refused later"),
     ("access_denied_unread", "typed in `wrong`: AWS refuses the plan itself"),
@@ -29,41 +29,47 @@ fn id(case: usize) -> String {
     format!("dxcon-case{case:04}")
 }
 
-/// Each is of an account of its own, so that none waits for another's turn.
+/// Each case has its own account, so that none waits for another's turn.
 fn cases() -> Vec<Case> {
     type Line = fn(Connection) -> Connection;
     type Wish = fn(Manifest) -> Manifest;
     let table: [(&'static str, Option<Line>, Wish); 17] = [
-        ("in_sync", Some(|line| line), |wish| wish.name("line").mode("should_encrypt")),
-        ("rename", Some(|line| line), |wish| wish.name("new")),
-        ("to_clear_text", Some(|line| line.with_key("01")), |wish| wish.mode("no_encrypt")),
-        ("whole_ladder", Some(|line| line.with_mode("no_encrypt").with_key("01")), |wish| {
-            wish.name("new").mode("must_encrypt")
+        ("in_sync", Some(|line| line), |manifest| manifest.name("line").mode("should_encrypt")),
+        ("rename", Some(|line| line), |manifest| manifest.name("new")),
+        ("to_clear_text", Some(|line| line.with_key("01")), |manifest| manifest.mode("no_encrypt")),
+        ("whole_ladder", Some(|line| line.with_mode("no_encrypt").with_key("01")), |manifest| {
+            manifest.name("new").mode("must_encrypt")
         }),
-        ("in_sync_encryption_down", Some(|line| line.with_mode("must_encrypt").in_state("down")), |wish| {
-            wish.mode("must_encrypt")
+        ("in_sync_encryption_down", Some(|line| line.with_mode("must_encrypt").in_state("down")), |manifest| {
+            manifest.mode("must_encrypt")
         }),
-        ("immediate", Some(|line| line.with_key("01")), |wish| wish.mode("must_encrypt").transition("Immediate")),
-        ("no_macsec_key", Some(|line| line.with_mode("no_encrypt")), |wish| wish.name("new").mode("must_encrypt")),
-        ("macsec_not_supported", Some(|line| line.hosted(101)), |wish| wish.name("new").mode("must_encrypt")),
-        ("lag_member", Some(|line| line.in_lag("dxlag-ffabcdef")), |wish| wish.mode("must_encrypt")),
-        ("connection_gone", Some(|line| line.in_state("deleted")), |wish| wish.name("new")),
-        ("not_found", None, |wish| wish.name("new")),
-        ("waiting_for_available", Some(|line| line.in_state("pending").with_mode("no_encrypt")), |wish| {
-            wish.name("new").mode("should_encrypt")
+        ("immediate", Some(|line| line.with_key("01")), |manifest| {
+            manifest.mode("must_encrypt").transition("Immediate")
         }),
-        ("unknown_mode", Some(|line| line.with_mode("may_encrypt")), |wish| wish.name("new").mode("must_encrypt")),
-        ("observed", Some(|line| line), |wish| wish.name("line").policy("Observe")),
-        ("drifted", Some(|line| line), |wish| wish.name("new").mode("must_encrypt").policy("Observe")),
-        ("paused", Some(|line| line), |wish| wish.name("new").annotation("paused", "true")),
-        ("in_sync_paused", Some(|line| line), |wish| wish.name("line").annotation("paused", "true")),
+        ("no_macsec_key", Some(|line| line.with_mode("no_encrypt")), |manifest| {
+            manifest.name("new").mode("must_encrypt")
+        }),
+        ("macsec_not_supported", Some(|line| line.hosted(101)), |manifest| manifest.name("new").mode("must_encrypt")),
+        ("lag_member", Some(|line| line.in_lag("dxlag-ffabcdef")), |manifest| manifest.mode("must_encrypt")),
+        ("connection_gone", Some(|line| line.in_state("deleted")), |manifest| manifest.name("new")),
+        ("not_found", None, |manifest| manifest.name("new")),
+        ("waiting_for_available", Some(|line| line.in_state("pending").with_mode("no_encrypt")), |manifest| {
+            manifest.name("new").mode("should_encrypt")
+        }),
+        ("unknown_mode", Some(|line| line.with_mode("may_encrypt")), |manifest| {
+            manifest.name("new").mode("must_encrypt")
+        }),
+        ("observed", Some(|line| line), |manifest| manifest.name("line").policy("Observe")),
+        ("drifted", Some(|line| line), |manifest| manifest.name("new").mode("must_encrypt").policy("Observe")),
+        ("paused", Some(|line| line), |manifest| manifest.name("new").annotation("paused", "true")),
+        ("in_sync_paused", Some(|line| line), |manifest| manifest.name("line").annotation("paused", "true")),
     ];
     let numbered = table.into_iter().enumerate();
     numbered
-        .map(|(case, (name, line, wish))| {
+        .map(|(case, (name, line, manifest))| {
             let (id, account) = (id(case), format!("{:012}", case + 1));
             let connection_of = |line: Line| line(Connection::new(&id, "line").owned_by(&account));
-            let manifest = wish(connection(&format!("case-{case:02}")).id(&id));
+            let manifest = manifest(connection(&format!("case-{case:02}")).id(&id));
             Case { name, connection: line.map(connection_of), manifests: vec![manifest] }
         })
         .collect()
@@ -87,13 +93,13 @@ async fn two_manifests_of_one_connection_are_told_as_the_operator_tells_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
     let mut world = World::builder().without_operator().build().await;
-    let line = |case: usize, line: fn(Connection) -> Connection, wish: fn(Manifest) -> Manifest| Case {
+    let line = |case: usize, line: fn(Connection) -> Connection, manifest: fn(Manifest) -> Manifest| Case {
         name: "waiting_for_turn",
         connection: Some(line(Connection::new(&id(case), "line"))),
-        manifests: vec![wish(connection(&format!("case-{case}")).id(&id(case)).mode("must_encrypt"))],
+        manifests: vec![manifest(connection(&format!("case-{case}")).id(&id(case)).mode("must_encrypt"))],
     };
-    let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |wish| wish);
-    let ready = line(1, |line| line.with_key("01"), |wish| wish);
+    let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |manifest| manifest);
+    let ready = line(1, |line| line.with_key("01"), |manifest| manifest);
     holds(&mut world, &[down, ready]).await;
 }
 

@@ -1,4 +1,4 @@
-//! Fleets by chance: what is planned is what is sent, call by call.
+//! Random fleets: the updates of the plan are those that the operator sends, call by call.
 
 use std::cell::Cell;
 
@@ -9,67 +9,67 @@ use test_support::{Manifest, World, connection, number};
 
 use crate::said::{Case, holds, holds_on};
 
-/// How many fleets; `cargo build && FLEETS=100 cargo test -p kubectl-dxcon --test plan fleets` tries more.
+/// Number of fleets; `cargo build && FLEETS=100 cargo test -p kubectl-dxcon --test plan fleets` tries more.
 fn fleets() -> u32 {
     number("FLEETS", 4)
 }
 
-/// Ids of this fleet: `--cluster` sees the resources of those before it.
+/// Each fleet has ids of its own, since `--cluster` sees the resources of earlier fleets.
 fn id(fleet: usize, at: usize) -> String {
     format!("dxcon-fleet{fleet:03}line{at:02}")
 }
 
-/// What AWS has of a line, as far as a plan takes everything to come that can be waited for.
-fn line() -> impl Strategy<Value = Connection> {
+/// The state of a connection in AWS. A plan assumes that everything that can be waited for happens.
+fn any_connection() -> impl Strategy<Value = Connection> {
     let mode = prop_oneof!["no_encrypt", "should_encrypt", "must_encrypt"];
     let state = prop_oneof![8 => Just("available"), 1 => Just("pending"), 1 => Just("deleted")];
     (mode, state, any::<bool>(), 0..2_u8, 0..10_u8).prop_map(|(mode, state, has_key, account, kind)| {
-        let line = Connection::new("", "line").owned_by(&format!("{:012}", account + 1));
-        // Where nothing can bring MACsec up, must_encrypt has taken the line down.
+        let it = Connection::new("", "line").owned_by(&format!("{:012}", account + 1));
+        // If MACsec cannot come up, `must_encrypt` takes the link down.
         let state = if mode == "must_encrypt" && !has_key && state == "available" { "down" } else { state };
-        let line = line.with_mode(&mode).in_state(state);
+        let it = it.with_mode(&mode).in_state(state);
         match kind {
-            0 => line.hosted(101),
-            1 => line.in_lag("dxlag-ffabcdef"),
-            _ if has_key => line.with_key("01"),
-            _ => line,
+            0 => it.hosted(101),
+            1 => it.in_lag("dxlag-ffabcdef"),
+            _ if has_key => it.with_key("01"),
+            _ => it,
         }
     })
 }
 
-fn wish() -> impl Strategy<Value = Manifest> {
+fn any_manifest() -> impl Strategy<Value = Manifest> {
     let name = proptest::option::of(prop_oneof!["line", "new"]);
     let mode = proptest::option::of(prop_oneof!["no_encrypt", "should_encrypt", "must_encrypt"]);
     (name, mode, 0..10_u8).prop_map(|(name, mode, how)| {
-        let mut wish = connection("line");
+        let mut manifest = connection("line");
         if let Some(name) = name {
-            wish = wish.name(&name);
+            manifest = manifest.name(&name);
         }
         if let Some(mode) = mode {
-            wish = wish.mode(&mode);
+            manifest = manifest.mode(&mode);
         }
         match how {
-            0 => wish.policy("Observe"),
-            1 => wish.annotation("paused", "true"),
-            2 => wish.transition("Immediate"),
-            _ => wish,
+            0 => manifest.policy("Observe"),
+            1 => manifest.annotation("paused", "true"),
+            2 => manifest.transition("Immediate"),
+            _ => manifest,
         }
     })
 }
 
-/// A line, what is wanted of it first, and what later.
-type Line = (Connection, Manifest, Manifest);
+/// A connection, its first spec, and its later spec.
+type Changing = (Connection, Manifest, Manifest);
 
-fn fleet() -> impl Strategy<Value = Vec<Line>> {
-    proptest::collection::vec((line(), wish(), wish()).prop_map(with_a_key_where_it_goes_at_once), 7)
+fn fleet() -> impl Strategy<Value = Vec<Changing>> {
+    proptest::collection::vec((any_connection(), any_manifest(), any_manifest()).prop_map(with_a_key_if_immediate), 7)
 }
 
-/// One that goes at once without a key cannot prove itself: whether the others go depends on who is first.
-fn with_a_key_where_it_goes_at_once((line, first, later): Line) -> Line {
-    let is_at_once = |wish: &Manifest| wish.json()["spec"]["encryptionTransition"] == "Immediate";
-    let lacks_key = line.keys().is_empty() && line.mac_sec_capable == Some(true) && line.lag_id.is_none();
+/// An Immediate step without a key is never proven, so whether the others get a turn depends on which is first.
+fn with_a_key_if_immediate((shown, first, later): Changing) -> Changing {
+    let is_at_once = |manifest: &Manifest| manifest.json()["spec"]["encryptionTransition"] == "Immediate";
+    let lacks_key = shown.keys().is_empty() && shown.mac_sec_capable == Some(true) && shown.lag_id.is_none();
     let gets_key = lacks_key && (is_at_once(&first) || is_at_once(&later));
-    (if gets_key { line.in_state("available").with_key("01") } else { line }, first, later)
+    (if gets_key { shown.in_state("available").with_key("01") } else { shown }, first, later)
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn what_is_planned_for_a_fleet_is_what_is_sent_and_so_it_is_when_more_is_wanted_
     let number = Cell::new(0);
     let outcome = runner.run(&fleet(), |fleet| {
         number.set(number.get() + 1);
-        let is = |at: usize, wish: Manifest| wish.called(&format!("line-{at}")).id(&id(number.get(), at));
+        let is = |at: usize, manifest: Manifest| manifest.called(&format!("line-{at}")).id(&id(number.get(), at));
         let mut cases = Vec::new();
         let mut wanted_later = Vec::new();
-        for (at, (mut line, first, later)) in fleet.into_iter().enumerate() {
-            line.connection_id = id(number.get(), at);
-            cases.push(Case { name: "of a fleet", connection: Some(line), manifests: vec![is(at, first)] });
+        for (at, (mut shown, first, later)) in fleet.into_iter().enumerate() {
+            shown.connection_id = id(number.get(), at);
+            cases.push(Case { name: "of a fleet", connection: Some(shown), manifests: vec![is(at, first)] });
             wanted_later.push(is(at, later));
         }
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! `kubectl dxcon plan` as a user types it: what it says is what the operator then does.
+//! `kubectl dxcon plan` as a user runs it: the operator then does what the plan says.
 
 #[path = "../typed/mod.rs"]
 mod typed;

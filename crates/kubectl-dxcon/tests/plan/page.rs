@@ -1,4 +1,4 @@
-//! docs/review.md is true: its manifests, planned as it says, give what it shows. `PAGE=write` writes what they give.
+//! Checks docs/review.md: a plan of its manifests gives the shown output. `PAGE=write` writes the output into the page.
 
 use direct_connect_simulator::{Connection, Simulator};
 use test_support::{REGION, repository};
@@ -7,7 +7,7 @@ use crate::typed::dxcon;
 
 const COMMAND: &str = "kubectl dxcon plan -f circuits";
 
-/// What stands in the first block of this language that begins so.
+/// The content of the first code block in this language that begins with this text.
 fn block<'a>(page: &'a str, language: &str, begin: &str) -> &'a str {
     let blocks = page.split("```").skip(1).step_by(2);
     let of_language = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));

@@ -1,4 +1,4 @@
-//! What was planned beside what was done.
+//! Compares what was planned with what the operator did.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,17 @@ use test_support::{Manifest, REGION, Resource, World, wait};
 
 use crate::typed::{Printed, dxcon};
 
-/// A line in AWS and the manifests about it.
+/// A connection in AWS and the manifests for it.
 pub struct Case {
-    /// What stands for it.
+    /// Name of the case.
     pub name: &'static str,
-    /// What AWS has, where it has anything.
+    /// The connection in AWS, if it exists.
     pub connection: Option<Connection>,
-    /// What is applied, in this order.
+    /// The manifests, in the order in which they are applied.
     pub manifests: Vec<Manifest>,
 }
 
-/// The manifests of these cases, as one text of many documents.
+/// The manifests of these cases as one text with many documents.
 pub fn text<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> String {
     let documents: Vec<String> = manifests.into_iter().map(|manifest| manifest.json().to_string()).collect();
     format!("---\n{}\n", documents.join("\n---\n"))
@@ -32,13 +32,13 @@ pub fn planned(world: &World, manifests: &str, arguments: &[&str]) -> (Printed, 
     (printed, plan)
 }
 
-/// Name of a resource to what is said of it in the end, and what is sent for its connection by it.
+/// For each resource by name: the final verdict, and the updates that are sent for it.
 pub fn by_name(plan: &Value) -> BTreeMap<String, Value> {
     let entries = plan["connections"].as_array().into_iter().flatten();
     entries.map(|entry| (entry["name"].as_str().unwrap_or_default().to_owned(), entry.clone())).collect()
 }
 
-/// The updates of a plan for one connection, as parameters of `UpdateConnection`.
+/// The updates that a plan contains for one connection, as parameters of `UpdateConnection`.
 pub fn updates(plan: &Value, id: &str) -> Vec<Value> {
     let entries = plan["connections"].as_array().into_iter().flatten();
     let steps =
@@ -59,7 +59,7 @@ pub fn updates(plan: &Value, id: &str) -> Vec<Value> {
     sent.into_iter().map(|(_, parameters)| parameters).collect()
 }
 
-/// Sets the cases up in a world whose operator is not started, and holds it to the plan for them.
+/// Creates the cases in a world whose operator is not running yet, and compares the operator with the plan for them.
 pub async fn holds(world: &mut World, cases: &[Case]) {
     for connection in cases.iter().filter_map(|case| case.connection.clone()) {
         world.aws.add(REGION, connection);
@@ -73,7 +73,7 @@ pub async fn holds(world: &mut World, cases: &[Case]) {
     is_done(world, &plan, &manifests).await;
 }
 
-/// Changes what is wanted while the operator runs, and holds it to the plan for that.
+/// Changes the specs while the operator runs, and compares the operator with the plan for that.
 pub async fn holds_on(world: &World, manifests: &[Manifest]) {
     let plan = plan_for(world, manifests, &["--cluster"]);
     for manifest in manifests {
@@ -89,7 +89,7 @@ fn plan_for(world: &World, manifests: &[Manifest], arguments: &[&str]) -> Value 
     plan
 }
 
-/// The operator comes to say what was planned, having sent exactly what was planned.
+/// Waits until the operator reports what was planned, and asserts that it has sent exactly what was planned.
 async fn is_done(world: &World, plan: &Value, manifests: &[Manifest]) {
     for (name, entry) in by_name(plan) {
         let said = |resource: &Resource| {

@@ -1,4 +1,4 @@
-//! `--cluster`: what is there already counts.
+//! `--cluster`: the existing resources count.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::said::{by_name, planned, text, updates};
 const A: &str = "dxcon-aaaaaaaa";
 const B: &str = "dxcon-bbbbbbbb";
 
-/// With an API server of its own: `--cluster` takes all that it has.
+/// This test has its own API server, since `--cluster` reads all resources.
 async fn alone() -> WorldBuilder {
     World::builder().on(Arc::new(ControlPlane::start().await))
 }
@@ -42,13 +42,13 @@ async fn a_turn_that_another_resource_of_the_cluster_holds_is_waited_for() {
 async fn what_is_applied_already_is_nothing_to_do_and_a_pause_of_the_cluster_holds() {
     let world = alone().await.build().await;
     world.aws.add(REGION, Connection::new(A, "a"));
-    let wish = connection("line").id(A).name("new");
-    world.apply(wish.clone()).await;
+    let manifest = connection("line").id(A).name("new");
+    world.apply(manifest.clone()).await;
     world.ready("line").await;
-    let (printed, plan) = planned(&world, &text([&wish]), &["--cluster"]);
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
     assert_eq!(printed.code, Some(0), "{plan:#}");
     world.annotate("line", "paused", Some("true")).await;
-    let (printed, plan) = planned(&world, &text([&wish.name("newer")]), &["--cluster"]);
+    let (printed, plan) = planned(&world, &text([&manifest.name("newer")]), &["--cluster"]);
     assert_eq!((printed.code, &plan["connections"][0]["reason"]), (Some(2), &json!("Paused")), "{plan:#}");
 }
 
@@ -66,8 +66,8 @@ async fn a_change_of_what_cannot_be_changed_is_refused_in_the_words_of_the_crd()
 async fn a_pause_of_a_manifest_goes_with_it() {
     let world = alone().await.without_operator().build().await;
     world.aws.add(REGION, Connection::new(A, "a"));
-    let wish = connection("line").id(A).name("new");
-    world.apply(wish.clone().annotation("paused", "true")).await;
-    let (_, plan) = planned(&world, &text([&wish]), &["--cluster"]);
+    let manifest = connection("line").id(A).name("new");
+    world.apply(manifest.clone().annotation("paused", "true")).await;
+    let (_, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
     assert_eq!(updates(&plan, A), [json!({ "connectionId": A, "connectionName": "new" })], "{plan:#}");
 }

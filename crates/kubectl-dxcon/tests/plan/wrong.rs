@@ -1,4 +1,4 @@
-//! What is typed wrong, missing or broken: one clear line, and exit 1.
+//! Wrong, missing or broken input: one clear line, and exit code 1.
 
 use std::path::Path;
 

@@ -1,17 +1,17 @@
-//! The binary as a user types it.
+//! Runs the binary as a user does.
 #![allow(dead_code, reason = "each of the tests that share it needs other parts of it")]
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A command line that is not started yet.
+/// A command that has not been started yet.
 pub struct Typed(Command);
 
-/// What it printed, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub struct Printed {
-    /// Exit code; `None` where a signal ended it.
+    /// Exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
     pub out: String,
@@ -19,7 +19,7 @@ pub struct Printed {
     pub err: String,
 }
 
-/// `kubectl dxcon` with these arguments, with no environment but a simulated AWS's, and no cluster.
+/// `kubectl dxcon` with these arguments, with an empty environment apart from a simulated AWS, and no cluster.
 pub fn dxcon<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Typed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-dxcon"));
     command.args(arguments).env_clear().env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
@@ -27,7 +27,7 @@ pub fn dxcon<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Typed {
 }
 
 impl Typed {
-    /// Calls of AWS go to this endpoint, with credentials that it takes.
+    /// Sends AWS calls to this endpoint, with valid credentials.
     pub fn aws(mut self, endpoint: &str) -> Self {
         self.0
             .env("AWS_ENDPOINT_URL_DIRECT_CONNECT", endpoint)
@@ -37,30 +37,31 @@ impl Typed {
         self
     }
 
-    /// The cluster is that of this kubeconfig.
+    /// Uses the cluster of this kubeconfig.
     pub fn cluster(mut self, kubeconfig: &Path) -> Self {
         self.0.env("KUBECONFIG", kubeconfig);
         self
     }
 
-    /// With this variable.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
     }
 
-    /// From this folder.
+    /// Runs in this folder.
     pub fn within(mut self, folder: &Path) -> Self {
         self.0.current_dir(folder);
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the command to its end.
     pub fn run(self) -> Printed {
         self.with_input("")
     }
 
-    /// Runs it to its end, with this on standard input. A thread waits for it, so that what it talks to can be served.
+    /// Runs the command to its end with this standard input. A thread waits for it, so that the runtime can serve what
+    /// it talks to.
     pub fn with_input(mut self, input: &str) -> Printed {
         let mut process = self
             .0
@@ -69,7 +70,7 @@ impl Typed {
             .stderr(Stdio::piped())
             .spawn()
             .expect("kubectl-dxcon starts");
-        // One that does not read its input ends before it is written.
+        // A command that does not read its input may end before all of it is written.
         let _ = process.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
         let ended = process.wait_with_output().expect("it ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints UTF-8");

@@ -1,5 +1,5 @@
-//! Where a client gets credentials: STS by web identity, and the endpoint that ECS and EKS Pod Identity put beside a
-//! container. Each has a port of its own, since each can refuse connections by itself.
+//! The sources of credentials: STS by web identity, and the endpoint of ECS and EKS Pod Identity next to a container.
+//! Each has its own port, since each can refuse connections separately.
 
 mod ports;
 mod wire;
@@ -26,7 +26,7 @@ use crate::wire::{AwsError, Protocol};
 pub(crate) use ports::Ports;
 pub(crate) use wire::{answer_xml, error_xml};
 
-/// The path of the container's endpoint.
+/// The path of the container endpoint.
 pub(crate) const CONTAINER_PATH: &str = "/v1/credentials";
 
 /// A source of credentials.
@@ -35,14 +35,14 @@ pub(crate) const CONTAINER_PATH: &str = "/v1/credentials";
 pub enum CredentialSource {
     /// STS, which gives credentials for a web identity token.
     Sts,
-    /// The endpoint beside a container.
+    /// The endpoint next to a container.
     Container,
 }
 
 impl CredentialSource {
     pub(crate) const ALL: [Self; 2] = [Self::Sts, Self::Container];
 
-    /// The only operation that it has. The container's has no name of AWS's.
+    /// The name of its only operation. The one of the container endpoint is not from AWS.
     pub(crate) fn operation(self) -> &'static str {
         match self {
             Self::Sts => "AssumeRoleWithWebIdentity",
@@ -61,7 +61,7 @@ impl CredentialSource {
         }
     }
 
-    /// What its access key ids begin with.
+    /// The prefix of its access key ids.
     fn key_prefix(self) -> &'static str {
         match self {
             Self::Sts => "ASIASTS",
@@ -90,7 +90,8 @@ impl Issued {
         self.by_key.get(access_key_id).map(|credentials| credentials.account.as_str())
     }
 
-    /// Whether a key that was given out came with its token and in time. Nothing is known of other keys.
+    /// Whether the key is valid: it is used with its token and before it expires. Keys that were not given out are not
+    /// checked.
     pub(crate) fn check(&self, access_key_id: &str, session_token: Option<&str>) -> Result<(), AwsError> {
         let Some(credentials) = self.by_key.get(access_key_id) else {
             return Ok(());
@@ -106,7 +107,7 @@ impl Issued {
         Ok(())
     }
 
-    /// Gives credentials out.
+    /// Gives out credentials.
     fn issue(&mut self, source: CredentialSource, account: &str, lifetime: Duration) -> Value {
         self.count += 1;
         let access_key_id = format!("{}{:013}", source.key_prefix(), self.count);
@@ -156,7 +157,7 @@ pub(crate) async fn answer(
     let (entry, fault) = {
         let mut state = shared.lock();
         if state.faults.refuse_connections(source) {
-            // The connection is from before the port was closed.
+            // The connection was made before the port was closed.
             return Err(Reset);
         }
         let fault = if account.is_ok() { state.faults.take(&call, 1) } else { None };

@@ -1,4 +1,4 @@
-//! The ports of the credential sources, which can be closed, so that connections are refused, and opened again.
+//! The ports of the credential sources. They can be closed, so that connections are refused, and opened again.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,17 +19,17 @@ pub(crate) struct Ports {
     container: Port,
 }
 
-/// A port that is never anybody else's, whether it is open or not.
+/// A port that stays reserved whether it is open or closed.
 #[derive(Debug)]
 struct Port {
     address: SocketAddr,
-    /// Bound and never listening: it keeps the port while connections are refused.
+    /// A bound socket that never listens. It reserves the port while connections are refused.
     _reserved: TcpSocket,
-    /// Listening while connections are accepted.
+    /// A listening socket while connections are accepted.
     listener: Option<TcpListener>,
-    /// Woken when the port is opened or closed.
+    /// Notified when the port is opened or closed.
     accepting: Option<Waker>,
-    /// To listen from whatever thread.
+    /// The runtime, since the port may be opened from any thread.
     runtime: Handle,
 }
 
@@ -47,7 +47,7 @@ impl Ports {
         format!("http://{}{CONTAINER_PATH}", self.container.address)
     }
 
-    /// Has a source refuse or accept connections from now on.
+    /// Makes a source refuse or accept connections from now on.
     pub(crate) fn set_refusing(&mut self, source: CredentialSource, refusing: bool) -> io::Result<()> {
         let port = self.port_mut(source);
         match (refusing, &port.listener) {
@@ -61,14 +61,14 @@ impl Ports {
         Ok(())
     }
 
-    /// Ready when a source accepts connections.
+    /// Resolves when a source accepts connections.
     pub(crate) fn poll_open(&mut self, source: CredentialSource, context: &mut Context<'_>) -> Poll<()> {
         let port = self.port_mut(source);
         port.accepting = Some(context.waker().clone());
         if port.listener.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The next connection to a source; `None`: it refuses connections.
+    /// The next connection to a source; `None` if it refuses connections.
     pub(crate) fn poll_accept(
         &mut self,
         source: CredentialSource,
@@ -106,7 +106,7 @@ impl Port {
     }
 }
 
-/// A socket that shares its port with the others of its kind in this process. Only one of them ever listens.
+/// A socket that shares its port with others of this process. Only one of them listens.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseport(true)?;

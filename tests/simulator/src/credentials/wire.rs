@@ -1,4 +1,4 @@
-//! The query protocol of STS: forms in, XML out; and what a request for credentials must have.
+//! The query protocol of STS (forms in, XML out), and the checks of requests for credentials.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) fn parameters(body: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The account of the role that a request asks for, or what is wrong with the request.
+/// The account of the requested role, or what is wrong with the request.
 pub(super) fn check_assume_role(head: &Parts, parameters: &BTreeMap<String, String>) -> Result<String, AwsError> {
     let given = |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let needed = |name: &str| {
@@ -54,7 +54,7 @@ pub(super) fn check_assume_role(head: &Parts, parameters: &BTreeMap<String, Stri
     }
 }
 
-/// What is wrong with a request to the container's endpoint, if anything.
+/// What is wrong with a request to the container endpoint, if anything.
 pub(super) fn check_container(head: &Parts) -> Result<(), AwsError> {
     if head.method == Method::GET && head.uri.path() == CONTAINER_PATH {
         return Ok(());
@@ -62,7 +62,7 @@ pub(super) fn check_container(head: &Parts) -> Result<(), AwsError> {
     Err(AwsError::new(404, "NotFound", format!("Credentials are at GET {CONTAINER_PATH}")))
 }
 
-/// The answer of STS that has these credentials.
+/// The answer of STS with these credentials.
 pub(crate) fn answer_xml(credentials: &Value, request_id: &str) -> String {
     let value = |name: &str| escaped(credentials[name].as_str().unwrap_or_default());
     let account = value("AccountId");
@@ -83,7 +83,7 @@ pub(crate) fn answer_xml(credentials: &Value, request_id: &str) -> String {
     )
 }
 
-/// An error of STS.
+/// An error answer of STS.
 pub(crate) fn error_xml(status: u16, code: &str, message: &str, request_id: &str) -> String {
     let side = if status < 500 { "Sender" } else { "Receiver" };
     format!(
@@ -98,7 +98,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A name or a value of a form as it was before it was encoded.
+/// Decodes a name or a value of a form.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The faults that were injected, and which of them hit a call, or what it reads.
+//! The injected faults, and which of them hit a call or a read.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use super::Fault;
 use super::kind::{Act, FaultKind, Stored};
 use crate::calls::Call;
 use crate::credentials::CredentialSource;
-use crate::link::Line;
+use crate::link::Link;
 use crate::wire::Update;
 
-/// The faults in force and those spent.
+/// The active faults and the spent ones.
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Injected>);
 
@@ -20,32 +20,32 @@ pub(crate) struct Faults(Vec<Injected>);
 struct Injected {
     fault: Fault,
     hold: watch::Sender<()>,
-    /// Whether the next call that matches is one that is let be, as every other one is.
+    /// Whether the next matching call is skipped, if only every other one is hit.
     skips: bool,
 }
 
-/// Told when a fault that holds a call is cleared.
+/// Notified when a fault that holds a call is cleared.
 #[derive(Debug)]
 pub(crate) struct Hold(watch::Receiver<()>);
 
 /// What the answer to an update shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AnswerShows {
-    /// The connection as it is.
+    /// The stored connection.
     Stored,
     /// The name and the mode as they were sent.
     Sent,
 }
 
-/// The faults that may alter what one read shows. One that does has one of its times used up, however many connections
-/// it alters; one that finds nothing to alter keeps them.
+/// The faults that may alter one read. A fault that alters the read uses up one of its times, however many connections
+/// it alters. A fault that finds nothing to alter uses up none.
 #[derive(Debug)]
 pub(crate) struct ReadFaults<'a>(Vec<ReadFault<'a>>);
 
 #[derive(Debug)]
 struct ReadFault<'a> {
     injected: &'a mut Injected,
-    /// Whether it hits this read, once it has found something to alter.
+    /// Whether it hits this read; decided when it first finds something to alter.
     struck: Option<bool>,
 }
 
@@ -62,8 +62,8 @@ impl Faults {
         self.0.iter().map(|injected| &injected.fault).collect()
     }
 
-    /// The fault that hits a call as a whole, which uses up one of its times. `page` is the page that the call asks for,
-    /// if it asks for one. A spent fault stays, so that clearing it still lets go of what it holds.
+    /// The fault that hits a whole call. It uses up one of its times. `page` is the number of the requested page, if
+    /// any. A spent fault is kept, so that clearing it still releases what it holds.
     pub(crate) fn take(&mut self, call: &Call, page: u32) -> Option<(Act, Hold)> {
         self.0.iter_mut().find_map(|injected| {
             let act = injected.fault.what.act(call).filter(|_| injected.fault.hits(call, page))?;
@@ -78,8 +78,8 @@ impl Faults {
         })
     }
 
-    /// What is stored of an update that is accepted, and whether its answer shows it. A fault that changes nothing about
-    /// that is not used up.
+    /// What an accepted update stores, and whether its answer shows that. A fault that changes nothing about it is not
+    /// used up.
     pub(crate) fn stored(&mut self, call: &Call, sent: &Update) -> (Update, AnswerShows) {
         for injected in &mut self.0 {
             if let FaultKind::StoredOtherwise { connection_name, encryption_mode, answers_as_sent } =
@@ -101,7 +101,7 @@ impl Faults {
         (sent.clone(), AnswerShows::Stored)
     }
 
-    /// The faults that may alter what a read shows.
+    /// The faults that may alter a read.
     pub(crate) fn of_read(&mut self, call: &Call, page: u32) -> ReadFaults<'_> {
         let faults = self.0.iter_mut().filter(|injected| injected.fault.hits_read(call, page));
         ReadFaults(faults.map(|injected| ReadFault { injected, struck: None }).collect())
@@ -109,7 +109,7 @@ impl Faults {
 }
 
 impl Injected {
-    /// Says of a call that matches whether it is hit, which uses up one time.
+    /// Decides whether a matching call is hit, and uses up one time if so.
     fn strike(&mut self) -> bool {
         let skipped = self.skips;
         self.skips = self.fault.every_other && !skipped;
@@ -127,14 +127,14 @@ impl<'a> ReadFaults<'a> {
     }
 
     /// What the read shows of a connection that is not left out.
-    pub(crate) fn show(&mut self, line: &mut Line, now: Instant) -> Value {
-        let id = line.connection.connection_id.clone();
-        let newest = line.read(now);
+    pub(crate) fn show(&mut self, link: &mut Link, now: Instant) -> Value {
+        let id = link.connection.connection_id.clone();
+        let newest = link.read(now);
         let mut old = None;
         for fault in self.about(&id) {
             if let FaultKind::OldRead(age) = fault.injected.fault.what
                 && old.is_none()
-                && let Some(connection) = line.past(age, now).filter(|old| **old != newest)
+                && let Some(connection) = link.past(age, now).filter(|old| **old != newest)
                 && fault.alters()
             {
                 old = Some(connection);
@@ -161,7 +161,7 @@ impl<'a> ReadFaults<'a> {
 }
 
 impl ReadFault<'_> {
-    /// Whether it alters what it has found to alter, which is the same for all that one read shows.
+    /// Whether it alters the read. The result is the same for all connections of one read.
     fn alters(&mut self) -> bool {
         let injected = &mut *self.injected;
         *self.struck.get_or_insert_with(|| injected.strike())
@@ -171,7 +171,7 @@ impl ReadFault<'_> {
 impl Hold {
     /// Waits until the fault is cleared.
     pub(crate) async fn released(mut self) {
-        // The only news is that the sender is gone.
+        // The channel carries no values. An error means that the sender was dropped.
         while self.0.changed().await.is_ok() {}
     }
 }

@@ -1,4 +1,4 @@
-//! What a fault does, as a test says it and as the server carries it out.
+//! The kinds of faults, and what the server does for each.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use crate::calls::Call;
 use crate::credentials::CredentialSource;
 use crate::wire::AwsError;
 
-/// What a fault does. Unless it says otherwise, the call has no effect.
+/// What a fault does. Unless noted otherwise, the call has no effect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultKind {
     /// `DirectConnectClientException` with this message.
     ClientException {
-        /// AWS's words.
+        /// The message of AWS.
         message: String,
     },
     /// `DirectConnectServerException` with this message, HTTP 400 as AWS documents it.
     ServerException {
-        /// AWS's words.
+        /// The message of AWS.
         message: String,
     },
     /// `AccessDeniedException`, which names the caller, the action and the resource.
     AccessDenied,
-    /// `UnrecognizedClientException`: a key that AWS does not know, or a region that the account has not enabled.
+    /// `UnrecognizedClientException`: an unknown access key, or a region that is not enabled for the account.
     UnrecognizedClient,
     /// `ExpiredTokenException`.
     ExpiredToken,
@@ -44,71 +44,71 @@ pub enum FaultKind {
         status: u16,
         /// The error code; without one the body is empty.
         code: Option<String>,
-        /// AWS's words.
+        /// The message of AWS.
         message: String,
     },
-    /// Of STS: `IDPCommunicationError`, since it cannot fetch the keys that verify the token. It passes.
+    /// STS only: `IDPCommunicationError`, because STS cannot fetch the keys that verify the token. This is temporary.
     IdpCommunicationError,
-    /// Of STS: `InvalidIdentityToken` with this message. AWS says so of a token that a person has to mend and, with
-    /// `Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity
-    /// documentation for requirements`, of keys that it could not fetch.
+    /// STS only: `InvalidIdentityToken` with this message. AWS uses it for tokens that a person has to correct and,
+    /// with `Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity
+    /// documentation for requirements`, for keys that it could not fetch.
     InvalidIdentityToken {
-        /// AWS's words.
+        /// The message of AWS.
         message: String,
     },
-    /// Of a credential source: its port is closed until the faults are cleared, and connections that are open are cut.
+    /// Credential sources only: the port is closed until the faults are cleared, and open connections are cut.
     ConnectionRefused,
-    /// HTTP 200 with half of the true answer. The call has its effect.
+    /// HTTP 200 with half of the correct answer. The call has its effect.
     BadJson,
-    /// The true answer, but with this state in every connection. The call has its effect.
+    /// The correct answer, but with this state in every connection. The call has its effect.
     UnknownState {
         /// The state to show.
         state: String,
     },
-    /// The call is slow: it is carried out that much later, and answered at once with what is true by then. If its
-    /// client goes away first, it has no effect. For an answer that was made earlier see [`FaultKind::HeldAnswer`].
+    /// The call is slow: it is carried out after this time and then answered at once. If the client goes away first, it
+    /// has no effect. For an answer that was made earlier see [`FaultKind::HeldAnswer`].
     Latency {
-        /// How late.
+        /// The delay in milliseconds.
         millis: u64,
     },
-    /// The answer is late: the call is carried out at once and has its effect, and its answer, made then, is held back
-    /// until it is released, until the faults are cleared or for so long. What changes meanwhile is not in it. For a
-    /// call that is slow see [`FaultKind::Latency`].
+    /// The answer is late: the call is carried out at once, and its answer is made then. The answer is held back until
+    /// it is released, until the faults are cleared or for this time. It does not contain later changes. For a slow
+    /// call see [`FaultKind::Latency`].
     HeldAnswer {
-        /// How long at most; `None`: until it is released or the faults are cleared.
+        /// The longest time in milliseconds; `None`: until it is released or the faults are cleared.
         millis: Option<u64>,
     },
-    /// A read does not show the connection: a page comes without it, a read by id does not find it. With
-    /// [`Fault::on_listings`](super::Fault::on_listings) a read by id finds what the listings leave out, with
-    /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) it is the other way round. Since a connection stands on one
-    /// page, `times` counts whole listings.
+    /// Reads do not show the connection: pages lack it, and reads by id do not find it. With
+    /// [`Fault::on_listings`](super::Fault::on_listings) only listings lack it, and with
+    /// [`Fault::on_reads_by_id`](super::Fault::on_reads_by_id) only reads by id. Since a connection is on one page of a
+    /// listing, `times` counts whole listings.
     LeftOut,
-    /// A read shows the whole connection as it was, not as it is: a replica that lags behind answers. With
-    /// [`Fault::every_other`](super::Fault::every_other) it takes turns with one that does not, so what is read is old, new
-    /// and old again. A connection that was the same then is not altered. For reads that are late only after an update, and
-    /// only about what that changed, see [`Settings::late_reads`](crate::Settings::late_reads).
+    /// A read shows an earlier state of the whole connection, like a replica that lags behind. With
+    /// [`Fault::every_other`](super::Fault::every_other), current and old states alternate. A connection that has not
+    /// changed since is not altered. For late reads of the fields of an update, see
+    /// [`Settings::late_reads`](crate::Settings::late_reads).
     OldRead(Age),
     /// A read shows the connection without this field.
     WithoutField {
-        /// The field as the wire has it, such as `encryptionMode`.
+        /// The field as on the wire, such as `encryptionMode`.
         field: String,
     },
-    /// An update is accepted, but of what it sends something else is stored; what it does not send stays as it is. Its
+    /// An update is accepted, but stores other values than were sent. Fields that were not sent stay as they are. The
     /// answer shows what is stored, or what was sent.
     StoredOtherwise {
-        /// What becomes of the name.
+        /// What is stored as the name.
         #[serde(default)]
         connection_name: Stored,
-        /// What becomes of the mode.
+        /// What is stored as the mode.
         #[serde(default)]
         encryption_mode: Stored,
-        /// Whether the answer shows the name and the mode as they were sent, and not as they are.
+        /// Whether the answer shows the name and the mode as they were sent, and not as they are stored.
         #[serde(default)]
         answers_as_sent: bool,
     },
-    /// No answer until the client goes away or the faults are cleared. An update with `effect` is carried out at
-    /// once, and only its answer is held back; one without is never carried out, and when the faults are cleared it
-    /// is answered with a server exception. A describe is answered truly when the faults are cleared.
+    /// No answer until the client goes away or the faults are cleared. An update with `effect` is carried out at once,
+    /// and only its answer is held back. One without is never carried out, and is answered with a server exception when
+    /// the faults are cleared. A describe is answered correctly when the faults are cleared.
     Hang {
         /// Whether the update is carried out.
         effect: bool,
@@ -123,29 +123,29 @@ pub enum FaultKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Age {
-    /// So many changes of the connection, of whatever field and by whomever, counted from now.
+    /// This many changes of any field of the connection, from now.
     Changes(usize),
-    /// So many milliseconds.
+    /// This many milliseconds.
     Millis(u64),
 }
 
-/// What is stored of a value that an update sends.
+/// What is stored for a value that an update sends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stored {
     /// The value itself.
     #[default]
     AsSent,
-    /// The value without the blanks at its ends.
+    /// The value without blanks at its ends.
     Trimmed,
-    /// Nothing: it stays as it was.
+    /// Nothing; the old value stays.
     Unchanged,
     /// This value.
     Value(String),
 }
 
 impl Stored {
-    /// What is stored, if anything.
+    /// The value to store; `None` if nothing is stored.
     pub(super) fn of(&self, sent: &str) -> Option<String> {
         match self {
             Self::AsSent => Some(sent.to_owned()),
@@ -156,18 +156,18 @@ impl Stored {
     }
 }
 
-/// What a fault hits.
+/// The stage of a call that a fault affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// A call as a whole.
+    /// The whole call.
     Call,
     /// The connections that a read shows.
     Read,
-    /// What an update stores.
+    /// The values that an update stores.
     Update,
 }
 
-/// What the server does to a call for a fault.
+/// What the server does for a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Act {
     Refuse(AwsError),
@@ -209,7 +209,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether it can happen to the calls of a credential source, or else to those of Direct Connect.
+    /// Whether it can hit requests to a credential source or, for `None`, calls to Direct Connect.
     pub(super) fn can_happen_to(&self, source: Option<CredentialSource>) -> bool {
         match self {
             Self::ClientException { .. }
@@ -239,7 +239,7 @@ impl FaultKind {
         }
     }
 
-    /// What it does to a call as a whole, if it hits those.
+    /// What it does to a whole call, if it affects that.
     pub(super) fn act(&self, call: &Call) -> Option<Act> {
         let bare = |status| Act::Refuse(AwsError { status, code: None, message: String::new() });
         let error = |status, code, message: &str| Act::Refuse(AwsError::new(status, code, message));

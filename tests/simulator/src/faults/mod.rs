@@ -1,4 +1,4 @@
-//! Faults on request: which calls they hit, how often, and what they do.
+//! Faults: which calls they hit, how many times, and what they do.
 
 mod injected;
 mod kind;
@@ -16,12 +16,12 @@ pub use kind::{Age, FaultKind, Stored};
 
 use kind::Stage;
 
-/// A fault, and the calls that it hits: those that match every filter that is set. Of several faults that match, the
-/// one injected first is used.
+/// A fault, and the calls that it hits: those that match every filter that is set. If several faults match a call, the
+/// one that was injected first is used.
 ///
-/// Faults that alter what a read shows, such as [`FaultKind::LeftOut`], go beside those, and beside each other: all that
-/// match are used. `times` counts the reads that they do alter. So does [`FaultKind::StoredOtherwise`], of which the
-/// first that changes what an update stores is used.
+/// Faults that alter reads, such as [`FaultKind::LeftOut`], are applied in addition: all that match are used, and `times`
+/// counts the reads that were altered. [`FaultKind::StoredOtherwise`] is applied in addition as well: the first one that
+/// changes what an update stores is used, and `times` counts the altered updates.
 ///
 /// ```
 /// # use direct_connect_simulator::{Fault, FaultKind};
@@ -31,35 +31,35 @@ use kind::Stage;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
     /// `DescribeConnections` or `UpdateConnection`, or for a credential source `AssumeRoleWithWebIdentity` or
-    /// `GetContainerCredentials`. Without one a fault hits no credential source.
+    /// `GetContainerCredentials`. A fault without an operation hits no credential source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// The region that the call goes to.
+    /// The region of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The account that the access key stands for.
+    /// The account of the access key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The `connectionId` in the request, so a describe of everything is not hit. Of what a read shows, the connection
-    /// itself.
+    /// The `connectionId` in the request, so listings are not hit. For faults that alter reads, the connection that is
+    /// shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<String>,
     /// The `connectionName` in the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The page of a listing that the call asks for, 1 for the first: a describe of everything is hit, and nothing else.
+    /// The requested page of a listing, from 1. Only listings are hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// Only describes of everything, or only those of one connection.
+    /// Only listings, or only reads by id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reads: Option<Reads>,
-    /// Whether it hits only every other call of those that match, beginning with the first.
+    /// Whether it hits only every other matching call, beginning with the first.
     #[serde(default, skip_serializing_if = "is_false")]
     pub every_other: bool,
     /// How many calls it hits; `None`: all until it is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// What happens to them.
+    /// What it does.
     pub what: FaultKind,
 }
 
@@ -67,7 +67,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reads {
-    /// `DescribeConnections` without an id, whichever page it asks for.
+    /// `DescribeConnections` without an id, for any page.
     Listing,
     /// `DescribeConnections` with an id.
     ById,
@@ -90,70 +90,70 @@ impl Fault {
         }
     }
 
-    /// The same, for this operation only.
+    /// Limits it to this operation.
     #[must_use]
     pub fn on(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());
         self
     }
 
-    /// The same, for this region only.
+    /// Limits it to this region.
     #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
         self
     }
 
-    /// The same, for calls of this account only.
+    /// Limits it to calls of this account.
     #[must_use]
     pub fn by_account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
-    /// The same, for calls that name this connection id only.
+    /// Limits it to calls with this connection id.
     #[must_use]
     pub fn for_connection(mut self, id: &str) -> Self {
         self.connection_id = Some(id.to_owned());
         self
     }
 
-    /// The same, for calls that ask for this connection name only.
+    /// Limits it to calls with this connection name.
     #[must_use]
     pub fn for_name(mut self, name: &str) -> Self {
         self.name = Some(name.to_owned());
         self
     }
 
-    /// The same, for this page of a listing only, 1 for the first.
+    /// Limits it to this page of listings, from 1.
     #[must_use]
     pub fn on_page(mut self, page: u32) -> Self {
         self.page = Some(page);
         self
     }
 
-    /// The same, for describes of everything only.
+    /// Limits it to listings.
     #[must_use]
     pub fn on_listings(mut self) -> Self {
         self.reads = Some(Reads::Listing);
         self
     }
 
-    /// The same, for describes of one connection only.
+    /// Limits it to reads by id.
     #[must_use]
     pub fn on_reads_by_id(mut self) -> Self {
         self.reads = Some(Reads::ById);
         self
     }
 
-    /// The same, for every other call only, beginning with the first.
+    /// Limits it to every other matching call, beginning with the first.
     #[must_use]
     pub fn every_other(mut self) -> Self {
         self.every_other = true;
         self
     }
 
-    /// The same, for this many calls only.
+    /// Limits it to this many calls.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -217,7 +217,7 @@ impl Fault {
         }
     }
 
-    /// Filters that this fault would never match are a mistake.
+    /// A filter that can never match is a mistake.
     fn check_filters(&self, source: Option<CredentialSource>) -> Result<(), String> {
         let operation = self.operation.as_deref();
         let of_connections = self.region.is_some()
@@ -258,7 +258,7 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// Whether a connection has such a field: one that is absent or empty can be read.
+/// Whether a connection has such a field, which may be absent or empty.
 fn check_field(field: &str) -> Result<(), String> {
     let reads = |value: Value| serde_json::from_value::<Connection>(json!({ field: value })).map(drop);
     reads(Value::Null).or_else(|_| reads(json!(""))).map_err(|error| format!("what.withoutField.field: {error}"))

@@ -1,22 +1,22 @@
-//! Reads that show something else than what is there, while the rest of the call is in order.
+//! Reads that show another state than the current one, in calls that otherwise succeed.
 
 use aws_sdk_directconnect::Client;
 use aws_sdk_directconnect::types::Connection as Shown;
 use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
 
-use crate::{ID, REGION, client, line, refusal, with};
+use crate::{ID, REGION, client, connection, refusal, with};
 
 const OTHER: &str = "dxcon-other123";
 
-/// Two connections, one a page.
+/// A simulator with two connections, one per page.
 async fn two_pages() -> (Simulator, Client) {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.add(REGION, Connection::new(OTHER, "other"));
     aws.configure(|settings| settings.page_size = 1);
     (aws, client)
 }
 
-/// The ids of all pages.
+/// The ids on all pages.
 async fn listed(client: &Client) -> Vec<String> {
     let (mut ids, mut token) = (Vec::new(), None);
     loop {
@@ -76,8 +76,8 @@ async fn a_read_by_id_can_miss_what_the_listings_show_until_faults_are_cleared()
 
 #[tokio::test]
 async fn a_connection_can_be_missing_from_every_read_of_one_region() {
-    let (aws, here) = with(line()).await;
-    aws.add("eu-west-1", line());
+    let (aws, here) = with(connection()).await;
+    aws.add("eu-west-1", connection());
     let there = client(&aws.endpoint(), "eu-west-1", "AKIDEXAMPLE");
     aws.inject(left_out(ID).in_region("eu-west-1"));
     assert!(is_found(&here, ID).await && !is_found(&there, ID).await);
@@ -121,7 +121,7 @@ async fn so_many_reads_of_a_connection_lack_a_field() {
 
 #[tokio::test]
 async fn every_field_of_a_connection_can_be_lacking() {
-    let full = line().with_key("abcd");
+    let full = connection().with_key("abcd");
     let (aws, client) = with(full.clone()).await;
     for field in serde_json::to_value(full).unwrap().as_object().unwrap().keys() {
         aws.inject(Fault::new(FaultKind::WithoutField { field: field.clone() }));

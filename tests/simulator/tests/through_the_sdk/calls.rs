@@ -1,15 +1,15 @@
-//! The log: every call, in order, with enough to tell overlap and effect.
+//! The call log: every call in order, with the data to determine overlaps and effects.
 
 use direct_connect_simulator::{Call, Fault, FaultKind, Outcome, Simulator};
 use serde_json::json;
 
-use crate::{ID, REGION, client, eventually, line, with};
+use crate::{ID, REGION, client, connection, eventually, with};
 
 #[tokio::test]
 async fn a_call_is_logged_with_who_asked_for_what_where_and_how_it_ended() {
     let aws = Simulator::start().await;
     aws.configure(|settings| settings.access_keys.extend([("AKIDOTHER".into(), "210987654321".into())]));
-    aws.add(REGION, line().owned_by("210987654321"));
+    aws.add(REGION, connection().owned_by("210987654321"));
     let client = client(&aws.endpoint(), REGION, "AKIDOTHER");
     client.describe_connections().max_results(100).send().await.unwrap();
     client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
@@ -37,7 +37,7 @@ async fn a_call_is_logged_with_who_asked_for_what_where_and_how_it_ended() {
 
 #[tokio::test]
 async fn calls_that_were_in_flight_together_overlap_and_others_do_not() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     client.describe_connections().send().await.unwrap();
     aws.inject(Fault::new(FaultKind::Hang { effect: false }));
     let calls = [client.describe_connections(), client.describe_connections()];
@@ -55,7 +55,7 @@ async fn calls_that_were_in_flight_together_overlap_and_others_do_not() {
 
 #[tokio::test]
 async fn a_log_that_is_cleared_starts_anew() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     client.describe_connections().send().await.unwrap();
     aws.clear_calls();
     assert_eq!(aws.calls(), []);

@@ -1,4 +1,4 @@
-//! The control API, which does for other processes what the handle does for this one.
+//! The control API, which does for other processes what [`Simulator`] does within one.
 
 use std::io::ErrorKind;
 

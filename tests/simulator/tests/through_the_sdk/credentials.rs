@@ -1,5 +1,6 @@
-//! Credentials from STS and from the endpoint beside a container, by the real chain of the SDK, and every way in which
-//! these can fail. The chain reads the environment, so it runs in a process of its own: this binary, once more.
+//! Credentials from STS and from the container endpoint, with the real provider chain of the SDK, and every way in
+//! which these can fail. The chain reads the environment, so it runs in a separate process: this binary, started once
+//! more.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -16,13 +17,13 @@ use direct_connect_simulator::{Connection, CredentialSource, Fault, FaultKind, O
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::{ID, REGION, eventually, line, raw};
+use crate::{ID, REGION, connection, eventually, raw};
 
 const STS: &str = "AssumeRoleWithWebIdentity";
 const CONTAINER: &str = "GetContainerCredentials";
 const ACCOUNT: &str = "210987654321";
 
-/// A web identity token in a file of its own.
+/// A file with a web identity token.
 struct Token(PathBuf);
 
 impl Token {
@@ -39,7 +40,7 @@ impl Drop for Token {
     }
 }
 
-/// What a client says that has nothing but this environment: `ok` and the names of the connections it sees, or the error
+/// The output of a client with this environment only: `ok` and the names of the connections that it sees, or the error
 /// with all its causes.
 async fn with_environment(aws: &Simulator, variables: &[(&str, &str)]) -> String {
     let output = Command::new(env::current_exe().expect("this binary has a path"))
@@ -92,10 +93,10 @@ async fn a_client_in_a_process_of_its_own() {
     }
 }
 
-/// A connection of the role's account and one of the default account.
+/// One connection of the role's account and one of the default account.
 async fn two_accounts() -> Simulator {
     let aws = Simulator::start().await;
-    aws.add(REGION, line().owned_by(ACCOUNT));
+    aws.add(REGION, connection().owned_by(ACCOUNT));
     aws.add(REGION, Connection::new("dxcon-other123", "of-the-default-account"));
     aws
 }

@@ -1,4 +1,4 @@
-//! Every way in which a call can go wrong, and which calls a fault hits.
+//! Every way in which a call can fail, and which calls a fault hits.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Outcome, Simu
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::{ID, REGION, client, eventually, line, read, refusal, request, wire, with};
+use crate::{ID, REGION, client, connection, eventually, read, refusal, request, wire, with};
 
 fn name(aws: &Simulator) -> String {
     aws.connection(REGION, ID).unwrap().name().to_owned()
@@ -26,7 +26,7 @@ fn only_call(aws: &Simulator) -> Call {
 
 #[tokio::test]
 async fn errors_have_the_status_code_and_words_of_aws_and_no_effect() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     let client_side = FaultKind::ClientException { message: "no".into() };
     let server_side = FaultKind::ServerException { message: "not now".into() };
     let other = FaultKind::Error { status: 418, code: Some("Teapot".into()), message: "short and stout".into() };
@@ -65,14 +65,14 @@ async fn a_fault_hits_the_calls_that_match_all_its_filters() {
     let aws = Simulator::start().await;
     aws.configure(|settings| settings.access_keys.extend([("AKIDOTHER".into(), "210987654321".into())]));
     for region in [REGION, "eu-west-1"] {
-        aws.add(region, line());
+        aws.add(region, connection());
         aws.add(region, Connection::new("dxcon-other123", "other"));
     }
     let here = client(&aws.endpoint(), REGION, "AKIDEXAMPLE");
     let there = client(&aws.endpoint(), "eu-west-1", "AKIDEXAMPLE");
     let fault = || Fault::new(FaultKind::Throttling);
-    // Whether it hits: a describe of all here, a describe by id here, a rename to "b" here, one of the other to "c"
-    // here, a describe by id there.
+    // Whether the fault hits: a listing, a read by id, a rename to "b", a rename of the other connection to "c", and a
+    // read by id in another region.
     let cases = [
         (fault(), [true, true, true, true, true]),
         (fault().on("UpdateConnection"), [false, false, true, true, false]),
@@ -100,7 +100,7 @@ async fn a_fault_hits_the_calls_that_match_all_its_filters() {
 
 #[tokio::test]
 async fn a_fault_is_spent_after_its_times_and_the_next_one_is_used() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::Throttling).times(2));
     aws.inject(Fault::new(FaultKind::ExpiredToken).times(1));
     for code in ["ThrottlingException", "ThrottlingException", "ExpiredTokenException"] {
@@ -111,7 +111,7 @@ async fn a_fault_is_spent_after_its_times_and_the_next_one_is_used() {
 
 #[tokio::test]
 async fn half_an_answer_does_not_parse_and_the_update_has_its_effect() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::BadJson).times(2));
     let describe = client.describe_connections().send().await.unwrap_err();
     assert!(matches!(describe, SdkError::ResponseError(_) | SdkError::ServiceError(_)), "{describe:?}");
@@ -123,7 +123,7 @@ async fn half_an_answer_does_not_parse_and_the_update_has_its_effect() {
 
 #[tokio::test]
 async fn an_unknown_state_shows_in_pages_and_in_answers_to_updates() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::UnknownState { state: "frozen".into() }));
     assert_eq!(read(&client).await.connection_state().map(|state| state.as_str()), Some("frozen"));
     let update = client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
@@ -133,7 +133,7 @@ async fn an_unknown_state_shows_in_pages_and_in_answers_to_updates() {
 
 #[tokio::test]
 async fn latency_delays_a_call_and_nothing_else() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::Latency { millis: 60 }).times(1));
     aws.configure(|settings| settings.latency = Duration::from_millis(40));
     client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
@@ -144,7 +144,7 @@ async fn latency_delays_a_call_and_nothing_else() {
 
 #[tokio::test]
 async fn a_reset_before_the_effect_loses_the_update() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::ResetBefore).times(1));
     let error = client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap_err();
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
@@ -155,7 +155,7 @@ async fn a_reset_before_the_effect_loses_the_update() {
 
 #[tokio::test]
 async fn a_reset_after_the_effect_loses_only_the_answer() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::ResetAfter).times(1));
     let error = client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap_err();
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
@@ -165,7 +165,7 @@ async fn a_reset_after_the_effect_loses_only_the_answer() {
 
 #[tokio::test]
 async fn a_reset_is_one_on_the_wire() {
-    let (aws, _client) = with(line()).await;
+    let (aws, _client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::ResetBefore));
     let mut stream = TcpStream::connect(aws.endpoint().trim_start_matches("http://")).await.unwrap();
     let headers = [("authorization", wire::SIGNED), wire::DATE, wire::CONTENT, wire::DESCRIBE];
@@ -177,7 +177,7 @@ async fn a_reset_is_one_on_the_wire() {
 #[tokio::test]
 async fn a_hang_lasts_until_the_client_goes_away() {
     for effect in [false, true] {
-        let (aws, client) = with(line()).await;
+        let (aws, client) = with(connection()).await;
         aws.inject(Fault::new(FaultKind::Hang { effect }));
         let update = tokio::spawn(client.update_connection().connection_id(ID).connection_name("b").send());
         eventually("the call hangs", async || hangs(&aws)).await;
@@ -191,7 +191,7 @@ async fn a_hang_lasts_until_the_client_goes_away() {
 #[tokio::test]
 async fn a_hang_is_in_the_log_while_it_lasts_and_ends_when_faults_are_cleared() {
     for effect in [false, true] {
-        let (aws, client) = with(line()).await;
+        let (aws, client) = with(connection()).await;
         aws.inject(Fault::new(FaultKind::Hang { effect }).times(1));
         let update = tokio::spawn(client.update_connection().connection_id(ID).connection_name("b").send());
         eventually("the call hangs", async || hangs(&aws)).await;
@@ -213,7 +213,7 @@ async fn a_hang_is_in_the_log_while_it_lasts_and_ends_when_faults_are_cleared() 
 
 #[tokio::test]
 async fn a_describe_that_hung_is_answered_truly_when_faults_are_cleared() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::Hang { effect: false }));
     let describe = tokio::spawn(client.describe_connections().send());
     eventually("the call hangs", async || hangs(&aws)).await;
@@ -224,7 +224,7 @@ async fn a_describe_that_hung_is_answered_truly_when_faults_are_cleared() {
 
 #[tokio::test]
 async fn a_simulator_that_is_dropped_cuts_off_what_hangs_and_refuses_the_next() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::Hang { effect: false }));
     let describe = tokio::spawn(client.describe_connections().send());
     eventually("the call hangs", async || hangs(&aws)).await;

@@ -1,4 +1,4 @@
-//! Answers that were made earlier than they are delivered.
+//! Answers that are delivered later than they were made.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use aws_sdk_directconnect::Client;
 use aws_sdk_directconnect::error::SdkError;
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Outcome, Simulator};
 
-use crate::{ID, REGION, eventually, line, read, refusal, with};
+use crate::{ID, REGION, connection, eventually, read, refusal, with};
 
 fn held() -> Fault {
     Fault::new(FaultKind::HeldAnswer { millis: None })
@@ -16,7 +16,7 @@ fn rename_by_someone(aws: &Simulator, name: &str) {
     aws.edit(REGION, ID, |connection| connection.connection_name = Some(name.into()));
 }
 
-/// A call that goes on by itself, and the name that its answer shows.
+/// A call in a task of its own, which returns the name in its answer.
 fn listing(client: &Client) -> tokio::task::JoinHandle<String> {
     let call = client.describe_connections().send();
     tokio::spawn(async move { call.await.unwrap().connections()[0].connection_name().unwrap().to_owned() })
@@ -28,7 +28,7 @@ async fn a_held_answer_shows_what_was_true_when_it_was_made_and_a_slow_call_what
         (FaultKind::HeldAnswer { millis: Some(500) }, "frankfurt-a"),
         (FaultKind::Latency { millis: 500 }, "meanwhile"),
     ] {
-        let (aws, client) = with(line()).await;
+        let (aws, client) = with(connection()).await;
         aws.inject(Fault::new(fault.clone()).times(1));
         let begun = Instant::now();
         let describe = listing(&client);
@@ -41,7 +41,7 @@ async fn a_held_answer_shows_what_was_true_when_it_was_made_and_a_slow_call_what
 
 #[tokio::test]
 async fn a_page_a_read_by_id_and_an_update_can_be_held() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(held());
     let page = listing(&client);
     aws.wait_until_held(1).await;
@@ -67,7 +67,7 @@ async fn a_page_a_read_by_id_and_an_update_can_be_held() {
 
 #[tokio::test]
 async fn answers_are_released_one_by_one_in_whatever_order() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(held().times(2));
     let first = listing(&client);
     aws.wait_until_held(1).await;
@@ -85,7 +85,7 @@ async fn answers_are_released_one_by_one_in_whatever_order() {
 
 #[tokio::test]
 async fn only_the_reads_that_a_fault_names_are_held() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(held().on_reads_by_id());
     client.describe_connections().send().await.expect("a listing is not held");
     client.update_connection().connection_id(ID).connection_name("b").send().await.expect("an update is not held");
@@ -105,7 +105,7 @@ async fn only_the_reads_that_a_fault_names_are_held() {
 
 #[tokio::test]
 async fn an_error_is_held_as_well() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(held());
     let describe = tokio::spawn(client.describe_connections().connection_id("dxcon-comelater").send());
     aws.wait_until_held(1).await;
@@ -116,7 +116,7 @@ async fn an_error_is_held_as_well() {
 
 #[tokio::test]
 async fn what_is_held_ends_with_its_client_and_with_the_simulator() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(held());
     let describe = listing(&client);
     aws.wait_until_held(1).await;

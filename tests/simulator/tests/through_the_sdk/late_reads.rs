@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_directconnect::Client;
 use direct_connect_simulator::{Connection, Simulator};
 
-use crate::{ID, REGION, eventually, line, read, with};
+use crate::{ID, REGION, connection, eventually, read, with};
 
 async fn rename(client: &Client, name: &str) {
     let answer = client.update_connection().connection_id(ID).connection_name(name).send().await.unwrap();
@@ -18,7 +18,7 @@ async fn shown(client: &Client) -> (String, String) {
 }
 
 async fn late(late_reads: u32, late_reads_for: Duration) -> (Simulator, Client) {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.configure(|settings| {
         settings.late_reads = late_reads;
         settings.late_reads_for = late_reads_for;

@@ -1,5 +1,5 @@
-//! What the simulator promises, seen through the real AWS SDK. One binary, because linking the SDK is what takes
-//! time; one file for each behaviour.
+//! Tests of the simulator through the real AWS SDK. They are one binary, because linking the SDK takes long, with one
+//! file for each behaviour.
 #![allow(clippy::doc_markdown, reason = "MACsec is a name, not code")]
 #![allow(clippy::redundant_closure_for_method_calls, reason = "the SDK's own paths are longer than the closures")]
 
@@ -38,7 +38,7 @@ use tokio::time::sleep;
 const REGION: &str = "eu-central-1";
 const ID: &str = "dxcon-fg1234ab";
 
-/// The SDK as an ordinary caller sets it up, without retries, which would hide faults.
+/// An SDK client as usual, but without retries, which would hide faults.
 fn client(endpoint: &str, region: &str, access_key_id: &str) -> Client {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let config = aws_sdk_directconnect::Config::builder()
@@ -61,17 +61,17 @@ async fn with(connection: Connection) -> (Simulator, Client) {
     (aws, client)
 }
 
-fn line() -> Connection {
+fn connection() -> Connection {
     Connection::new(ID, "frankfurt-a")
 }
 
-/// The connection as a read by id shows it.
+/// The connection in a read by id.
 async fn read(client: &Client) -> Shown {
     let answer = client.describe_connections().connection_id(ID).send().await.expect("a describe");
     answer.connections()[0].clone()
 }
 
-/// The code and message of an error that AWS answered with.
+/// The code and message of an error answer from AWS.
 fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, SdkError<E>>) -> (String, String) {
     let Err(SdkError::ServiceError(error)) = answer else {
         panic!("an error of the service was expected, but it is {:?}", answer.map_err(|error| error.to_string()));
@@ -80,7 +80,7 @@ fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(answer: Result<T, SdkErr
     (code.unwrap_or_default().to_owned(), message.unwrap_or_default().to_owned())
 }
 
-/// Waits until something holds, at most ten seconds.
+/// Waits until a condition holds, at most ten seconds.
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds().await {
@@ -96,7 +96,7 @@ fn request(line: &str, headers: &[(&str, &str)], body: &str) -> String {
     format!("{line} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}")
 }
 
-/// An exchange without the SDK, which would hide most of it: status and body.
+/// The status and the body of an exchange without the SDK, which would hide most of it.
 async fn raw(endpoint: &str, line: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://")).await.expect("the simulator listens");
     stream.write_all(request(line, headers, body).as_bytes()).await.expect("the simulator reads");

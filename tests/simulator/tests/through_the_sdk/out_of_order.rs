@@ -1,11 +1,11 @@
-//! Reads that show what was, between reads that show what is.
+//! Reads of earlier states between reads of the current state.
 
 use std::time::Duration;
 
 use aws_sdk_directconnect::Client;
 use direct_connect_simulator::{Age, Connection, ENCRYPTION_UP, Fault, FaultKind, Simulator};
 
-use crate::{ID, REGION, eventually, line, read, refusal, with};
+use crate::{ID, REGION, connection, eventually, read, refusal, with};
 
 const OTHER: &str = "dxcon-other123";
 
@@ -17,7 +17,7 @@ fn rename(aws: &Simulator, id: &str, name: &str) {
     aws.edit(REGION, id, |connection| connection.connection_name = Some(name.into()));
 }
 
-/// The names in a page.
+/// The names on a page.
 async fn listed(client: &Client) -> Vec<String> {
     let page = client.describe_connections().send().await.unwrap();
     page.connections().iter().map(|each| each.connection_name().unwrap().to_owned()).collect()
@@ -33,7 +33,7 @@ async fn names(client: &Client, reads: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn reads_show_the_old_state_the_new_one_and_the_old_one_again() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(old(Age::Changes(1)).every_other().times(2));
     assert_eq!(names(&client, 3).await, ["frankfurt-a"; 3], "nothing is old yet, so nothing is used up");
     rename(&aws, ID, "b");
@@ -42,7 +42,7 @@ async fn reads_show_the_old_state_the_new_one_and_the_old_one_again() {
 
 #[tokio::test]
 async fn a_replica_lags_by_so_many_changes_of_whatever_field_or_shows_the_oldest_state_there_is() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     rename(&aws, ID, "b");
     client.update_connection().connection_id(ID).encryption_mode("must_encrypt").send().await.unwrap();
     rename(&aws, ID, "b");
@@ -65,7 +65,7 @@ async fn a_replica_lags_by_so_many_changes_of_whatever_field_or_shows_the_oldest
 
 #[tokio::test]
 async fn a_replica_lags_by_a_while() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(old(Age::Millis(60_000)));
     rename(&aws, ID, "b");
     assert_eq!(names(&client, 3).await, ["frankfurt-a"; 3]);
@@ -77,7 +77,7 @@ async fn a_replica_lags_by_a_while() {
 
 #[tokio::test]
 async fn keys_and_sessions_are_part_of_what_was() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.configure(|settings| {
         settings.key_change_after = Duration::from_millis(10);
         settings.macsec_up_after = Duration::from_millis(10);
@@ -100,7 +100,7 @@ async fn keys_and_sessions_are_part_of_what_was() {
 
 #[tokio::test]
 async fn one_connection_or_all_of_them_are_read_out_of_order_and_a_page_takes_one_turn() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.add(REGION, Connection::new(OTHER, "other"));
     rename(&aws, ID, "b");
     rename(&aws, OTHER, "d");
@@ -120,7 +120,7 @@ async fn one_connection_or_all_of_them_are_read_out_of_order_and_a_page_takes_on
 
 #[tokio::test]
 async fn an_update_is_answered_with_the_newest_state_whatever_reads_show() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(old(Age::Changes(1)));
     let answer = client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
     assert_eq!(answer.connection_name(), Some("b"));
@@ -129,7 +129,7 @@ async fn an_update_is_answered_with_the_newest_state_whatever_reads_show() {
 
 #[tokio::test]
 async fn other_faults_can_hit_every_other_call_as_well() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(Fault::new(FaultKind::Throttling).every_other());
     for _ in 0..2 {
         assert_eq!(refusal(client.describe_connections().send().await).0, "ThrottlingException");

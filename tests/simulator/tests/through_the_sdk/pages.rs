@@ -1,4 +1,4 @@
-//! Pages of at most 100, and tokens that are good only for what they were given for; a fault on one of them.
+//! Pages of at most 100 connections, tokens that are valid only for their listing, and faults on single pages.
 
 use std::collections::BTreeSet;
 

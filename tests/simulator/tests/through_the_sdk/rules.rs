@@ -1,12 +1,12 @@
-//! Which connection accepts what, and in whose words the rest is refused.
+//! Which connections accept which updates, and the error messages otherwise.
 
 use aws_sdk_directconnect::Client;
 use aws_sdk_directconnect::operation::update_connection::UpdateConnectionOutput;
 use direct_connect_simulator::{Connection, Simulator};
 
-use crate::{ID, REGION, client, line, read, refusal, with};
+use crate::{ID, REGION, client, connection, read, refusal, with};
 
-/// An update with whatever is given, and AWS's message if it refuses.
+/// Sends an update with the given fields, and returns the message of AWS if it is refused.
 async fn update(client: &Client, name: Option<&str>, mode: Option<&str>) -> Result<UpdateConnectionOutput, String> {
     let call = client.update_connection().connection_id(ID);
     let call = call.set_connection_name(name.map(str::to_owned)).set_encryption_mode(mode.map(str::to_owned));
@@ -22,7 +22,7 @@ async fn update(client: &Client, name: Option<&str>, mode: Option<&str>) -> Resu
 
 #[tokio::test]
 async fn a_malformed_id_is_refused_as_such() {
-    let (_aws, client) = with(line()).await;
+    let (_aws, client) = with(connection()).await;
     for id in [
         "foobar",
         "",
@@ -59,7 +59,7 @@ async fn a_connection_that_is_nobodys_or_elsewhere_is_not_found() {
 
 #[tokio::test]
 async fn a_missing_connection_can_be_an_empty_list_instead() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.configure(|settings| settings.missing_is_empty = true);
     let answer = client.describe_connections().connection_id("dxcon-nobodys1").send().await.unwrap();
     assert_eq!(answer.connections(), []);
@@ -67,7 +67,7 @@ async fn a_missing_connection_can_be_an_empty_list_instead() {
 
 #[tokio::test]
 async fn an_update_answers_the_whole_connection_and_leaves_what_it_does_not_name() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     let answer = update(&client, Some("frankfurt-b"), None).await.unwrap();
     assert_eq!((answer.connection_name(), answer.encryption_mode()), (Some("frankfurt-b"), Some("should_encrypt")));
     assert_eq!(answer.location(), Some("EqFA5"));
@@ -80,9 +80,9 @@ async fn an_update_answers_the_whole_connection_and_leaves_what_it_does_not_name
 
 #[tokio::test]
 async fn an_update_is_made_whole_or_not_at_all() {
-    let (aws, client) = with(line().in_lag("dxlag-fg1234ab")).await;
+    let (aws, client) = with(connection().in_lag("dxlag-fg1234ab")).await;
     update(&client, Some("new-name"), Some("no_encrypt")).await.unwrap_err();
-    assert_eq!(aws.connection(REGION, ID).unwrap(), line().in_lag("dxlag-fg1234ab"));
+    assert_eq!(aws.connection(REGION, ID).unwrap(), connection().in_lag("dxlag-fg1234ab"));
     assert!(!aws.calls()[0].effect);
 }
 
@@ -101,7 +101,7 @@ async fn a_rename_goes_from_requested_on_and_until_the_end() {
         ("frozen", false),
     ];
     for (state, accepted) in cases {
-        for connection in [line(), line().hosted(101), line().in_lag("dxlag-fg1234ab")] {
+        for connection in [connection(), connection().hosted(101), connection().in_lag("dxlag-fg1234ab")] {
             let (_aws, client) = with(connection.in_state(state)).await;
             let answer = update(&client, Some("new-name"), None).await;
             assert_eq!(answer.is_ok(), accepted, "{state}: {answer:?}");
@@ -111,9 +111,9 @@ async fn a_rename_goes_from_requested_on_and_until_the_end() {
 
 #[tokio::test]
 async fn a_mode_goes_to_a_capable_port_of_its_own_that_is_available_or_downwards_while_down() {
-    let should = || line().with_key("abcd");
+    let should = || connection().with_key("abcd");
     let must = || should().with_mode("must_encrypt");
-    let no = || line().with_mode("no_encrypt").with_key("abcd");
+    let no = || connection().with_mode("no_encrypt").with_key("abcd");
     let state = "must be in state available";
     let cases = [
         (no(), "should_encrypt", Ok(())),
@@ -136,10 +136,10 @@ async fn a_mode_goes_to_a_capable_port_of_its_own_that_is_available_or_downwards
         (must().in_state("deleting"), "no_encrypt", Err("cannot be updated")),
         (must().in_state("deleted"), "no_encrypt", Err("cannot be updated")),
         (must().in_state("rejected"), "no_encrypt", Err("cannot be updated")),
-        (line().not_capable(), "no_encrypt", Err("not MACsec capable")),
-        (line().not_capable().with_mode("unknown"), "should_encrypt", Err("not MACsec capable")),
-        (line().hosted(101), "no_encrypt", Err("hosted")),
-        (line().in_lag("dxlag-fg1234ab"), "no_encrypt", Err("associated with LAG")),
+        (connection().not_capable(), "no_encrypt", Err("not MACsec capable")),
+        (connection().not_capable().with_mode("unknown"), "should_encrypt", Err("not MACsec capable")),
+        (connection().hosted(101), "no_encrypt", Err("hosted")),
+        (connection().in_lag("dxlag-fg1234ab"), "no_encrypt", Err("associated with LAG")),
         (should(), "unknown", Err("is invalid")),
         (should(), "", Err("is invalid")),
         (should(), "MUST_ENCRYPT", Err("is invalid")),
@@ -160,7 +160,7 @@ async fn a_mode_goes_to_a_capable_port_of_its_own_that_is_available_or_downwards
 
 #[tokio::test]
 async fn a_name_has_1_to_200_characters_without_control_characters() {
-    let (_aws, client) = with(line()).await;
+    let (_aws, client) = with(connection()).await;
     let cases = [("x", true), (&"ü".repeat(200), true), ("", false), (&"x".repeat(201), false), ("two\nlines", false)];
     for (name, accepted) in cases {
         assert_eq!(update(&client, Some(name), None).await.is_ok(), accepted, "{name:?}");
@@ -169,14 +169,14 @@ async fn a_name_has_1_to_200_characters_without_control_characters() {
 
 #[tokio::test]
 async fn an_update_of_nothing_is_refused() {
-    let (_aws, client) = with(line()).await;
+    let (_aws, client) = with(connection()).await;
     update(&client, None, None).await.unwrap_err();
     assert_eq!(refusal(client.update_connection().connection_name("b").send().await).0, "DirectConnectClientException");
 }
 
 #[tokio::test]
 async fn an_update_to_what_is_already_so_is_accepted_and_has_no_effect() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     update(&client, Some("frankfurt-a"), Some("should_encrypt")).await.unwrap();
     assert!(aws.calls()[0].is_ok());
     assert!(!aws.calls()[0].effect);

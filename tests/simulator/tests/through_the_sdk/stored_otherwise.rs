@@ -1,9 +1,9 @@
-//! Updates that are accepted and store something else than was sent.
+//! Updates that are accepted, but store other values than were sent.
 
 use aws_sdk_directconnect::Client;
 use direct_connect_simulator::{Fault, FaultKind, Simulator, Stored};
 
-use crate::{ID, REGION, line, read, refusal, with};
+use crate::{ID, REGION, connection, read, refusal, with};
 
 fn stored(connection_name: Stored, encryption_mode: Stored) -> Fault {
     Fault::new(FaultKind::StoredOtherwise { connection_name, encryption_mode, answers_as_sent: false })
@@ -16,7 +16,7 @@ fn answered_as_sent(fault: Fault) -> Fault {
     Fault::new(FaultKind::StoredOtherwise { connection_name, encryption_mode, answers_as_sent: true })
 }
 
-/// Sends a name and a mode, and says which the answer, a read and the truth show.
+/// Sends a name and a mode, and returns those in the answer, in a read, and in the simulator's state.
 async fn update(aws: &Simulator, client: &Client, name: &str, mode: &str) -> [(String, String); 3] {
     let update = client.update_connection().connection_id(ID).connection_name(name).encryption_mode(mode);
     let answer = update.send().await.expect("it is accepted");
@@ -41,7 +41,7 @@ async fn an_update_stores_what_the_fault_says_and_answers_with_that_or_with_what
     ];
     for (fault, (name, mode)) in cases {
         for as_sent in [false, true] {
-            let (aws, client) = with(line().with_key("abcd")).await;
+            let (aws, client) = with(connection().with_key("abcd")).await;
             aws.inject(if as_sent { answered_as_sent(fault.clone()) } else { fault.clone() });
             let [answer, read, truth] = update(&aws, &client, " b ", "no_encrypt").await;
             let expected = (name.to_owned(), mode.to_owned());
@@ -56,7 +56,7 @@ async fn an_update_stores_what_the_fault_says_and_answers_with_that_or_with_what
 
 #[tokio::test]
 async fn what_an_update_does_not_send_stays_as_it_is() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(stored(Stored::AsSent, Stored::Value("no_encrypt".into())));
     client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
     let truth = aws.connection(REGION, ID).unwrap();
@@ -65,7 +65,7 @@ async fn what_an_update_does_not_send_stays_as_it_is() {
 
 #[tokio::test]
 async fn only_updates_that_are_stored_otherwise_use_it_up() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(stored(Stored::Trimmed, Stored::AsSent).for_connection(ID).times(1));
     let rename = |name: &str| client.update_connection().connection_id(ID).connection_name(name).send();
     assert_eq!(rename("clean").await.unwrap().connection_name(), Some("clean"));
@@ -76,7 +76,7 @@ async fn only_updates_that_are_stored_otherwise_use_it_up() {
 
 #[tokio::test]
 async fn an_update_that_is_stored_otherwise_can_lose_its_answer() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     aws.inject(stored(Stored::Trimmed, Stored::AsSent));
     aws.inject(Fault::new(FaultKind::ResetAfter).times(1));
     client.update_connection().connection_id(ID).connection_name(" b ").send().await.unwrap_err();

@@ -1,10 +1,10 @@
-//! The wire format and the door: what arrives, what stays absent, and who is let in.
+//! The wire format and access: how requests arrive, which fields stay absent, and who may call.
 
 use aws_sdk_directconnect::operation::RequestId;
 use direct_connect_simulator::{Connection, RateLimiterStatus};
 use serde_json::Value;
 
-use crate::{ID, REGION, line, raw, read, refusal, with};
+use crate::{ID, REGION, connection, raw, read, refusal, with};
 
 pub(crate) const DATE: (&str, &str) = ("x-amz-date", "20260131T120000Z");
 pub(crate) const CONTENT: (&str, &str) = ("content-type", "application/x-amz-json-1.1");
@@ -37,7 +37,7 @@ async fn every_field_of_a_connection_reaches_the_sdk() {
         prefix_pool_unallocated_count_ipv4: Some(3),
         prefix_pool_unallocated_count_ipv6: Some(4),
         billing_mode: Some("PayAsYouGo".into()),
-        ..line().with_key("abcd").with_tag("team", "network")
+        ..connection().with_key("abcd").with_tag("team", "network")
     };
     let (_aws, client) = with(full).await;
 
@@ -89,7 +89,7 @@ async fn absent_fields_are_absent_on_the_wire() {
 
 #[tokio::test]
 async fn the_undocumented_mode_and_state_arrive_as_they_are() {
-    let (_aws, client) = with(line().with_mode("unknown").in_state("frozen")).await;
+    let (_aws, client) = with(connection().with_mode("unknown").in_state("frozen")).await;
     let shown = read(&client).await;
     assert_eq!(shown.encryption_mode(), Some("unknown"));
     assert_eq!(shown.connection_state().map(|state| state.as_str()), Some("frozen"));
@@ -97,7 +97,7 @@ async fn the_undocumented_mode_and_state_arrive_as_they_are() {
 
 #[tokio::test]
 async fn every_answer_carries_the_request_id_that_the_log_has() {
-    let (aws, client) = with(line()).await;
+    let (aws, client) = with(connection()).await;
     let answer = client.update_connection().connection_id(ID).connection_name("b").send().await.unwrap();
     let error = client.update_connection().connection_id("nonsense").send().await.unwrap_err();
     let calls = aws.calls();
@@ -108,13 +108,13 @@ async fn every_answer_carries_the_request_id_that_the_log_has() {
 
 #[tokio::test]
 async fn other_operations_of_the_service_are_unknown() {
-    let (_aws, client) = with(line()).await;
+    let (_aws, client) = with(connection()).await;
     assert_eq!(refusal(client.describe_lags().send().await).0, "UnknownOperationException");
 }
 
 #[tokio::test]
 async fn what_is_not_a_signed_call_is_refused_in_words_of_its_own() {
-    let (aws, _client) = with(line()).await;
+    let (aws, _client) = with(connection()).await;
     let without = |what: &str| SIGNED.replace(what, "");
     let instead = |this: &str, that: &str| SIGNED.replace(this, that);
     let cases = [
@@ -141,7 +141,7 @@ async fn what_is_not_a_signed_call_is_refused_in_words_of_its_own() {
 
 #[tokio::test]
 async fn what_is_not_a_call_of_the_protocol_is_refused() {
-    let (aws, _client) = with(line()).await;
+    let (aws, _client) = with(connection()).await;
     let cases = [
         ("GET /", CONTENT, DESCRIBE, "{}", 404, "UnknownOperationException"),
         ("POST /elsewhere", CONTENT, DESCRIBE, "{}", 404, "UnknownOperationException"),

@@ -1,8 +1,7 @@
-//! Measures what the operator takes of a machine: the bytes of its binary, and the memory of its process with nothing
-//! to do and with a hundred resources; and the bytes of kubectl-dxcon, which stands beside it. Fails beyond the limits that
-//! the project has set itself.
+//! Measures the size of the operator: the size of its binary, and the memory of its process when idle and with a
+//! hundred resources; and the size of kubectl-dxcon, which is next to it. Fails if a limit is exceeded.
 //!
-//! `OPERATOR_BINARY` names the binary, which should be the released one; see `make size`.
+//! `OPERATOR_BINARY` names the binary, which should be a release build; see `make size`.
 
 use direct_connect_simulator::Connection;
 use std::process::ExitCode;
@@ -14,7 +13,7 @@ const DXCON_LIMIT: u64 = 15 * MIB;
 const IDLE_LIMIT: u64 = 15 * MIB;
 const RESOURCES: usize = 100;
 
-/// Rounds of polls after which what was needed once has been given back, if ever.
+/// After this many polls, memory that was needed only once has been released.
 const POLLS: usize = 10;
 
 #[tokio::main(flavor = "current_thread")]
@@ -51,7 +50,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The resident set of a process, in bytes.
+/// The resident set size of a process, in bytes.
 fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the operator runs, on Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has a resident set");

@@ -1,37 +1,37 @@
-//! A request on its way through, as tests choose which are in trouble.
+//! A request that passes through a front. Tests choose by it which requests get trouble.
 
 use std::fmt;
 use std::time::Instant;
 
-/// A request on its way through.
+/// A request that passes through a front.
 #[derive(Clone, Debug)]
 pub struct Passing {
     /// `GET`, `PATCH`, ...
     pub method: String,
-    /// Path without the query.
+    /// The path without the query.
     pub path: String,
-    /// What follows the question mark.
+    /// The query.
     pub query: String,
-    /// The operation, where it goes to AWS.
+    /// The operation, if it is a call to AWS.
     pub operation: Option<String>,
-    /// What it carries.
+    /// The body.
     pub body: String,
-    /// When it came.
+    /// When it arrived.
     pub at: Instant,
 }
 
 impl Passing {
-    /// Whether it begins a watch, or a list that is streamed.
+    /// Whether it begins a watch, or a streamed list.
     pub fn is_watch(&self) -> bool {
         self.query.contains("watch=true")
     }
 
-    /// Whether it is a list that is streamed.
+    /// Whether it is a streamed list.
     pub fn is_streaming_list(&self) -> bool {
         self.is_watch() && self.query.contains("sendInitialEvents=true")
     }
 
-    /// Whether it reads resources: by a list, a watch or both.
+    /// Whether it reads resources, by a list, a watch or both.
     pub fn reads_resources(&self) -> bool {
         self.method == "GET" && self.path.ends_with("/directconnectconnections")
     }
@@ -46,12 +46,12 @@ impl Passing {
         self.method == "PATCH" && self.path.ends_with("/status")
     }
 
-    /// Whether it is about a lease.
+    /// Whether it is for a lease.
     pub fn is_about_a_lease(&self) -> bool {
         self.path.contains("/leases")
     }
 
-    /// Whether it is a call of this operation of AWS.
+    /// Whether it is a call of this AWS operation.
     pub fn calls(&self, operation: &str) -> bool {
         self.operation.as_deref() == Some(operation)
     }

@@ -1,4 +1,4 @@
-//! Connections, wishes and claims, in words that read as sentences.
+//! Builders for connections, specs and claims, so that tests read as sentences.
 
 mod story;
 
@@ -21,7 +21,7 @@ pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as 
 pub const ID: &str = "dxcon-fg1234ab";
 pub const REGION: &str = "eu-central-1";
 pub const ACCOUNT: &str = "111122223333";
-/// The resource that a story is about.
+/// The resource of a story.
 pub const RESOURCE: &str = "net/fra-1";
 pub const UID: &str = "uid";
 
@@ -45,19 +45,19 @@ pub fn circuit(region_name: &str, id: &str) -> CircuitId {
     CircuitId { region: region(region_name), id: ConnectionId::parse(id).expect("it is a connection id") }
 }
 
-/// A resource by `namespace/name`.
+/// The resource `namespace/name`.
 pub fn resource(path: &str) -> ResourceId {
     let (namespace, name) = path.split_once('/').expect("it has a namespace");
     ResourceId::new(namespace, name)
 }
 
-/// That many seconds after the start of the process.
+/// The moment this many seconds after the start of the process.
 pub fn second(second: u64) -> Moment {
     Moment::after_start(seconds(second))
 }
 
-/// A dedicated, MACsec-capable line without a key, as AWS delivers it.
-pub fn line() -> Connection {
+/// A dedicated connection whose port supports MACsec, without a key.
+pub fn connection() -> Connection {
     Connection {
         connection_name: Some("fra-1".into()),
         connection_state: Some("available".to_owned().into()),
@@ -70,12 +70,12 @@ pub fn line() -> Connection {
     }
 }
 
-/// The same with a key, and MACsec up.
-pub fn encrypted_line() -> Connection {
-    line().key("associated").encryption("Encryption Up")
+/// The same with an associated key, and MACsec up.
+pub fn encrypted_connection() -> Connection {
+    connection().key("associated").encryption("Encryption Up")
 }
 
-pub trait Line {
+pub trait ConnectionExt {
     fn named(self, name: &str) -> Self;
     fn mode(self, mode: &str) -> Self;
     fn without_mode(self) -> Self;
@@ -89,7 +89,7 @@ pub trait Line {
     fn incapable(self) -> Self;
 }
 
-impl Line for Connection {
+impl ConnectionExt for Connection {
     fn named(self, name: &str) -> Self {
         Self { connection_name: Some(name.into()), ..self }
     }
@@ -127,8 +127,8 @@ impl Line for Connection {
     }
 }
 
-/// A resource that asks for nothing yet.
-pub fn wish() -> Desired {
+/// A spec that manages nothing.
+pub fn spec() -> Desired {
     Desired {
         circuit: circuit(REGION, ID),
         name: None,
@@ -191,7 +191,7 @@ pub fn read_at(at: Moment, connection: Option<Connection>) -> Observation {
     Observation { began: at, ended: at, source: Source::ById, connection: connection.map(Arc::new) }
 }
 
-/// What the watch says of a resource that manages its connection and wants no mode.
+/// The claim of a resource that manages its connection, but no mode.
 pub fn claim(path: &str) -> Claim {
     Claim {
         resource: resource(path),

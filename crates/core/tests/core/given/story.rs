@@ -1,4 +1,4 @@
-//! The story of one resource, in words that read as sentences.
+//! The story of one resource: a builder whose steps read as sentences.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use directconnect_core::history::{Change, History, Observation, Source};
 use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::{LastUpdate, Ledger};
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{self, Action, Event, Outside, Pass};
+use directconnect_core::pass::{self, Action, DecisionInputs, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::{Claim, HoldReason};
 
 use super::*;
 
-/// One resource over time, in a fleet in which it need not be alone.
+/// One resource over time, in a fleet that may contain others.
 #[derive(Clone)]
 pub struct Story {
-    pub wish: Desired,
+    pub spec: Desired,
     pub fleet: Fleet,
     pub now: Moment,
-    pub outside: Outside,
+    pub inputs: DecisionInputs,
     version: u64,
 }
 
-/// A story that begins a while after the process did.
-pub fn given(wish: Desired) -> Story {
-    given_with(SETTINGS, wish)
+/// A story that begins some time after the start of the process.
+pub fn given(spec: Desired) -> Story {
+    given_with(SETTINGS, spec)
 }
 
-pub fn given_with(settings: Settings, wish: Desired) -> Story {
+pub fn given_with(settings: Settings, spec: Desired) -> Story {
     let mut fleet = Fleet::new(settings);
-    fleet.begin_reading(&wish.circuit.region, Moment::START);
-    let mut story = Story { wish, fleet, now: second(10_000), outside: Outside::default(), version: 0 };
+    fleet.begin_reading(&spec.circuit.region, Moment::START);
+    let mut story = Story { spec, fleet, now: second(10_000), inputs: DecisionInputs::default(), version: 0 };
     story.is_watched_as(Ledger::default());
     story.begins(None);
     story
@@ -44,7 +44,7 @@ pub fn given_with(settings: Settings, wish: Desired) -> Story {
 
 impl Story {
     pub fn circuit(&self) -> &CircuitId {
-        &self.wish.circuit
+        &self.spec.circuit
     }
 
     pub fn history(&self) -> &History {
@@ -60,7 +60,7 @@ impl Story {
         self.fleet.hold(self.circuit()).map(|hold| hold.reason)
     }
 
-    /// The watch brings the resource, with this ledger.
+    /// The watch delivers the resource with this ledger.
     fn is_watched_as(&mut self, ledger: Ledger) {
         self.version += 1;
         let known = self
@@ -68,8 +68,8 @@ impl Story {
             .circuit(self.circuit())
             .and_then(|circuit| circuit.claims().iter().find(|claim| claim.resource == resource(RESOURCE)).cloned());
         let claim = Claim {
-            wants: self.wish.mode,
-            manages: !self.wish.observes_only(),
+            wants: self.spec.mode,
+            manages: !self.spec.observes_only(),
             ledger,
             version: self.version,
             ..known.unwrap_or_else(|| claim(RESOURCE))
@@ -80,11 +80,11 @@ impl Story {
 
     /// A pass begins.
     fn begins(&mut self, age: Option<Duration>) {
-        Pass::begin(&mut self.fleet, resource(RESOURCE), UID, self.wish.clone(), age, self.now);
+        Pass::begin(&mut self.fleet, resource(RESOURCE), UID, self.spec.clone(), age, self.now);
     }
 
-    pub fn wishes(mut self, wish: Desired) -> Self {
-        self.wish = wish;
+    pub fn with_spec(mut self, spec: Desired) -> Self {
+        self.spec = spec;
         self.is_watched_as(self.ledger());
         self.begins(None);
         self
@@ -95,13 +95,13 @@ impl Story {
         self
     }
 
-    /// A read by id, right now.
+    /// A read by id at the current moment.
     pub fn sees(mut self, connection: Connection) -> Self {
         self.reads_now(Source::ById, Some(connection));
         self
     }
 
-    /// A poll, right now.
+    /// A poll at the current moment.
     pub fn polls(mut self, connection: Connection) -> Self {
         self.reads_now(Source::Poll, Some(connection));
         self
@@ -113,7 +113,7 @@ impl Story {
         self
     }
 
-    /// A listing does not show the connection.
+    /// A listing does not contain the connection.
     pub fn polls_without_it(mut self) -> Self {
         self.reads_now(Source::Poll, None);
         self
@@ -124,12 +124,12 @@ impl Story {
         self.fleet.record_read(&circuit, Observation { source, ..read_at(self.now, connection) });
     }
 
-    /// MACsec is seen working for a whole soak, every 15 s.
+    /// Reads every 15 s show this connection for a whole soak.
     pub fn soaks(self, connection: &Connection) -> Self {
         self.sees_for(60, connection)
     }
 
-    /// The same is seen for so many seconds, every 15 s.
+    /// Reads every 15 s show this connection for `long` seconds.
     pub fn sees_for(mut self, long: u64, connection: &Connection) -> Self {
         for _ in 0..long / 15 {
             self = self.sees(connection.clone()).after(15);
@@ -137,7 +137,7 @@ impl Story {
         self.sees(connection.clone())
     }
 
-    /// What a pass does before it sends: the intention is in status.
+    /// The part of a pass before the send: the intention is written to status.
     fn intends(&mut self, change: &Change) -> Ledger {
         let (circuit, before) = (self.circuit().clone(), self.ledger());
         let interrupts =
@@ -145,7 +145,7 @@ impl Story {
         if let Some(mode) = change.mode.filter(|_| interrupts) {
             self.fleet.begin_step(&circuit, mode);
         }
-        let intention = before.before_send(&self.wish, change, interrupts, "2026-03-02T09:00:00Z".into());
+        let intention = before.before_send(&self.spec, change, interrupts, "2026-03-02T09:00:00Z".into());
         self.is_written(intention);
         self.fleet.record_send(&circuit, self.now);
         before
@@ -182,25 +182,25 @@ impl Story {
         self
     }
 
-    /// A pass runs in which nothing is sent, and what it knows at its end is in status.
+    /// Runs a pass that sends nothing, and writes the ledger from its end to status.
     #[track_caller]
     pub fn writes(mut self) -> Self {
-        let mut pass = Pass::begin(&mut self.fleet, resource(RESOURCE), UID, self.wish.clone(), None, self.now);
-        match pass.next(Event::Decide, &mut self.fleet, &self.outside, self.now) {
+        let mut pass = Pass::begin(&mut self.fleet, resource(RESOURCE), UID, self.spec.clone(), None, self.now);
+        match pass.next(Event::Decide, &mut self.fleet, &self.inputs, self.now) {
             Action::Rest(ledger, _) => self.is_written(ledger),
             action => panic!("{action:#?}"),
         }
         self
     }
 
-    /// The process ends and another one begins to lead, so many seconds later: only what is in status is left.
+    /// The process ends, and another one leads `away` seconds later. It knows only what is in status.
     pub fn restarts(mut self, away: u64) -> Self {
         let circuits = [self.circuit().clone(), twin()];
         let new = Fleet::new(*self.fleet.settings());
         let old = std::mem::replace(&mut self.fleet, new);
         self = self.after(away);
         self.fleet.lead(self.now);
-        self.fleet.begin_reading(&self.wish.circuit.region, self.now);
+        self.fleet.begin_reading(&self.spec.circuit.region, self.now);
         for circuit in circuits {
             let claims = old.circuit(&circuit).map(|known| known.claims().to_vec()).unwrap_or_default();
             for mut claim in claims {
@@ -212,11 +212,11 @@ impl Story {
         self
     }
 
-    /// Status says that an earlier process sent this, so many seconds ago.
+    /// Status says that an earlier process sent this update `age` seconds ago.
     pub fn has_sent(mut self, change: Change, age: u64) -> Self {
         let last_update = LastUpdate {
             time: "2026-03-02T09:00:00Z".into(),
-            generation: self.wish.generation,
+            generation: self.spec.generation,
             connection_name: change.name,
             encryption_mode: change.mode,
             ..LastUpdate::default()
@@ -227,7 +227,7 @@ impl Story {
         self
     }
 
-    /// Status says this.
+    /// Status contains this ledger.
     pub fn has_ledger(mut self, ledger: Ledger) -> Self {
         self.is_watched_as(ledger);
         self
@@ -241,18 +241,18 @@ impl Story {
     }
 
     pub fn polls_fail(mut self, kind: FaultKind) -> Self {
-        self.outside.poll_fault = Some(Fault::new(kind, "DescribeConnections", "AWS says no"));
+        self.inputs.poll_fault = Some(Fault::new(kind, "DescribeConnections", "AWS says no"));
         self
     }
 
     pub fn polls_work(mut self) -> Self {
-        self.outside.poll_fault = None;
+        self.inputs.poll_fault = None;
         self
     }
 
-    /// Someone asks for a read.
+    /// A person asks for a read.
     pub fn asks_for_a_read(mut self) -> Self {
-        self.outside.read_requested_at = Some(self.now);
+        self.inputs.read_requested_at = Some(self.now);
         self
     }
 
@@ -261,39 +261,39 @@ impl Story {
         self.has_ledger(ledger)
     }
 
-    /// `must_encrypt` was sent or seen for this generation, as status says.
+    /// Status says that `must_encrypt` was sent or seen for this generation.
     pub fn had_must(self, generation: i64) -> Self {
         let ledger = Ledger { must_encrypt_generation: Some(generation), ..self.ledger() };
         self.has_ledger(ledger)
     }
 
-    pub fn has_elder(self, elder: &str) -> Self {
-        self.has_other(claim(elder).created(1))
+    pub fn has_older_claim(self, older: &str) -> Self {
+        self.has_other(claim(older).created(1))
     }
 
-    /// Another resource is about the same circuit.
+    /// Another resource is for the same circuit.
     pub fn has_other(mut self, claim: Claim) -> Self {
         let circuit = self.circuit().clone();
         self.fleet.apply(&circuit, claim);
         self
     }
 
-    /// Another circuit of the account is on its way.
+    /// Another circuit of the account has an unproven step.
     pub fn waits_for(self, other: &str) -> Self {
         self.has_twin(claim(other).wanting(Must).unproven(Must).showing_account(ACCOUNT))
     }
 
-    /// A resource is about another circuit.
+    /// A resource is for the other circuit.
     pub fn has_twin(mut self, claim: Claim) -> Self {
         self.fleet.apply(&twin(), claim);
         self
     }
 
     pub fn plan(&self) -> Plan {
-        pass::plan(&self.fleet, &resource(RESOURCE), &self.wish, &self.ledger(), &self.outside, self.now)
+        pass::plan(&self.fleet, &resource(RESOURCE), &self.spec, &self.ledger(), &self.inputs, self.now)
     }
 
-    /// The plan without the read that it rests on, as failed assertions show it.
+    /// The plan without its read, for the messages of failed assertions.
     fn said(&self) -> Plan {
         Plan { observation: None, ..self.plan() }
     }
@@ -310,7 +310,7 @@ impl Story {
         self
     }
 
-    /// Nothing is done, for this reason.
+    /// The plan is to do nothing, for this reason.
     #[track_caller]
     pub fn rests(self, reason: Reason) -> Self {
         let plan = self.said();
@@ -326,7 +326,7 @@ impl Story {
         self
     }
 
-    /// It is decided again that many seconds from now.
+    /// The next decision is due in this many seconds.
     #[track_caller]
     pub fn decides_again_in(self, left: u64) -> Self {
         assert_eq!(self.plan().next_check.map(|at| at.since(self.now).as_secs()), Some(left), "{:#?}", self.said());

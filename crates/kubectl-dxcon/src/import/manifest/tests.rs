@@ -12,7 +12,7 @@ fn circuit() -> CircuitId {
     }
 }
 
-/// A dedicated connection that can do MACsec.
+/// A dedicated connection that supports MACsec.
 fn dedicated() -> Connection {
     Connection {
         connection_name: Some("Frankfurt A".to_owned()),
@@ -27,7 +27,7 @@ fn text(connection: &Connection, manage: &[Managed]) -> String {
     write("frankfurt-a", None, &circuit(), connection, Scope(manage)).expect("it is text")
 }
 
-/// The spec as a reader of YAML takes it, and the comments.
+/// The spec as a YAML parser reads it, and the comments.
 fn read(text: &str) -> (Value, Vec<&str>) {
     let object: Value = serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let comments = text.lines().filter_map(|line| line.trim_start().strip_prefix("# ")).collect();

@@ -10,7 +10,7 @@ fn circuit(region: &str, id: &str) -> CircuitId {
     }
 }
 
-/// Connections of eu-central-1, by id and name, to the names of their resources.
+/// The names of the resources for connections of eu-central-1, given as id and name.
 fn assigned(connections: &[(&str, &str)], taken: &[&str]) -> Vec<String> {
     let connections: Vec<(CircuitId, &str)> =
         connections.iter().map(|(id, name)| (circuit("eu-central-1", id), *name)).collect();
@@ -56,15 +56,15 @@ fn all_that_would_have_the_same_name_get_their_id() {
     for (given, taken, expected) in [
         (vec![(a, "fra"), (b, "FRA")], vec![], vec!["fra-aaaaaaaa", "fra-bbbbbbbb"]),
         (vec![(a, "fra"), (b, "fra"), (c, "zrh")], vec![], vec!["fra-aaaaaaaa", "fra-bbbbbbbb", "zrh"]),
-        // Of what AWS calls as another one has been named, only that gets an id.
+        // If a connection in AWS has the name that another one was assigned, only the former gets its id appended.
         (
             vec![(a, "fra"), (b, "fra"), (c, "fra-aaaaaaaa")],
             vec![],
             vec!["fra-aaaaaaaa", "fra-bbbbbbbb", "fra-aaaaaaaa-cccccccc"],
         ),
-        // A connection called as the id of one without a name.
+        // A connection whose name is the id of a connection without a name.
         (vec![(a, ""), (b, "dxcon-aaaaaaaa")], vec![], vec!["dxcon-aaaaaaaa", "dxcon-aaaaaaaa-bbbbbbbb"]),
-        // Names that a resource of the namespace has.
+        // Names of existing resources.
         (vec![(a, "fra"), (b, "zrh")], vec!["fra"], vec!["fra-aaaaaaaa", "zrh"]),
         (vec![(a, "fra")], vec!["fra", "fra-aaaaaaaa"], vec!["fra-aaaaaaaa-eu-central-1"]),
         (
@@ -88,7 +88,7 @@ fn the_same_id_in_two_regions_gets_its_region() {
     assert_eq!(assigned_across(&both(""), &[]), ["dxcon-aaaaaaaa-eu-west-1", "dxcon-aaaaaaaa-eu-west-2"]);
 }
 
-/// Few ids, regions and names, so that nearly all of them meet.
+/// Few ids, regions and names, so that most of them collide.
 fn fleet() -> impl Strategy<Value = BTreeMap<CircuitId, String>> {
     let name = prop_oneof![
         prop::sample::select(vec![

@@ -1,4 +1,4 @@
-//! How one resource stands: its verdict, its step of the ladder, and what it waits for.
+//! The summary of one resource: its verdict, its step of the ladder, and what it waits for.
 
 use directconnect_core::conditions::{ConditionStatus, ConditionType};
 use directconnect_core::desired::EncryptionMode;
@@ -11,27 +11,27 @@ use kube::{Resource as _, ResourceExt as _};
 use serde::Serialize;
 use strum::VariantArray as _;
 
-use super::turn::{self, Turns};
+use super::turn::{self, TurnHolders};
 
-/// How one resource stands. Holds no time that passes by itself.
+/// The summary of one resource. It contains no value that changes with time alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
-    /// Where it is.
+pub struct Summary {
+    /// Namespace of the resource.
     pub namespace: String,
-    /// What it is called.
+    /// Name of the resource.
     pub name: String,
-    /// `spec.connectionId`; absent where the spec cannot be read.
+    /// `spec.connectionId`; absent if the spec cannot be parsed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection_id: Option<String>,
-    /// Region of the connection, as far as spec or status tell it.
+    /// Region of the connection, if spec or status name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// What the operator says of it.
+    /// The verdict of the operator.
     pub verdict: Verdict,
-    /// Where it is on the ladder.
+    /// The position on the ladder.
     pub step: Step,
-    /// What has to happen before it goes on; absent when nothing has.
+    /// What has to happen before it goes on; absent if nothing has to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<WaitsFor>,
     /// The last `UpdateConnection`.
@@ -43,20 +43,20 @@ pub struct Standing {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Who has the next move.
+    /// Who has to act next.
     pub phase: ShownPhase,
-    /// Whether that is a person.
+    /// Whether a person has to act.
     pub needs_person: bool,
-    /// Status of condition `Ready`; `Unknown` before there is one.
+    /// Status of condition `Ready`; `Unknown` if it does not exist yet.
     pub ready: String,
-    /// The reason, where there is one.
+    /// The reason, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Why, and what to do next.
+    /// The explanation, and what to do next.
     pub message: String,
     /// Whether condition `LinkUp` is `False`.
     pub link_down: bool,
-    /// Value of the annotation that pauses it.
+    /// Value of the pause annotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,
 }
@@ -66,19 +66,19 @@ pub struct Verdict {
 pub enum ShownPhase {
     /// AWS has what the spec asks for.
     Done,
-    /// The operator is on its way by itself.
+    /// The operator is making progress without help.
     Reconciling,
-    /// A person has to do something.
+    /// A person has to act.
     Stalled,
-    /// A person asked for it to be so.
+    /// A person has asked the operator not to act.
     Held,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
-    /// The operator has not looked at this generation of the spec.
+    /// The operator has not processed this generation of the spec yet.
     NotLookedAt,
 }
 
-/// Where a resource is on the ladder.
+/// The position of a resource on the ladder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
@@ -88,12 +88,12 @@ pub struct Step {
     /// The mode that the spec asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<EncryptionMode>,
-    /// A step that can interrupt the line and has not been seen to work.
+    /// A step that can interrupt traffic and is not proven yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven: Option<EncryptionMode>,
-    /// Whether `must_encrypt` has been seen to work.
+    /// Whether `must_encrypt` is proven.
     pub proven: bool,
-    /// Whether other connections of the account wait until this one has been seen to work.
+    /// Whether other connections of the account wait for this one to be proven.
     pub has_turn: bool,
 }
 
@@ -101,14 +101,14 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitsFor {
-    /// In a few words; the message of the verdict says more.
+    /// A short description; the message of the verdict says more.
     pub what: String,
-    /// Those that have the turn, as far as the statuses tell.
+    /// The holders of the turn, as far as the statuses show.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub turn_of: Vec<TurnOf>,
 }
 
-/// One that has the turn.
+/// A holder of the turn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnOf {
@@ -121,9 +121,9 @@ pub struct TurnOf {
     pub region: String,
 }
 
-impl Standing {
-    /// How a resource stands among those that take turns.
-    pub fn of(object: &Watched, turns: &Turns) -> Self {
+impl Summary {
+    /// The summary of a resource, given the holders of turns.
+    pub fn of(object: &Watched, holders: &TurnHolders) -> Self {
         let status = &object.status;
         let spec = object.spec.as_ref().ok();
         let verdict = Verdict::of(object);
@@ -137,9 +137,9 @@ impl Standing {
                 wanted: spec.and_then(|spec| spec.encryption_mode),
                 unproven: status.ledger.unproven_step,
                 proven: status.ledger.proven,
-                has_turn: turns.has(object),
+                has_turn: holders.has(object),
             },
-            waits_for: WaitsFor::of(&verdict, object, turns),
+            waits_for: WaitsFor::of(&verdict, object, holders),
             last_update: status.ledger.last_update.clone(),
             verdict,
         }
@@ -171,10 +171,10 @@ impl Verdict {
                 paused,
             };
         };
-        // While what was seen is too old to be claimed, these say why nothing newer is.
+        // While the observation is stale, these conditions say why there is no newer one.
         let kinds = [ConditionType::Stalled, ConditionType::Reconciling];
         let carried = kinds.into_iter().filter(|&kind| is(kind, ConditionStatus::True));
-        let told = carried.clone().find_map(|kind| condition(status, kind)).unwrap_or(ready);
+        let reported = carried.clone().find_map(|kind| condition(status, kind)).unwrap_or(ready);
         let phase = match carried.clone().next() {
             Some(ConditionType::Stalled) => ShownPhase::Stalled,
             Some(_) => ShownPhase::Reconciling,
@@ -184,8 +184,8 @@ impl Verdict {
             phase,
             needs_person: phase == ShownPhase::Stalled,
             ready: ready.status.clone(),
-            reason: Some(told.reason.clone()),
-            message: told.message.clone(),
+            reason: Some(reported.reason.clone()),
+            message: reported.message.clone(),
             link_down: is(ConditionType::LinkUp, ConditionStatus::False),
             paused,
         }
@@ -205,14 +205,14 @@ impl From<Phase> for ShownPhase {
 }
 
 impl WaitsFor {
-    fn of(verdict: &Verdict, object: &Watched, turns: &Turns) -> Option<Self> {
+    fn of(verdict: &Verdict, object: &Watched, holders: &TurnHolders) -> Option<Self> {
         let reason = verdict.reason.as_deref().and_then(reason);
         if verdict.phase == ShownPhase::NotLookedAt {
             return Some(Self { what: "the operator to look at it".to_owned(), turn_of: Vec::new() });
         }
         let what = waits_for(reason?)?.to_owned();
         let is_turn = reason == Some(Reason::WaitingForTurn);
-        let turn_of = turns.before(object).filter(|_| is_turn).map(|holder| TurnOf {
+        let turn_of = holders.before(object).filter(|_| is_turn).map(|holder| TurnOf {
             resource: holder.hold.resource.as_ref().map(ToString::to_string),
             connection_id: holder.circuit.id.to_string(),
             region: holder.circuit.region.to_string(),
@@ -225,7 +225,7 @@ fn reason(word: &str) -> Option<Reason> {
     Reason::VARIANTS.iter().copied().find(|reason| reason.as_str() == word)
 }
 
-/// What has to happen before a resource with this reason goes on, and who has to see to it.
+/// What has to happen before a resource with this reason goes on, and who has to act.
 fn waits_for(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::Updating => Some("AWS to show the update"),
@@ -277,10 +277,10 @@ pub(super) mod tests {
             "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 2 })
     }
 
-    fn standing(observed: i64, conditions: &[Value]) -> Standing {
+    fn summary(observed: i64, conditions: &[Value]) -> Summary {
         let status = json!({ "observedGeneration": observed, "conditions": conditions });
         let object = object("line", json!({ "connectionId": "dxcon-fg1234ab" }), status);
-        Standing::of(&object, &Turns::of(&[]))
+        Summary::of(&object, &TurnHolders::of(&[]))
     }
 
     #[test]
@@ -292,10 +292,10 @@ pub(super) mod tests {
         };
         for &reason in Reason::VARIANTS {
             let ready = condition("Ready", "False", reason.as_str());
-            let standing = standing(2, &[vec![ready], carriers(reason)].concat());
-            assert_eq!(standing.verdict.phase, reason.phase().into(), "{reason:?}");
-            assert_eq!(standing.verdict.needs_person, reason.phase() == Phase::Stalled, "{reason:?}");
-            assert_eq!(standing.waits_for.is_some(), waits_for(reason).is_some(), "{reason:?}");
+            let summary = summary(2, &[vec![ready], carriers(reason)].concat());
+            assert_eq!(summary.verdict.phase, reason.phase().into(), "{reason:?}");
+            assert_eq!(summary.verdict.needs_person, reason.phase() == Phase::Stalled, "{reason:?}");
+            assert_eq!(summary.waits_for.is_some(), waits_for(reason).is_some(), "{reason:?}");
         }
     }
 
@@ -305,7 +305,7 @@ pub(super) mod tests {
             (-1, vec![]),
             (1, vec![condition("Ready", "False", "NoMacSecKey"), condition("Stalled", "True", "NoMacSecKey")]),
         ] {
-            let verdict = standing(observed, &conditions).verdict;
+            let verdict = summary(observed, &conditions).verdict;
             assert_eq!((verdict.phase, verdict.needs_person), (ShownPhase::NotLookedAt, false), "{verdict:?}");
         }
     }
@@ -313,19 +313,19 @@ pub(super) mod tests {
     #[test]
     fn a_stale_observation_is_told_with_the_fault_that_keeps_it_stale() {
         let stale = condition("Ready", "Unknown", "ObservationStale");
-        let denied = standing(2, &[stale.clone(), condition("Stalled", "True", "AccessDenied")]).verdict;
+        let denied = summary(2, &[stale.clone(), condition("Stalled", "True", "AccessDenied")]).verdict;
         assert_eq!((denied.reason.as_deref(), denied.ready.as_str()), (Some("AccessDenied"), "Unknown"));
         assert!(denied.needs_person);
-        let throttled = standing(2, &[stale, condition("Reconciling", "True", "Throttled")]).verdict;
+        let throttled = summary(2, &[stale, condition("Reconciling", "True", "Throttled")]).verdict;
         assert_eq!((throttled.reason.as_deref(), throttled.needs_person), (Some("Throttled"), false));
     }
 
     #[test]
     fn a_reason_of_a_newer_operator_is_judged_by_its_conditions() {
         let ready = condition("Ready", "False", "SomethingNew");
-        let stalled = standing(2, &[ready.clone(), condition("Stalled", "True", "SomethingNew")]).verdict;
+        let stalled = summary(2, &[ready.clone(), condition("Stalled", "True", "SomethingNew")]).verdict;
         assert!(stalled.needs_person);
-        assert_eq!(standing(2, &[ready]).verdict.phase, ShownPhase::Unknown);
+        assert_eq!(summary(2, &[ready]).verdict.phase, ShownPhase::Unknown);
     }
 
     #[test]
@@ -350,10 +350,10 @@ pub(super) mod tests {
             json!({ "observedGeneration": 2, "encryptionMode": "should_encrypt", "ownerAccount": "1",
                 "conditions": [ready, condition("Reconciling", "True", "WaitingForTurn")] }),
         );
-        let turns = Turns::of(&[first.clone(), elsewhere, second.clone()]);
-        let waits_for = Standing::of(&second, &turns).waits_for.expect("it waits");
+        let holders = TurnHolders::of(&[first.clone(), elsewhere, second.clone()]);
+        let waits_for = Summary::of(&second, &holders).waits_for.expect("it waits");
         let names: Vec<_> = waits_for.turn_of.iter().filter_map(|turn| turn.resource.as_deref()).collect();
         assert_eq!(names, ["net/first"]);
-        assert!(Standing::of(&first, &turns).step.has_turn && !Standing::of(&second, &turns).step.has_turn);
+        assert!(Summary::of(&first, &holders).step.has_turn && !Summary::of(&second, &holders).step.has_turn);
     }
 }
