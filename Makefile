@@ -38,7 +38,7 @@ test-packaging: control-plane-build ## test chart, manifests, alerts and health 
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: lint
-lint: cargo-deny ## check format, lints, documentation links, licences and sources of dependencies
+lint: lint-others cargo-deny ## check Rust (format, lints, documentation links, dependencies), shell, YAML, Markdown and workflows
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
@@ -47,9 +47,9 @@ lint: cargo-deny ## check format, lints, documentation links, licences and sourc
 	@if cargo deny fetch db >/dev/null 2>&1; then cargo deny --workspace --locked check --disable-fetch advisories; \
 	else echo 'advisories not checked: their database cannot be fetched from here'; fi
 
-.PHONY: lint-workflows
-lint-workflows: ## check .github and release with actionlint, zizmor, yamllint and shellcheck, which it installs
-	.github/scripts/lint
+.PHONY: lint-others
+lint-others: ## check all that is not Rust: shell, YAML, Markdown and workflows, with linters that it installs
+	.ci/lint
 
 .PHONY: run
 run: ## run the operator on the cluster of KUBECONFIG (ARGS='--poll-interval 10s ...')

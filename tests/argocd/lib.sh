@@ -39,7 +39,7 @@ commit() {
 app() { kubectl get application "$home" --namespace argocd -o jsonpath="$1"; }
 # The next resync would find a commit too, but that may be minutes.
 look_now() { kubectl annotate application "$home" --namespace argocd --overwrite "argocd.argoproj.io/refresh=${1:-normal}"; }
-has_looked() { same '' "$(app '{.metadata.annotations.argocd\.argoproj\.io/refresh}')"; }
+has_looked() { none app '{.metadata.annotations.argocd\.argoproj\.io/refresh}'; }
 # The newest commit is what the cluster has, and the operation that brought it has come to a good end.
 synced() {
   local revision

@@ -66,6 +66,13 @@ polls() { calls | awk '$4 == "DescribeConnections" && $5 == "-" && $8 == "ok"'; 
 # The Pod that holds the Lease; nothing while nobody does.
 leader() { kubectl get lease "$release" --namespace "$home" -o jsonpath='{.spec.holderIdentity}' | sed 's/_[^_]*$//'; }
 pods() { kubectl get pods "${mine[@]}" -o jsonpath='{range .items[*]}{.metadata.name}{"\n"}{end}'; }
+# Both of them, for a loop: one over none would find nothing wrong.
+both_pods() {
+  local found
+  found=$(pods)
+  [ "$(wc -l <<<"$found")" -eq 2 ] || { echo "there should be two Pods, but there are: ${found:-none}" >&2; return 1; }
+  echo "$found"
+}
 
 # pod PATH NAME: what a Pod answers
 pod() { kubectl get --raw "/api/v1/namespaces/$home/pods/$2:8080/proxy/$1"; }

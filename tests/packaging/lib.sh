@@ -12,7 +12,7 @@ crd=directconnectconnections.directconnect-operator.dev
 tool() {
   local made_from folder
   command -v go >/dev/null || { echo "go is not on the PATH; install Go 1.26 or later" >&2; return 1; }
-  made_from=$( (echo "$@"; cat "$1"/go.* $(ls "$1"/*.go 2>/dev/null)) | sha256sum | cut -c1-16)
+  made_from=$( (echo "$@"; find "$1" -maxdepth 1 \( -name 'go.*' -o -name '*.go' \) -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c1-16)
   folder=${XDG_CACHE_HOME:-$HOME/.cache}/directconnect-operator/$(basename "$1")-$made_from
   if [ ! -x "$folder/it" ]; then
     echo "building $2 of $1: minutes, once" >&2
@@ -72,7 +72,9 @@ eventually() {
   done
 }
 
+# same EXPECTED FOUND, in any order. Both empty is no agreement: a command that fails in "$(...)" prints nothing, and goes unnoticed.
 same() {
+  [ -n "$1$2" ] || { echo 'nothing was printed where something should have been; `none` is for what prints nothing'; return 1; }
   [ "$1" = "$2" ] || { diff <(printf '%s\n' "$1") <(printf '%s\n' "$2"); return 1; }
 }
 
@@ -80,7 +82,7 @@ same() {
 none() {
   local found
   found=$("$@") || return
-  same "$found" ''
+  [ -z "$found" ] || { printf 'found: %s\n' "$found"; return 1; }
 }
 
 # The chart as it would be installed: rendered [OPTION]...
