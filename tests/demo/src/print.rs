@@ -5,8 +5,11 @@ use std::io::{IsTerminal, Write, stdout};
 /// The longest line of the demo's own text.
 const WIDTH: usize = 110;
 
-/// The column where the text after the time begins.
-const MARGIN: usize = 15;
+/// The column where the side begins on which something happened: after the time.
+pub const TIME_WIDTH: usize = 7;
+
+/// The column where the text of an event begins: after the time and the side.
+pub const MARGIN: usize = 15;
 
 /// The colour of text on a terminal.
 #[derive(Clone, Copy)]
@@ -70,7 +73,9 @@ impl Printer {
 
     /// Prints an event: one highlighted line, and more text below it.
     pub fn moment(&mut self, seconds: u64, who: &str, tint: Tint, what: &str, more: &str) {
-        self.put(&[(Tint::Remark, &format!("{seconds:>4}s  ")), (Tint::None, &format!("{who:<7} ")), (tint, what)]);
+        let time = format!("{:<TIME_WIDTH$}", format!("{seconds:>4}s"));
+        let who = format!("{who:<width$}", width = MARGIN - TIME_WIDTH);
+        self.put(&[(Tint::Remark, &time), (Tint::None, &who), (tint, what)]);
         for line in wrap(more, WIDTH - MARGIN) {
             self.line(Tint::None, &format!("{:MARGIN$}{line}", ""));
         }
