@@ -5,10 +5,11 @@
 //! `DEMO_ONCE=1`, it ends after the story. In both cases every step is checked, and all processes and files are removed
 //! at the end, however the demo ends.
 //!
-//! `DEMO_TRANSCRIPT=check` compares the documents with the output of the demo, and `write` updates them; see
-//! `tests/demo/check-transcript`.
+//! `DEMO_TRANSCRIPT=check` compares the documents and the recording with the output of the demo, and `write` updates
+//! them; see `tests/demo/check-transcript`.
 
 mod print;
+mod recording;
 mod scene;
 mod stage;
 mod story;

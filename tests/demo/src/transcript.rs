@@ -1,15 +1,21 @@
 //! Compares the excerpts of the demo's output in the documents with its real output.
 //!
-//! An excerpt is a fenced block below a line `<!-- demo: NAME -->`.
+//! An excerpt is a fenced block below a line `<!-- demo: NAME -->`. The README also shows one of them as a recording.
 
 use std::path::PathBuf;
 
 use test_support::repository;
 
 use crate::Wrong;
+use crate::recording::render;
 
 /// Documents that contain excerpts.
-const DOCUMENTS: [&str; 1] = ["README.md"];
+const DOCUMENTS: [&str; 1] = [README];
+const README: &str = "README.md";
+
+/// The picture at the top of the README, and the excerpt that it shows.
+const RECORDING: &str = "docs/demo.svg";
+const RECORDED: &str = "must-encrypt";
 
 /// A part of the output.
 pub struct Excerpt {
@@ -44,7 +50,38 @@ pub fn settle(excerpts: &[Excerpt]) -> Result<(), Wrong> {
         }
         std::fs::write(&path, corrected).map_err(failed)?;
     }
-    Ok(())
+    settle_recording(writes)
+}
+
+/// The recording is made of what the README prints by now, and not of what the demo has just printed. So it shows the
+/// times and ids that the README has, stays when these stay, and can be compared byte for byte.
+fn settle_recording(writes: bool) -> Result<(), Wrong> {
+    let failed = |file: &str, error| Wrong(format!("{file}: {error}"));
+    let readme = std::fs::read_to_string(repository(README)).map_err(|error| failed(README, error))?;
+    let path = repository(RECORDING);
+    let made = record(&readme);
+    if std::fs::read_to_string(&path).is_ok_and(|kept| kept == made) {
+        return Ok(());
+    }
+    if !writes {
+        return Err(Wrong(format!(
+            "{RECORDING} does not show what {README} prints; `tests/demo/check-transcript --write` makes it anew"
+        )));
+    }
+    std::fs::write(&path, made).map_err(|error| failed(RECORDING, error))
+}
+
+/// The recording of what the README prints.
+fn record(readme: &str) -> String {
+    let mark = format!("<!-- demo: {RECORDED} -->");
+    let block = readme.lines().skip_while(|line| *line != mark).skip(2).take_while(|line| *line != "```");
+    render(
+        &block.collect::<Vec<_>>(),
+        "A live connection goes from no_encrypt to must_encrypt",
+        "In a terminal, kubectl apply asks for must_encrypt on a connection that carries clear text and has no MACsec key. \
+         The operator sets should_encrypt and waits for a key, then for Encryption Up to hold for a while, and only then \
+         sets must_encrypt. In the end kubectl shows must_encrypt, Encryption Up and Ready True.",
+    )
 }
 
 /// The document with all excerpts updated. An excerpt that only differs in what varies from run to run is left as it
@@ -89,8 +126,8 @@ fn is_time(word: &str) -> bool {
     word.len() >= 20 && word.as_bytes()[10] == b'T' && word.ends_with('Z')
 }
 
-/// Whether a word is a duration such as `12s` or `1m2s`.
-fn is_duration(word: &str) -> bool {
+/// `12s`, `1m2s`.
+pub fn is_duration(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
         && word.ends_with('s')
         && word.chars().all(|c| c.is_ascii_digit() || matches!(c, 'm' | 's'))
@@ -154,5 +191,14 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(steady(line), expected);
         }
+    }
+
+    #[test]
+    fn the_recording_shows_what_the_readme_prints() {
+        let kept = include_str!("../../../docs/demo.svg");
+        assert!(
+            kept == record(include_str!("../../../README.md")),
+            "`tests/demo/check-transcript --write` makes it anew"
+        );
     }
 }
