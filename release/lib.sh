@@ -17,8 +17,11 @@ arguments() {
   exit 2
 }
 
+# What a section of Cargo.toml says: manifest_value SECTION KEY
+manifest_value() { sed -n '/^\['"$1"'\]/,/^\[/s/^'"$2"' = "\(.*\)"/\1/p' "${MANIFEST:-$root/Cargo.toml}"; }
+
 # The version of the workspace, which every crate has.
-workspace_version() { sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml"; }
+workspace_version() { manifest_value workspace.package version; }
 
 # A full reference by digest, such as ghcr.io/example/directconnect-operator@sha256:...
 by_digest() {

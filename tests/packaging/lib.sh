@@ -24,6 +24,14 @@ tool() {
   echo "$folder/it"
 }
 
+# jq for the scripts of release/, which run where GitHub has it. Where it is missing, the same language in Go.
+with_jq() {
+  local tools=${XDG_CACHE_HOME:-$HOME/.cache}/directconnect-operator/gojq-v0.12.18
+  command -v jq >/dev/null && return
+  [ -x "$tools/jq" ] || { GOBIN=$tools go install github.com/itchyny/gojq/cmd/gojq@v0.12.18 && ln -s gojq "$tools/jq"; }
+  PATH=$tools:$PATH
+}
+
 # check NAME COMMAND...: a line that says whether it went well, and what it said if not
 check() {
   local name=$1 said
