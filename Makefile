@@ -3,6 +3,8 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# What is needed is looked for before anything is built.
+.NOTPARALLEL:
 
 # The one place that has the version; `make generate` carries it to the others.
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
@@ -20,25 +22,29 @@ CARGO_MUTANTS := 27.1.0
 help: ## list these targets
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
+.PHONY: needs
+needs: ## say what this machine has and lacks for `make lint test demo size`
+	@tests/needs --tell rust rustfmt clippy cc go git python npm
+
 # Try and test.
 
 .PHONY: demo
-demo: control-plane-build ## watch the operator at work on a real API server and a simulated Direct Connect
+demo: needs-rust-cc-apiserver control-plane-build ## watch the operator at work on a real API server and a simulated Direct Connect
 	cargo build --quiet --locked --package directconnect-operator --package kubectl-dxcon --package demo
 	"$(TARGET)/debug/demo"
 
 .PHONY: test
-test: control-plane-build ## run every test
+test: needs-rust-cc-go-git-python control-plane-build ## run every test
 	@# Most tests wait most of the time, so there may be more of them at once than there are cores.
 	RUST_TEST_THREADS="$${RUST_TEST_THREADS:-8}" cargo test --workspace --locked
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: test-packaging
-test-packaging: control-plane-build ## test chart, manifests, alerts and health scripts with the real tools
+test-packaging: needs-rust-cc-go-git-python control-plane-build ## test chart, manifests, alerts and health scripts with the real tools
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: lint
-lint: lint-others cargo-deny ## check Rust (format, lints, documentation links, dependencies), shell, YAML, Markdown and workflows
+lint: needs-rust-rustfmt-clippy-cc-go-python-npm lint-others cargo-deny ## check Rust (format, lints, documentation links, dependencies), shell, YAML, Markdown and workflows
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
@@ -52,47 +58,47 @@ lint-others: ## check all that is not Rust: shell, YAML, Markdown and workflows,
 	.ci/lint
 
 .PHONY: run
-run: ## run the operator on the cluster of KUBECONFIG (ARGS='--poll-interval 10s ...')
+run: needs-rust-cc ## run the operator on the cluster of KUBECONFIG (ARGS='--poll-interval 10s ...')
 	cargo run --locked -- run $(ARGS)
 
 .PHONY: control-plane
-control-plane: ## run a real API server of your own until Ctrl-C; prints its kubeconfig
+control-plane: needs-apiserver ## run a real API server of your own until Ctrl-C; prints its kubeconfig
 	@tests/control-plane/run
 
 # Change.
 
 .PHONY: fmt
-fmt: ## format the code
+fmt: needs-rust-rustfmt ## format the code
 	cargo fmt --all
 
 .PHONY: generate
-generate: control-plane-build ## write what is made from something else: CRD, install.yaml, the chart's README, argocd-cm, versions
+generate: needs-rust-cc-go control-plane-build ## write what is made from something else: CRD, install.yaml, the chart's README, argocd-cm, versions
 	deploy/generate
 
 .PHONY: check-generated
-check-generated: control-plane-build ## fail where `make generate` would write something
+check-generated: needs-rust-cc-go control-plane-build ## fail where `make generate` would write something
 	deploy/generate --check
 
 # On a cluster.
 
 .PHONY: e2e
-e2e: control-plane-build ## the image on the cluster of KUBECONFIG, from build to uninstall (LOAD_IMAGE='kind load docker-image')
+e2e: needs-apiserver-git ## the image on the cluster of KUBECONFIG, from build to uninstall (LOAD_IMAGE='kind load docker-image')
 	tests/e2e/run
 
 .PHONY: test-argocd
-test-argocd: control-plane-build ## have the Argo CD on the cluster of KUBECONFIG sync everything (OPERATOR_IMAGE, SIMULATOR_IMAGE)
+test-argocd: needs-apiserver-git control-plane-build ## have the Argo CD on the cluster of KUBECONFIG sync everything (OPERATOR_IMAGE, SIMULATOR_IMAGE)
 	tests/argocd/run
 
 # What takes too long for every run of the tests.
 
 .PHONY: soak
-soak: control-plane-build ## two replicas under kills, stops and partitions for longer, and a heavier load (SOAK_SECONDS, SOAK_SEED)
+soak: needs-rust-cc-apiserver control-plane-build ## two replicas under kills, stops and partitions for longer, and a heavier load (SOAK_SECONDS, SOAK_SEED)
 	SOAK_SECONDS="$(or $(SOAK_SECONDS),900)" SOAK_SEED="$(or $(SOAK_SEED),$$RANDOM)" \
 	  cargo test --locked --test failures -- --nocapture soak::
 	LOAD_RESOURCES="$(or $(LOAD_RESOURCES),5000)" cargo test --locked --test failures -- --nocapture load::
 
 .PHONY: mutants
-mutants: cargo-mutants control-plane-build ## change code in every small way, and see that a test notices (PIECES='core state', ARGS='--shard 1/4')
+mutants: needs-rust-cc-apiserver cargo-mutants control-plane-build ## change code in every small way, and see that a test notices (PIECES='core state', ARGS='--shard 1/4')
 	@for piece in $(PIECES); do \
 	  echo "== $$piece"; \
 	  if [ "$$piece" = core ]; then \
@@ -103,7 +109,7 @@ mutants: cargo-mutants control-plane-build ## change code in every small way, an
 	done
 
 .PHONY: bench
-bench: control-plane-build ## measure the operator beside a Go controller and a bare flood (ARGS='change memory', BENCH_ROUNDS=5)
+bench: needs-rust-cc-go control-plane-build ## measure the operator beside a Go controller and a bare flood (ARGS='change memory', BENCH_ROUNDS=5)
 	cargo build --release --locked --package directconnect-operator
 	go build -C benches/peer -trimpath -ldflags '-s -w' -o "$(abspath $(TARGET))/bench/peer" .
 	cargo build --profile rig --locked --package benches
@@ -113,7 +119,7 @@ bench: control-plane-build ## measure the operator beside a Go controller and a 
 # What is shipped.
 
 .PHONY: size
-size: control-plane-build ## measure the released binaries and the memory that the operator takes; fails beyond the limits
+size: needs-rust-cc-apiserver control-plane-build ## measure the released binaries and the memory that the operator takes; fails beyond the limits
 	cargo build --release --locked --package directconnect-operator
 	@# By itself, as what it needs of libraries must not get into the operator.
 	cargo build --release --locked --package kubectl-dxcon
@@ -126,7 +132,7 @@ image: ## build the image (IMAGE=registry/name:tag, DOCKER=podman), and tell its
 	@$(DOCKER) image inspect --format '$(IMAGE): {{.Size}} bytes' "$(IMAGE)"
 
 .PHONY: sbom
-sbom: ## write target/directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
+sbom: needs-rust-cc ## write target/directconnect-operator.cdx.json, what the binary is made of (CycloneDX)
 	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install cargo-cyclonedx --locked --version $(CARGO_CYCLONEDX)
 	cargo cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename directconnect-operator.cdx
 	@# It writes one beside every manifest of the workspace; only the operator's is about what is shipped.
@@ -139,7 +145,9 @@ sbom: ## write target/directconnect-operator.cdx.json, what the binary is made o
 clean: ## remove what was built, but for the API server, which is kept in the user's cache folder
 	cargo clean
 
-# What a new machine lacks.
+# What a new machine lacks. The name says what is looked for: needs-rust-cc-go.
+needs-%:
+	@tests/needs $(subst -, ,$*)
 
 .PHONY: control-plane-build
 control-plane-build:
