@@ -141,6 +141,10 @@ sbom: needs-rust-cc ## write target/directconnect-operator.cdx.json, what the bi
 	@rm benches/*/directconnect-operator.cdx.json crates/*/directconnect-operator.cdx.json tests/*/directconnect-operator.cdx.json
 	@echo "$(TARGET)/directconnect-operator.cdx.json: $$(grep -c '"purl"' "$(TARGET)/directconnect-operator.cdx.json") packages"
 
+.PHONY: rehearse-release
+rehearse-release: needs-rust-cc-go-git control-plane-build ## go through a release on this machine, all but the images, and install what comes of it
+	env -u KUBECONFIG release/rehearse
+
 .PHONY: clean
 clean: ## remove what was built, but for the API server, which is kept in the user's cache folder
 	cargo clean

@@ -114,6 +114,7 @@ func (p proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var other net.Conn
 	_, ours := p.public[host]
 	if !ours {
+		log.Print("passed on: ", r.Host)
 		if other, err = net.Dial("tcp", r.Host); err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
