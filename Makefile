@@ -54,7 +54,7 @@ test-packaging: needs-rust-cc-go-git-python control-plane-build ## test chart, m
 	env -u KUBECONFIG tests/packaging/run
 
 .PHONY: lint
-lint: needs-rust-rustfmt-clippy-cc-go-python-npm lint-others cargo-deny ## check Rust (format, lints, documentation links, dependencies), shell, YAML, Markdown and workflows
+lint: needs-rust-rustfmt-clippy-cc-go-git-python-npm lint-others cargo-deny ## check Rust (format, lints, documentation links, dependencies), shell, YAML, Markdown and workflows
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
