@@ -126,7 +126,7 @@ fn is_time(word: &str) -> bool {
     word.len() >= 20 && word.as_bytes()[10] == b'T' && word.ends_with('Z')
 }
 
-/// `12s`, `1m2s`.
+/// Whether a word is a duration such as `12s` or `1m2s`.
 pub fn is_duration(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
         && word.ends_with('s')
