@@ -35,8 +35,11 @@ pub fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
 }
 
-/// What a variable of the environment says, or a number that holds without it. Panics where it says something that is no such
-/// number: whoever asks for a hundred rounds is not to get four.
+/// The number in an environment variable, or `unless_set` without it.
+///
+/// # Panics
+///
+/// If the value is not such a number: whoever asks for a hundred rounds must not silently get four.
 pub fn number<T: FromStr>(variable: &str, unless_set: T) -> T {
     std::env::var(variable).map_or(unless_set, |value| {
         value.parse().unwrap_or_else(|_| panic!("{variable} is {value:?}, which is no such number"))

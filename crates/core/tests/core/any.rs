@@ -18,7 +18,7 @@ use strum::VariantArray as _;
 
 use crate::given::{Must, No, Should, UID, connection, read_at, spec};
 
-/// How many cases a property is tried with: as `PROPTEST_CASES` says, which a number in the code alone would override.
+/// The number of cases of a property: `PROPTEST_CASES` if it is set. A plain number in the code would override the variable.
 pub fn cases(unless_set: u32) -> u32 {
     std::env::var("PROPTEST_CASES").map_or(unless_set, |cases| cases.parse().expect("PROPTEST_CASES is a number"))
 }
