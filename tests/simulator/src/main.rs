@@ -60,9 +60,10 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         aws.plant(seed).map_err(|problem| format!("the seed makes no sense: {problem}"))?;
     }
     let mut terminate = signal(SignalKind::terminate())?;
-    greet(&aws.endpoint());
-    // The reader of the output may be gone, which is no reason to stop serving.
+    // Before the greeting, since a client calls as soon as it has the address. The reader of the output may be gone, which is no
+    // reason to stop serving.
     aws.watch(|call| drop(writeln!(io::stdout(), "{call}")));
+    greet(&aws.endpoint());
 
     tokio::select! {
         interrupted = ctrl_c() => interrupted?,
