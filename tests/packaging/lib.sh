@@ -1,5 +1,47 @@
 # Sourced by the checks.
 set -euo pipefail
+
+# No failure may get lost. `set -e` sees none in an argument ("$(...)"), in the list of a loop or in <(...), but a trap on ERR
+# does. It writes to a file that has no name, and so goes with whoever has it open. What may fail says so: `|| true`, or a condition.
+set -o errtrace
+shopt -s inherit_errexit
+watch_failures() {
+  local file
+  file=$(mktemp)
+  exec {failures}<>"$file"
+  rm "$file"
+}
+watch_failures
+failed() { echo "${BASH_SOURCE[1]##*/}:$1: $2" >>"/dev/fd/$failures"; }
+trap 'failed "$LINENO" "$BASH_COMMAND"' ERR
+# Fails if something has failed since the failures were watched, and forgets it.
+nothing_failed() {
+  local first
+  first=$(head -n 1 "/dev/fd/$failures")
+  [ -n "$first" ] || return 0
+  : >"/dev/fd/$failures"
+  echo "a command failed, and what came after went on without what it should have printed: $first"
+  return 1
+}
+# attempt COMMAND...: sets `status`, and `printed` to what it printed. It is no condition, in which a function would go on after a
+# failure, and it fails too if any command fails in it unnoticed. Its failures are none of the caller's.
+attempt() {
+  set +e
+  trap - ERR
+  printed=$( (trap 'failed "$LINENO" "$BASH_COMMAND"' ERR; set -e; watched "$@") 2>&1 )
+  status=$?
+  trap 'failed "$LINENO" "$BASH_COMMAND"' ERR
+  set -e
+}
+watched() {
+  local status
+  watch_failures
+  "$@"
+  status=$?
+  [ "$status" -eq 0 ] || return "$status"
+  nothing_failed
+}
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 bin=$(tests/control-plane/build)
@@ -32,19 +74,23 @@ with_jq() {
   PATH=$tools:$PATH
 }
 
-# check NAME COMMAND...: a line that says whether it went well, and what it said if not
+# check NAME COMMAND...: a line that says whether it went well, and what it printed if not
 check() {
-  local name=$1 said
+  local name=$1 printed
+  # Where this is called in a condition, `set -e` has no effect. That it fails is looked for, not to be told.
+  # shellcheck disable=SC2155
+  local ignored=$(trap - ERR; set -e; false; echo "is called in a condition, so failures are ignored")
   shift
-  set +e
-  said=$( (set -euo pipefail; "$@") 2>&1 )
-  status=$?
-  set -e
+  status=0
+  # In its arguments, or since the check before.
+  printed=$ignored$(nothing_failed) || status=$?
+  [ -z "$ignored" ] || status=1
+  [ "$status" -ne 0 ] || attempt "$@"
   if [ "$status" -eq 0 ]; then
     echo "ok    $name"
   else
     echo "FAIL  $name"
-    printf '%s\n' "$said" | tail -n 40 | sed 's/^/      /'
+    printf '%s\n' "$printed" | tail -n 40 | sed 's/^/      /'
   fi
 }
 
@@ -56,40 +102,36 @@ vital() {
 
 # What must fail, and say why: refuses WORDS COMMAND...
 refuses() {
-  local words=$1 said
+  local words=$1 printed status
   shift
-  if said=$("$@" 2>&1); then
-    echo "was accepted: $*"
-    return 1
-  fi
-  grep -qF -- "$words" <<<"$said" || { printf 'was refused, but without the words %s:\n%s\n' "$words" "$said"; return 1; }
+  attempt "$@"
+  [ "$status" -ne 0 ] || { echo "was accepted: $*"; return 1; }
+  grep -qF -- "$words" <<<"$printed" || { printf 'was refused, but without the words %s:\n%s\n' "$words" "$printed"; return 1; }
 }
 
 # Waits for a command to succeed: eventually COMMAND...
 eventually() {
-  local deadline=$((SECONDS + ${WITHIN:-60})) said status
+  local deadline=$((SECONDS + ${WITHIN:-60})) printed status
   while :; do
-    # Not as a condition: what is called in one goes on after a failure.
-    set +e
-    said=$( (set -e; "$@") 2>&1 )
-    status=$?
-    set -e
+    attempt "$@"
     [ "$status" -ne 0 ] || return 0
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within %s s: %s\n%s\n' "${WITHIN:-60}" "$*" "$said"; return 1; }
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'not within %s s: %s\n%s\n' "${WITHIN:-60}" "$*" "$printed"; return 1; }
     sleep 0.2
   done
 }
 
-# same EXPECTED FOUND, in any order. Both empty is no agreement: a command that fails in "$(...)" prints nothing, and goes unnoticed.
+# Two texts are the same: same TEXT TEXT. Both empty is no agreement: a pattern that matches nothing any more would go unnoticed.
 same() {
-  [ -n "$1$2" ] || { echo 'nothing was printed where something should have been; `none` is for what prints nothing'; return 1; }
+  [ -n "$1$2" ] || { echo "there is nothing to compare; for what prints nothing there is none, beside same"; return 1; }
   [ "$1" = "$2" ] || { diff <(printf '%s\n' "$1") <(printf '%s\n' "$2"); return 1; }
 }
 
 # Succeeds, and prints nothing: none COMMAND...
 none() {
-  local found
-  found=$("$@") || return
+  local found status
+  found=$("$@")
+  status=$?
+  [ "$status" -eq 0 ] || return "$status"
   [ -z "$found" ] || { printf 'found: %s\n' "$found"; return 1; }
 }
 
@@ -105,9 +147,19 @@ namespace() { kubectl get namespace "$1" >/dev/null 2>&1 || kubectl create names
 
 # Whether a service account may: may yes|no NAMESPACE:ACCOUNT NAMESPACE VERB RESOURCE [--subresource NAME]
 may() {
-  local answer=yes
-  kubectl auth can-i --quiet --as "system:serviceaccount:$2" --namespace "$3" "${@:4}" >/dev/null 2>&1 || answer=no
+  local answer
+  answer=$(can_i --as "system:serviceaccount:$2" --namespace "$3" "${@:4}")
   [ "$answer" = "$1" ] || { echo "$2 may ${*:4} in $3: $answer"; return 1; }
+}
+# Prints yes or no. kubectl ends in the same way after a no and after an error, so its answer is read: can_i [OPTION]... VERB RESOURCE
+can_i() {
+  local answer
+  answer=$(kubectl auth can-i "$@" || true)
+  case $answer in
+    yes | no) echo "$answer" ;;
+    'no - '*) echo no ;;
+    *) echo "kubectl auth can-i $* did not say yes or no but: $answer" >&2; return 1 ;;
+  esac
 }
 
 # All that the operator may do with what it serves: serves yes|no NAMESPACE:ACCOUNT NAMESPACE
