@@ -1,4 +1,5 @@
 # Sourced by ./run: the simulated AWS, the repository, the Application, and what is asked of them.
+# shellcheck disable=SC2034,SC2154  # ./run and the parts use what is set here, and ./run sets $tmp and $remote
 . "$(dirname "${BASH_SOURCE[0]}")/../packaging/lib.sh"
 ARGOCD=${ARGOCD:-argocd}
 home=directconnect-operator
@@ -23,7 +24,7 @@ in_aws() { aws PATCH "connections/eu-central-1/$1" "$2"; }
 # A text that AWS has: aws_has ID FIELD VALUE
 aws_has() { same "$3" "$(aws GET "connections/eu-central-1/$1" | sed -n 's/^ *"'"$2"'": "\(.*\)",*$/\1/p')"; }
 # How often AWS was asked to change anything.
-updates() { aws GET calls | grep -c '"operation": "UpdateConnection"' || true; }
+updates() { aws GET calls | awk '/"operation": "UpdateConnection"/ { n++ } END { print n + 0 }'; }
 
 # --- git
 
