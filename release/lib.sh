@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Sourced by the scripts of this folder.
 set -euo pipefail
+# Also within "$(...)", where the shell knows how to: that of macOS does not.
+shopt -s inherit_errexit 2>/dev/null || true
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 name=${0##*/}
 # shellcheck disable=SC2034  # used by those that source this
@@ -21,7 +23,12 @@ arguments() {
 manifest_value() { sed -n '/^\['"$1"'\]/,/^\[/s/^'"$2"' = "\(.*\)"/\1/p' "${MANIFEST:-$root/Cargo.toml}"; }
 
 # The version of the workspace, which every crate has.
-workspace_version() { manifest_value workspace.package version; }
+workspace_version() {
+  local found
+  found=$(manifest_value workspace.package version)
+  [ -n "$found" ] || fail 'Cargo.toml has no version'
+  echo "$found"
+}
 
 # A full reference by digest, such as ghcr.io/example/directconnect-operator@sha256:...
 by_digest() {
@@ -37,7 +44,8 @@ helm() {
   local folder
   if [ -z "${HELM:-}" ]; then
     folder=$root/target/release-tools
-    (cd "$root/tests/control-plane" && go build -trimpath -o "$folder/" helm.sh/helm/v4/cmd/helm) >&2
+    # One that was built before must not serve where this fails.
+    (cd "$root/tests/control-plane" && go build -trimpath -o "$folder/" helm.sh/helm/v4/cmd/helm) >&2 || fail 'Helm cannot be built'
     HELM=$folder/helm
   fi
   command "$HELM" "$@"
