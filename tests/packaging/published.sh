@@ -1,6 +1,8 @@
 # Sourced after lib.sh by what types the commands that users type: a registry and the files of releases on loopback, at the public
 # addresses. It needs a folder $tmp.
 #
+# shellcheck disable=SC2034,SC2154  # what sources this uses what is set here, and has set $chart and $tmp
+#
 # No address is replaced: `published COMMAND...` runs as it stands, with HTTPS_PROXY at tests/registry, which answers for the two
 # public hosts, and SSL_CERT_FILE at its certificate. All else is passed on.
 names=$(release/names)
