@@ -1,10 +1,11 @@
 # Sourced by the checks.
 set -euo pipefail
 
-# No failure may get lost. `set -e` sees none in an argument ("$(...)"), in the list of a loop or in <(...), but a trap on ERR
-# does. It writes to a file that has no name, and so goes with whoever has it open. What may fail says so: `|| true`, or a condition.
+# A check fails if any command in it fails. `set -e` does not see a failure in an argument ("$(...)"), in the list of a loop or in
+# <(...), but a trap on ERR does, and writes it down. A command that may fail says so: `|| true`, or a condition.
 set -o errtrace
 shopt -s inherit_errexit
+# The file has no name, so it goes with the process that has it open.
 watch_failures() {
   local file
   file=$(mktemp)
@@ -14,17 +15,17 @@ watch_failures() {
 watch_failures
 failed() { echo "${BASH_SOURCE[1]##*/}:$1: $2" >>"/dev/fd/$failures"; }
 trap 'failed "$LINENO" "$BASH_COMMAND"' ERR
-# Fails if something has failed since the failures were watched, and forgets it.
+# Fails if a command has failed since watch_failures, and says which one was the first.
 nothing_failed() {
   local first
   first=$(head -n 1 "/dev/fd/$failures")
   [ -n "$first" ] || return 0
   : >"/dev/fd/$failures"
-  echo "a command failed, and what came after went on without what it should have printed: $first"
+  echo "a command failed unnoticed: $first"
   return 1
 }
-# attempt COMMAND...: sets `status`, and `printed` to what it printed. It is no condition, in which a function would go on after a
-# failure, and it fails too if any command fails in it unnoticed. Its failures are none of the caller's.
+# attempt COMMAND...: runs it, and sets `status`, and `printed` to its output. It fails too if a command in it fails unnoticed, but
+# no failure in it counts for the caller. It does not run COMMAND as a condition, since a function there goes on after a failure.
 attempt() {
   set +e
   trap - ERR
@@ -77,9 +78,9 @@ with_jq() {
 # check NAME COMMAND...: a line that says whether it went well, and what it printed if not
 check() {
   local name=$1 printed
-  # Where this is called in a condition, `set -e` has no effect. That it fails is looked for, not to be told.
-  # shellcheck disable=SC2155
-  local ignored=$(trap - ERR; set -e; false; echo "is called in a condition, so failures are ignored")
+  # In a condition `set -e` has no effect, so this prints something only there.
+  # shellcheck disable=SC2155  # elsewhere it fails, which is what is expected
+  local ignored=$(trap - ERR; set -e; false; echo 'the check is called in a condition, where failures are ignored')
   shift
   status=0
   # In its arguments, or since the check before.
@@ -120,9 +121,9 @@ eventually() {
   done
 }
 
-# Two texts are the same: same TEXT TEXT. Both empty is no agreement: a pattern that matches nothing any more would go unnoticed.
+# Two texts are the same: same TEXT TEXT. Two empty ones do not count: a pattern that matches nothing any more would go unnoticed.
 same() {
-  [ -n "$1$2" ] || { echo "there is nothing to compare; for what prints nothing there is none, beside same"; return 1; }
+  [ -n "$1$2" ] || { echo 'both texts are empty; where a command is to print nothing, check it by: none COMMAND'; return 1; }
   [ "$1" = "$2" ] || { diff <(printf '%s\n' "$1") <(printf '%s\n' "$2"); return 1; }
 }
 
