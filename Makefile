@@ -6,8 +6,8 @@ SHELL := bash
 # What is needed is looked for before anything is built.
 .NOTPARALLEL:
 
-# The one place that has the version; `make generate` carries it to the others.
-VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# From Cargo.toml, the one place that has it; `make generate` carries it to the others.
+VERSION = $(shell release/version)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DOCKER ?= docker
 IMAGE ?= directconnect-operator:$(VERSION)

@@ -9,7 +9,7 @@ names=$(release/names)
 name() { sed -n "s/^$1=//p" <<<"$names"; }
 repository=$(name repository)
 registry=$(name registry)
-version=$(sed -n 's/^appVersion: //p' "$chart/Chart.yaml")
+version=$(release/version)
 # The folder that is served as that of the files of a release: files VERSION
 files() { echo "$tmp/public/${repository#https://*/}/releases/download/v$1"; }
 

@@ -1,11 +1,13 @@
 //! The simulator as a program.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
-use std::{env, fs, process, thread};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use std::{env, fs, process};
 
 use direct_connect_simulator::Simulator;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::ChildStdout;
+use tokio::time::timeout;
 
 use crate::{ID, REGION, client};
 
@@ -15,54 +17,46 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().expect("the program runs")
 }
 
-/// Ends with the test, however that ends.
-struct Running(Child);
-
-impl Running {
-    fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            if let Some(status) = self.0.try_wait().expect("the program is a child") {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the program still runs half a minute after it was told to end");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[tokio::test]
 async fn it_says_where_it_listens_prints_each_call_and_ends_on_sigterm() {
+    // What the program does not print would be waited for without an end.
+    timeout(Duration::from_secs(30), a_program_from_start_to_end())
+        .await
+        .expect("the program does all of it in half a minute");
+}
+
+async fn a_program_from_start_to_end() {
     let seed = env::temp_dir().join(format!("direct-connect-seed-{}.json", process::id()));
     fs::write(&seed, format!(r#"{{"connections": {{"{REGION}": [{{"connectionId": "{ID}"}}]}}}}"#)).unwrap();
-    let program = Command::new(PROGRAM)
+    let mut program = tokio::process::Command::new(PROGRAM)
         .args(["--listen", "127.0.0.1:0", "--seed"])
         .arg(&seed)
         .stdout(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .expect("the program runs");
-    let mut program = Running(program);
-    let mut lines = BufReader::new(program.0.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
 
-    let mut line_with = |part: &str| lines.find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part}"));
-    let endpoint = line_with("export AWS_ENDPOINT_URL_DIRECT_CONNECT=");
+    let endpoint = line_with("export AWS_ENDPOINT_URL_DIRECT_CONNECT=", &mut lines).await;
     let endpoint = endpoint.split_once('=').unwrap().1;
     let client = client(endpoint, REGION, "AKIDEXAMPLE");
     client.update_connection().connection_id(ID).connection_name("b").send().await.expect("the seed is there");
-    let line = line_with("UpdateConnection");
+    let line = line_with("UpdateConnection", &mut lines).await;
     assert!(line.contains("eu-central-1 123456789012") && line.contains("-> ok (changed)"), "{line}");
 
-    let id = program.0.id().to_string();
+    let id = program.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert!(program.ended().success());
+    assert!(program.wait().await.unwrap().success());
     fs::remove_file(seed).unwrap();
+}
+
+async fn line_with(part: &str, lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    loop {
+        let line = lines.next_line().await.unwrap().unwrap_or_else(|| panic!("no {part}"));
+        if line.contains(part) {
+            return line;
+        }
+    }
 }
 
 #[tokio::test]
