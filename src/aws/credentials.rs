@@ -113,7 +113,7 @@ fn has_outage_source(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// Whether `source` is the error of a service call, and of a kind that may be over at the next call.
+/// Whether `source` is an error of a service call after which the next call may succeed.
 fn is_passing_call<E: Error + 'static>(source: &(dyn Error + 'static), passes: impl Fn(&E) -> bool) -> bool {
     match source.downcast_ref::<SdkError<E, HttpResponse>>() {
         Some(SdkError::TimeoutError(_) | SdkError::ResponseError(_)) => true,

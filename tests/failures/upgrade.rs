@@ -230,7 +230,7 @@ impl Left {
 }
 
 #[tokio::test]
-async fn a_line_that_was_proven_long_ago_is_left_alone_and_holds_nobody_up() {
+async fn a_connection_proven_long_ago_gets_no_update_and_holds_no_turn() {
     for encryption in [ENCRYPTION_UP, ENCRYPTION_DOWN] {
         let first = (wants_must("first", A), met(HOURS));
         let left = Left::of(vec![first, (wants_must("second", B), waits_for_its_turn(HOURS))]).await;
@@ -250,7 +250,7 @@ async fn a_line_that_was_proven_long_ago_is_left_alone_and_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_line_in_mid_ladder_soaks_anew_and_goes_once() {
+async fn a_connection_in_the_middle_of_the_ladder_soaks_again_and_is_updated_once() {
     for ago in [HOURS, MOMENTS] {
         let mut left = Left::of(vec![(wants_must("first", A), in_mid_ladder(ago))]).await;
         left.world.start_operator();
@@ -266,7 +266,7 @@ async fn a_line_in_mid_ladder_soaks_anew_and_goes_once() {
 
 /// The last update of the previous process may still be in flight, since that process may have just ended.
 #[tokio::test]
-async fn a_line_whose_last_update_was_moments_ago_is_not_decided_on_before_that_update_must_have_ended() {
+async fn no_decision_before_an_update_sent_moments_ago_must_have_ended() {
     let mut left = Left::of(vec![(wants_must("first", A), in_mid_ladder(MOMENTS))]).await;
     left.world.start_operator();
     left.until_sent(A).await;
@@ -276,7 +276,7 @@ async fn a_line_whose_last_update_was_moments_ago_is_not_decided_on_before_that_
     assert!(took >= 12_500.0, "it went {took:.0} ms after this process had begun to read");
 }
 
-/// The first was sent `must_encrypt` a moment ago and is up. This process sees its soak, and then the second goes.
+/// The first was sent `must_encrypt` a moment ago. After this process has seen it up for a soak, the second is sent it.
 #[tokio::test]
 async fn a_pair_in_the_middle_of_the_ladder_goes_on_one_after_another() {
     let resources =
@@ -298,7 +298,7 @@ async fn a_pair_in_the_middle_of_the_ladder_goes_on_one_after_another() {
 
 /// Neither age nor a later rename proves a connection that has been down since `must_encrypt` was sent.
 #[tokio::test]
-async fn a_line_that_was_cut_and_never_proven_holds_its_turn_however_long_ago_that_was() {
+async fn a_connection_that_was_cut_off_and_never_proven_holds_its_turn_at_any_age() {
     let renamed = json!({ "metGeneration": 1, "mustEncryptGeneration": 1, "lastUpdate": { "connectionName": "line" } });
     for written in [cut(HOURS), Written { ledger: renamed, ..cut(HOURS) }] {
         let second = (wants_must("second", B), waits_for_its_turn(HOURS));
@@ -336,7 +336,7 @@ async fn an_immediate_of_the_earlier_release_is_not_sent_once_more() {
 }
 
 #[tokio::test]
-async fn a_line_that_waits_for_a_key_is_neither_sent_nor_written_anything() {
+async fn a_connection_that_waits_for_a_key_gets_no_update_and_no_status_write() {
     let mut left = Left::of(vec![(wants_must("first", A), without_a_key(json!({})))]).await;
     let before = left.world.get("first").await;
     left.world.start_operator();

@@ -35,7 +35,7 @@ fn shown(world: &World, id: &str) -> Connection {
 }
 
 #[tokio::test]
-async fn a_listing_without_the_first_line_frees_no_turn() {
+async fn a_listing_without_the_first_connection_frees_no_turn() {
     for listings in [1, 2, 5] {
         let (world, front) = behind_a_front().await;
         front.trouble_from(0, listings, page(&[shown(&world, B)]), is_listing);
@@ -70,7 +70,7 @@ async fn a_read_that_shows_no_known_mode_frees_no_turn() {
 
 /// A connection that is missing from a listing does not count as gone: status does not say so, and nothing is sent.
 #[tokio::test]
-async fn a_line_that_a_listing_does_not_show_is_read_by_id_before_it_is_called_gone() {
+async fn a_connection_missing_from_a_listing_is_read_by_id_before_it_is_reported_gone() {
     let mut world = World::builder().without_operator().build().await;
     let front = world.front_of_aws().await;
     world.aws.add(REGION, Connection::new(A, "old"));
@@ -97,7 +97,7 @@ async fn a_line_that_a_listing_does_not_show_is_read_by_id_before_it_is_called_g
 
 /// Before the step, a connection that is missing from a listing gets no update based on earlier reads.
 #[tokio::test]
-async fn a_soak_is_not_continued_by_answers_that_do_not_show_the_line() {
+async fn a_soak_is_not_continued_by_answers_without_the_connection() {
     let mut world = alone().flag("--encryption-soak", "2s").without_operator().build().await;
     let front = world.front_of_aws().await;
     world.aws.add(REGION, ready_connection(A));

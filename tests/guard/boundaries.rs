@@ -21,7 +21,7 @@ const TRANSIT_MILLIS: f64 = 100.0;
 /// What is in progress when the operator ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Story {
-    /// The first is sent `must_encrypt` without a key, by Immediate, while the second soaks.
+    /// The first has no key and is sent `must_encrypt` because its transition is `Immediate`; the second soaks.
     Insists,
     /// Both go up the ladder, the first from `no_encrypt`.
     Climbs,
@@ -262,43 +262,43 @@ const TAKE_OVERS: [End; 2] = [End::KillBesideStandby, End::StopBesideStandby];
 const OF_ONE_UPDATE: [(Exchange, usize); 3] = [(Exchange::Read, 1), (Exchange::StatusWrite, 2), (Exchange::Update, 1)];
 
 #[tokio::test]
-async fn a_restart_amid_an_immediate_step_leaves_one_line_at_a_time() {
+async fn a_restart_during_an_immediate_step_leaves_one_connection_at_a_time() {
     run_all(Story::Insists, &OF_ONE_UPDATE, &RESTARTS).await;
 }
 
 #[tokio::test]
-async fn a_take_over_amid_an_immediate_step_leaves_one_line_at_a_time() {
+async fn a_takeover_during_an_immediate_step_leaves_one_connection_at_a_time() {
     run_all(Story::Insists, &OF_ONE_UPDATE, &TAKE_OVERS).await;
 }
 
 #[tokio::test]
-async fn a_restart_amid_the_ladder_leaves_one_line_at_a_time() {
+async fn a_restart_during_the_ladder_leaves_one_connection_at_a_time() {
     let exchanges = [(Exchange::Read, 2), (Exchange::StatusWrite, 5), (Exchange::Update, 2)];
     run_all(Story::Climbs, &exchanges, &[End::Kill]).await;
 }
 
 #[tokio::test]
-async fn a_take_over_amid_the_ladder_leaves_one_line_at_a_time() {
+async fn a_takeover_during_the_ladder_leaves_one_connection_at_a_time() {
     let exchanges = [(Exchange::StatusWrite, 4), (Exchange::Update, 2)];
     run_all(Story::Climbs, &exchanges, &[End::StopBesideStandby]).await;
 }
 
 #[tokio::test]
-async fn a_restart_amid_a_rename_leaves_one_line_at_a_time() {
+async fn a_restart_during_a_rename_leaves_one_connection_at_a_time() {
     run_all(Story::Renames, &OF_ONE_UPDATE, &RESTARTS).await;
 }
 
 #[tokio::test]
-async fn a_take_over_amid_a_rename_leaves_one_line_at_a_time() {
+async fn a_takeover_during_a_rename_leaves_one_connection_at_a_time() {
     run_all(Story::Renames, &OF_ONE_UPDATE, &TAKE_OVERS).await;
 }
 
 #[tokio::test]
-async fn a_restart_amid_a_lowering_leaves_one_line_at_a_time() {
+async fn a_restart_during_a_lowering_leaves_one_connection_at_a_time() {
     run_all(Story::Lowers, &OF_ONE_UPDATE, &RESTARTS).await;
 }
 
 #[tokio::test]
-async fn a_take_over_amid_a_lowering_leaves_one_line_at_a_time() {
+async fn a_takeover_during_a_lowering_leaves_one_connection_at_a_time() {
     run_all(Story::Lowers, &OF_ONE_UPDATE, &[End::StopBesideStandby]).await;
 }

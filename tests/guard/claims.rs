@@ -50,7 +50,7 @@ async fn of_two_the_older_acts_and_the_other_takes_over_when_it_goes() {
 }
 
 #[tokio::test]
-async fn a_paused_elder_keeps_its_claim() {
+async fn a_paused_older_resource_keeps_its_claim() {
     let mut world = World::builder().without_operator().build().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     let manifests = ["one", "two"].map(|name| connection(name).id(A).name(name));

@@ -29,7 +29,7 @@ async fn kubectl_waits_for_ready() {
 }
 
 #[tokio::test]
-async fn a_failed_read_is_no_news_until_three_intervals_have_gone_by() {
+async fn a_failed_read_changes_nothing_for_three_poll_intervals() {
     let cases = [
         (FaultKind::AccessDenied, "Stalled", "AccessDenied"),
         (FaultKind::ServiceUnavailable, "Reconciling", "AwsUnavailable"),

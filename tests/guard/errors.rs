@@ -72,7 +72,7 @@ fn region(row: usize) -> String {
 }
 
 /// Makes each of these calls fail, waits for the report, lets AWS recover, and waits until all is well again.
-async fn each_is_told_and_passes(operation: &str, rows: Vec<Row>) {
+async fn each_is_reported_and_recovers(operation: &str, rows: Vec<Row>) {
     let world = World::new().await;
     let witness = Witness::of(&world).await;
     for (row, (what, ..)) in rows.iter().enumerate() {
@@ -103,34 +103,34 @@ async fn each_is_told_and_passes(operation: &str, rows: Vec<Row>) {
 
 #[tokio::test]
 async fn updates_that_aws_refuses_are_told_and_tried_again() {
-    each_is_told_and_passes("UpdateConnection", refusals()).await;
+    each_is_reported_and_recovers("UpdateConnection", refusals()).await;
 }
 
 #[tokio::test]
 async fn reads_that_aws_refuses_are_told_and_tried_again() {
-    each_is_told_and_passes("DescribeConnections", refusals()).await;
+    each_is_reported_and_recovers("DescribeConnections", refusals()).await;
 }
 
 #[tokio::test]
 async fn updates_that_aws_is_too_busy_for_are_told_and_tried_again() {
-    each_is_told_and_passes("UpdateConnection", throttles()).await;
+    each_is_reported_and_recovers("UpdateConnection", throttles()).await;
 }
 
 #[tokio::test]
 async fn reads_that_aws_is_too_busy_for_are_told_and_tried_again() {
-    each_is_told_and_passes("DescribeConnections", throttles()).await;
+    each_is_reported_and_recovers("DescribeConnections", throttles()).await;
 }
 
 #[tokio::test]
 async fn reads_that_fail_with_aws_are_told_and_tried_again() {
-    each_is_told_and_passes("DescribeConnections", outages()).await;
+    each_is_reported_and_recovers("DescribeConnections", outages()).await;
 }
 
 #[tokio::test]
 async fn updates_that_fail_with_aws_are_told_and_tried_again() {
     // Whether updates without a correct answer took effect is tested in `doubt`.
     let rows = outages().into_iter().filter(|(what, ..)| !matches!(what, FaultKind::ResetBefore | FaultKind::BadJson));
-    each_is_told_and_passes("UpdateConnection", rows.collect()).await;
+    each_is_reported_and_recovers("UpdateConnection", rows.collect()).await;
 }
 
 #[tokio::test]

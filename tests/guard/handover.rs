@@ -25,12 +25,12 @@ async fn a_younger_claims_it_too(world: &World, older: &Resource, younger: Manif
 }
 
 #[tokio::test]
-async fn the_turn_stays_when_an_elder_takes_the_connection_over() {
+async fn the_turn_stays_when_an_older_resource_takes_the_connection_over() {
     // It is random which of the two is processed first, so the test is repeated.
-    futures::future::join_all([(); 4].map(|()| an_elder_takes_the_connection_over())).await;
+    futures::future::join_all([(); 4].map(|()| an_older_resource_takes_the_connection_over())).await;
 }
 
-async fn an_elder_takes_the_connection_over() {
+async fn an_older_resource_takes_the_connection_over() {
     let world = alone().build().await;
     world.aws.add(REGION, Connection::new(A, "line"));
     let older = world.apply(wants_must("older", A).policy("Observe").name("x")).await;
@@ -59,7 +59,7 @@ async fn the_turn_stays_when_a_younger_takes_over_from_one_that_is_deleted() {
 
 /// The third way: the acting resource only observes from now on, and the younger one acts.
 #[tokio::test]
-async fn the_turn_stays_when_the_elder_steps_back() {
+async fn the_turn_stays_when_the_older_resource_stops_acting() {
     let mut world = alone().build().await;
     let older = cut_the_first(&world).await;
     a_younger_claims_it_too(&world, &older, wants_must("younger", A).name("x")).await;
@@ -216,7 +216,7 @@ async fn a_resource_that_is_deleted_in_a_gap_of_the_watch_leaves_no_turn_behind(
 
 /// A connection without a resource is no longer read by id.
 #[tokio::test]
-async fn what_was_deleted_is_not_looked_at_any_more() {
+async fn the_connection_of_a_deleted_resource_is_not_read_by_id_any_more() {
     let world = held_by_the_first(alone()).await;
     world.delete("first").await;
     assert_the_second_goes(&world).await;

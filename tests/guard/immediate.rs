@@ -19,7 +19,7 @@ async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder()
     world.aws.edit(REGION, A, |line| line.encryption_mode = Some("should_encrypt".into()));
     world.condition("line", "Stalled", "True", "NoMacSecKey").await;
     world.polls(3).await;
-    assert_eq!(sent(&world, A), json!([must]), "the wish was met before");
+    assert_eq!(sent(&world, A), json!([must]), "this spec was already met");
 
     world.start_operator();
     world.polls(3).await;
@@ -31,7 +31,7 @@ async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder()
 }
 
 #[tokio::test]
-async fn a_new_wish_for_must_encrypt_may_be_immediate_again() {
+async fn a_new_spec_with_must_encrypt_may_be_immediate_again() {
     let world = World::new().await;
     let manifest = |mode| connection("line").id(A).mode(mode).transition("Immediate");
     world.aws.add(REGION, Connection::new(A, "line"));

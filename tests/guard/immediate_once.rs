@@ -78,7 +78,7 @@ async fn unsetting_a_disputed_name_does_not_send_must_encrypt_once_more() {
 
 /// Only wanting another mode, and nothing else, makes Immediate available again.
 #[tokio::test]
-async fn only_a_wish_for_another_mode_lets_immediate_send_once_more() {
+async fn immediate_sends_again_only_after_the_spec_wanted_another_mode() {
     let world = World::builder().flag("--settle-window", "0s").build().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     world.apply(insists("line", A)).await;

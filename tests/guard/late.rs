@@ -21,7 +21,7 @@ fn is_update_of(id: &'static str) -> impl Fn(&Passing) -> bool + Clone {
     move |request| request.calls("UpdateConnection") && request.body.contains(id)
 }
 
-/// From the first update of the first connection on, all reads show both connections as they are now.
+/// From the first update of the first connection on, all reads show both connections in their state of this moment.
 fn freeze_at_the_first_update(world: &World, front: &Front) {
     let picture = |id| world.aws.connection(REGION, id).expect("it is there");
     let frozen = Arc::new(AtomicBool::new(false));

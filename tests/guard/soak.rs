@@ -53,13 +53,13 @@ async fn an_outage_is_no_soak(what: FaultKind) {
 }
 
 #[tokio::test]
-async fn an_outage_of_aws_between_two_looks_is_no_soak() {
+async fn an_outage_of_aws_between_two_reads_breaks_the_soak() {
     let outages = [FaultKind::ServiceUnavailable, FaultKind::ResetBefore, FaultKind::BadJson];
     futures::future::join_all(outages.map(an_outage_is_no_soak)).await;
 }
 
 /// MACsec is up at a poll, down for most of the time until the spec wants `must_encrypt`, and up again by then.
-async fn a_flap_before_the_wish_is_no_soak(soak: u64, poll: u64, down: u64) {
+async fn a_flap_before_the_spec_wants_must_encrypt_breaks_the_soak(soak: u64, poll: u64, down: u64) {
     let seconds = |number: u64| format!("{number}s");
     let world = World::builder().flag("--encryption-soak", seconds(soak)).flag("--poll-interval", seconds(poll));
     let world = world.build().await;
@@ -75,8 +75,11 @@ async fn a_flap_before_the_wish_is_no_soak(soak: u64, poll: u64, down: u64) {
 }
 
 #[tokio::test]
-async fn what_polls_saw_before_the_wish_is_no_soak_unless_they_were_as_close_as_the_looks_of_one() {
-    tokio::join!(a_flap_before_the_wish_is_no_soak(5, 10, 7), a_flap_before_the_wish_is_no_soak(10, 25, 18));
+async fn earlier_polls_count_for_a_soak_only_if_they_were_as_close_as_its_reads() {
+    tokio::join!(
+        a_flap_before_the_spec_wants_must_encrypt_breaks_the_soak(5, 10, 7),
+        a_flap_before_the_spec_wants_must_encrypt_breaks_the_soak(10, 25, 18)
+    );
 }
 
 /// Between decision and send, the intention is written, which may take long.

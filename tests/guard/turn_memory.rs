@@ -172,7 +172,7 @@ async fn a_standby_that_takes_over_knows_whose_turn_it_is() {
 
 /// A proven connection is down now, and a third one becomes ready after a restart.
 #[tokio::test]
-async fn a_line_that_was_proven_is_not_on_its_way_again_after_a_restart() {
+async fn a_proven_connection_stays_proven_after_a_restart() {
     let mut world = alone().build().await;
     world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
@@ -189,7 +189,7 @@ async fn a_line_that_was_proven_is_not_on_its_way_again_after_a_restart() {
 
 /// A proof belongs to one step. A later step has to be proven again.
 #[tokio::test]
-async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
+async fn a_proof_is_withdrawn_when_aws_shows_a_mode_below_must_encrypt() {
     let mut world = alone().build().await;
     world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
@@ -198,7 +198,7 @@ async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
     let dropped = |line: &test_support::Resource| line.status("proven").is_null();
     world.until("first", "without its proof", dropped).await;
     // It goes up once more, and the far end is lost.
-    wait::until(wait::SOON, "must_encrypt anew", async || updates(&world, A).len() == 2).await;
+    wait::until(wait::SOON, "must_encrypt again", async || updates(&world, A).len() == 2).await;
     lose_the_far_end(&world, A);
     world.until("first", "down", |line| line.status("portEncryptionStatus") == "Encryption Down").await;
     world.aws.add(REGION, ready_connection(B));
@@ -209,7 +209,7 @@ async fn a_proof_falls_when_the_line_is_seen_below_must_encrypt() {
 
 /// A LAG member takes its mode from its LAG and cannot be proven by itself.
 #[tokio::test]
-async fn a_line_that_joined_a_lag_holds_up_nobody_after_a_restart() {
+async fn a_connection_that_joined_a_lag_holds_no_turn_after_a_restart() {
     let mut world = alone().build().await;
     world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
@@ -225,7 +225,7 @@ async fn a_line_that_joined_a_lag_holds_up_nobody_after_a_restart() {
 
 /// A connection that is down because of this operator's step is still down after it is set to `Observe`.
 #[tokio::test]
-async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
+async fn a_connection_that_was_cut_off_keeps_its_turn_when_it_is_paused_or_only_observed() {
     let hands_off = [
         insists("first", A).policy("Observe"),
         insists("first", A).annotation("paused", "true"),
@@ -249,7 +249,7 @@ async fn whoever_only_observes_or_pauses_a_line_that_was_cut_keeps_its_turn() {
 
 /// A person lowers the mode in the spec and forgets the name. The turn is free at once.
 #[tokio::test]
-async fn a_restart_does_not_hold_the_turn_for_a_wish_that_was_withdrawn() {
+async fn a_restart_does_not_hold_the_turn_for_a_mode_that_is_no_longer_wanted() {
     let mut world = held_by_the_first(alone()).await;
     world.stop_operator();
     world.apply(connection("first").id(A).name("line")).await;

@@ -24,7 +24,7 @@ impl Account {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     pub verb: String,
-    /// With the group and the subresource, as in `leases.coordination.k8s.io` and `nodes/status`.
+    /// The resource with its group and subresource, as in `leases.coordination.k8s.io` and `nodes/status`.
     pub resource: String,
     /// `None`: any name (granted), or no name (requested).
     pub name: Option<String>,

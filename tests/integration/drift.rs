@@ -9,7 +9,7 @@ use crate::log::{assert_updates, rename_behind_its_back};
 const ID: &str = "dxcon-aaaaaaaa";
 
 #[tokio::test]
-async fn drift_is_repaired_once_and_told_once() {
+async fn drift_is_repaired_once_and_reported_once() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "ours"));
     world.apply(connection("line").id(ID).name("ours").mode("should_encrypt")).await;

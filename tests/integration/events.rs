@@ -30,7 +30,7 @@ fn shown(events: &[Event]) -> impl Display + use<> {
 }
 
 #[tokio::test]
-async fn an_update_is_told_once_with_the_old_value_the_new_one_and_the_request() {
+async fn an_update_is_reported_once_with_the_old_value_the_new_one_and_the_request() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "old").with_mode("no_encrypt"));
     world.apply(connection("line").id(ID).name("new").mode("should_encrypt")).await;
@@ -81,7 +81,7 @@ async fn each_transition_of_link_and_encryption_is_one_event() {
 }
 
 #[tokio::test]
-async fn what_happens_again_counts_its_event_up_and_what_differs_is_told_apart() {
+async fn a_repeated_event_is_counted_up_and_a_different_one_is_published_apart() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID)).await;
@@ -130,7 +130,7 @@ async fn a_note_is_cut_to_what_the_api_server_takes() {
 }
 
 #[tokio::test]
-async fn a_restart_tells_nothing_again() {
+async fn a_restart_publishes_no_event_again() {
     let mut world = World::builder().flag("--leader-elect", "false").build().await;
     world.aws.add(REGION, Connection::new(ID, "old").with_key(KEY));
     world.apply(connection("line").id(ID).name("new")).await;

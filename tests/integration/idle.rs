@@ -55,7 +55,7 @@ async fn what_changes_beside_spec_and_the_annotations_wakes_nobody() {
 }
 
 #[tokio::test]
-async fn a_wish_for_no_encryption_is_met_where_there_is_no_macsec() {
+async fn no_encrypt_is_in_sync_without_macsec() {
     let (not_capable, hosted) = ("dxcon-plain000", "dxcon-hosted00");
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(not_capable, "plain").not_capable());
@@ -71,7 +71,7 @@ async fn a_wish_for_no_encryption_is_met_where_there_is_no_macsec() {
 }
 
 #[tokio::test]
-async fn lists_that_aws_reorders_are_no_news() {
+async fn reordered_lists_from_aws_change_nothing() {
     let id = "dxcon-aaaaaaaa";
     let world = World::new().await;
     let line = Connection::new(id, "line").with_tag("a", "1").with_tag("b", "2").with_key("bb").with_key("aa");

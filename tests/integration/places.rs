@@ -40,14 +40,14 @@ async fn what_a_person_asks_for_goes_before_repairs_that_have_no_place_yet() {
     wait::until(AFTER_A_HANG, "what the person asked for", async || updates_of(&world, A) == 1).await;
     let updates = world.updates();
     let mine = updates.iter().position(|call| call.parameter("connectionId") == Some(A)).expect("it was sent");
-    // The repairs that already had a slot, and as many that got one before the change arrived from the API server.
+    // Repairs that already had a slot, plus repairs that got one before the watch delivered the change.
     let overtaken = mine - before;
     assert!(overtaken <= 2 * PLACES, "{overtaken} repairs went before it");
 }
 
 /// A resource that only observes needs no lock, so an update that hangs does not delay it.
 #[tokio::test]
-async fn observers_of_a_line_whose_update_hangs_take_no_place_of_others() {
+async fn observers_of_a_circuit_whose_update_hangs_take_no_slot_of_others() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     for observer in 0..20 {
@@ -76,7 +76,7 @@ async fn observers_of_a_line_whose_update_hangs_take_no_place_of_others() {
 
 /// Resources that are paused, observe or are in conflict: none of them waits for the update either.
 #[tokio::test]
-async fn whoever_stands_back_from_a_line_whose_update_hangs_is_still_served() {
+async fn an_observer_of_a_circuit_whose_update_hangs_is_still_served() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(A, "old"));
     world.apply(connection("manager").id(A)).await;

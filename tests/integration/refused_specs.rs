@@ -125,7 +125,7 @@ async fn what_cannot_be_changed_later_is_refused_with_a_way_out() {
 }
 
 #[tokio::test]
-async fn a_resource_that_nobody_has_looked_at_does_not_read_as_healthy() {
+async fn a_resource_that_was_never_reconciled_does_not_read_as_healthy() {
     let world = without_operator().await;
     assert_eq!(apply(&world, good()).await, Ok(()));
     let line = world.get("line").await;

@@ -17,7 +17,7 @@ async fn for_each_line(work: impl AsyncFn(usize)) {
 
 /// All are at `must_encrypt` because of this operator's own updates, and are proven.
 #[tokio::test]
-async fn a_start_with_many_proven_lines_reads_whole_accounts_and_not_each_line() {
+async fn a_start_with_many_proven_connections_reads_listings_and_not_each_connection() {
     // Longer than the 15 s after which a soaking connection is read by id.
     let world = World::builder().flag("--encryption-soak", "1m").flag("--poll-interval", "20s");
     let mut world = world.flag("--leader-elect", "false").without_operator().build().await;

@@ -16,8 +16,8 @@ pub const MAX_IN_FLIGHT: usize = 16;
 
 /// A throttle multiplies the rate by this.
 const DROP: f64 = 0.5;
-/// The first throttle assumes that AWS serves at least this many calls a second. If fewer were served, other clients of the
-/// account may have caused the throttle.
+/// The first throttle assumes that AWS serves at least this many calls a second. If fewer were served, other clients of
+/// the account may have caused the throttle.
 const MIN_MEASURED: f64 = 10.0;
 /// The rate never falls below this many calls a second.
 const MIN_RATE: f64 = 0.2;

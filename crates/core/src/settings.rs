@@ -27,8 +27,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How often a connection is read during a soak: every 15 s, or every poll if that is more often. It is at least
-    /// twice a soak, since an outage between two reads that are a whole soak apart could last as long as the soak.
+    /// How often a connection is read during a soak: every 15 s, every poll, or twice in a soak, whichever is most
+    /// often. If reads were a whole soak apart, an outage between them could last as long as the soak.
     pub fn soak_cadence(&self) -> Duration {
         const MIN_CADENCE: Duration = Duration::from_millis(100);
         self.poll_interval.min(Duration::from_secs(15)).min((self.encryption_soak / 2).max(MIN_CADENCE))

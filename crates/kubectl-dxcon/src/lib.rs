@@ -6,8 +6,8 @@
 //! - [`arguments`] defines the command line, and [`run`] executes it.
 //! - [`plan`] lets the operator's core decide about manifests in simulated time.
 //! - [`import`] writes a manifest for every connection.
-//! - [`status`], [`check`] and [`annotate`] are about the cluster: the state of the resources, what the operator needs, and
-//!   the annotations that control it.
+//! - [`status`], [`check`] and [`annotate`] are about the cluster: the state of the resources, what the operator needs,
+//!   and the annotations that control it.
 //! - [`aws`] and [`cluster`] read; [`manifests`] finds and checks what is to be applied; [`terminal`] prints.
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]

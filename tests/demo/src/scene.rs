@@ -9,8 +9,8 @@ use crate::print::{Printer, Tint};
 /// The namespace of the operator, as in a real installation.
 const NAMESPACE: &str = "directconnect-operator";
 
-/// The soak. The other connection of a pair waits for its turn for as long, and within that time the demo has to show
-/// it waiting.
+/// The soak. The other connection of a pair waits this long for its turn, and meanwhile the demo has to show it
+/// waiting.
 const SOAK: &str = "6s";
 const POLL_INTERVAL: &str = "1s";
 

@@ -1,8 +1,8 @@
 //! AWS Direct Connect on loopback, for tests and demonstrations.
 //!
-//! It has the wire format that the AWS SDK parses, and AWS's rules for ids, states, encryption modes and pages, where other
-//! simulators are lenient. It also behaves like AWS over time (MACsec takes a while, reads are late, calls are throttled),
-//! and can make calls fail in every way.
+//! It has the wire format that the AWS SDK parses, and AWS's rules for ids, states, encryption modes and pages, where
+//! other simulators are lenient. It also behaves like AWS over time (MACsec takes a while, reads are late, calls are
+//! throttled), and can make calls fail in every way.
 //!
 //! ```no_run
 //! # async fn example() {

@@ -80,7 +80,7 @@ impl Link {
     }
 
     /// Makes a change as AWS or someone else would, with its consequences. If the change sets the encryption status,
-    /// that stays.
+    /// the set value is kept.
     pub(crate) fn change(&mut self, now: Instant, settings: &Settings, change: impl FnOnce(&mut Connection)) {
         let before = self.connection.clone();
         let wanted_session = self.wants_session();

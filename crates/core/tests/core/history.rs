@@ -330,7 +330,7 @@ fn what_was_sent_an_hour_ago_does_not_settle_in_a_young_process() {
     let mut history = History::default();
     history.resume(renames("fra-2"), None, second(2), WINDOW);
     assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), None);
-    // An update from half a minute ago settles for another half, even though the process is younger than that.
+    // An update that was sent 30 s ago settles for another 30 s, even if the process started after it was sent.
     let mut history = History::default();
     history.resume(renames("fra-2"), Some(seconds(30)), second(2), WINDOW);
     assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), Some(second(32)));

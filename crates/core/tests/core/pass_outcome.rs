@@ -58,7 +58,7 @@ fn a_lost_answer_leaves_the_intention_and_the_turn() {
 
 #[test]
 fn a_read_during_the_send_does_not_free_the_turn() {
-    // Even if the resource of the step is deleted by then and another one wants the mode.
+    // This holds even if the resource of the step is deleted during the send and another one wants the mode.
     let story = with_ready_twin(soaked()).has_other(claim("net/heir").created(900).wanting(Must));
     let mut run = Run::sending(story, &sets(Must));
     run.after(1);

@@ -49,7 +49,7 @@ fn locate(folder: &Path) -> Result<Target, Problem> {
         }
         Err(error) => return Err(Problem::new(format!("{shown} cannot be read: {error}"))),
     };
-    // The rename replaces an empty folder. A shell whose current folder it is would not see the new one.
+    // The rename replaces an empty folder. A shell that is in this folder would not see the new one.
     if std::env::current_dir().is_ok_and(|current| current == target) {
         return Err(Problem::new(format!("{shown} is the folder you are in: name one that is not there yet")));
     }

@@ -77,7 +77,7 @@ fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Val
     let is_changed = watched(manifest)?.spec != watched(old)?.spec;
     let mut object = old.clone();
     let mut together = annotations(old);
-    // An annotation from an earlier manifest goes if the new one does not have it. One that was set by hand stays.
+    // An annotation from an earlier manifest is removed if the new one lacks it. One that was set by hand is kept.
     let metadata = old.get("metadata").cloned().unwrap_or_default();
     let metadata: ObjectMeta = serde_json::from_value(metadata).unwrap_or_default();
     together.retain(|annotation, _| manifest_owners(&metadata, annotation).is_empty());

@@ -61,7 +61,7 @@ async fn one_that_waits_for_its_turn_names_the_one_that_has_it() {
 }
 
 #[tokio::test]
-async fn one_that_the_operator_has_never_looked_at_is_told_so() {
+async fn a_resource_that_was_never_reconciled_is_reported_as_such() {
     let world = World::builder().without_operator().build().await;
     world.apply(connection("line").id(ONE)).await;
     let printed = typed(&world, &["status"]).await;

@@ -76,7 +76,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_planned_for_a_line_is_what_the_operator_says_and_sends() {
+async fn what_is_planned_for_a_connection_is_what_the_operator_says_and_sends() {
     let mut world = World::builder().without_operator().build().await;
     holds(&mut world, &cases()).await;
 }

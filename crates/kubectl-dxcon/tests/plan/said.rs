@@ -73,7 +73,7 @@ pub async fn holds(world: &mut World, cases: &[Case]) {
     is_done(world, &plan, &manifests).await;
 }
 
-/// Changes the specs while the operator runs, and compares the operator with the plan for that.
+/// Plans a change of the specs, applies it while the operator runs, and compares what it does with the plan.
 pub async fn holds_on(world: &World, manifests: &[Manifest]) {
     let plan = plan_for(world, manifests, &["--cluster"]);
     for manifest in manifests {

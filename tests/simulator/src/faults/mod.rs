@@ -19,9 +19,9 @@ use kind::Stage;
 /// A fault, and the calls that it hits: those that match every filter that is set. If several faults match a call, the
 /// one that was injected first is used.
 ///
-/// Faults that alter reads, such as [`FaultKind::LeftOut`], are applied in addition: all that match are used, and `times`
-/// counts the reads that were altered. [`FaultKind::StoredOtherwise`] is applied in addition as well: the first one that
-/// changes what an update stores is used, and `times` counts the altered updates.
+/// Faults that alter reads, such as [`FaultKind::LeftOut`], are applied in addition: all that match are used, and
+/// `times` counts the reads that were altered. [`FaultKind::StoredOtherwise`] is applied in addition as well: the first
+/// one that changes what an update stores is used, and `times` counts the altered updates.
 ///
 /// ```
 /// # use direct_connect_simulator::{Fault, FaultKind};
