@@ -14,6 +14,7 @@ mod pollers;
 mod trust;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::meta::region::ProvideRegion as _;
@@ -51,6 +52,10 @@ const MAX_PAGES: usize = 1000;
 
 /// A connection with its id as AWS writes it.
 pub type Identified = (String, Connection);
+/// A connection of a listing.
+pub type Listed = (ConnectionId, Arc<Connection>);
+/// A page of a listing, and the token of the next.
+type Page = (Vec<Listed>, Option<String>);
 
 /// Checks the settings for calls to AWS in the environment. The error is one line.
 pub fn check_environment() -> Result<(), String> {
@@ -147,7 +152,7 @@ impl Aws {
 /// The connections of an account, page by page. They are complete only after the last page.
 #[derive(Debug, Default)]
 struct Pages {
-    connections: Vec<(ConnectionId, Connection)>,
+    connections: Vec<Listed>,
     count: usize,
     token: Option<String>,
 }
@@ -159,9 +164,8 @@ impl Pages {
     }
 
     /// Adds a page and the token of the next. Returns true after the last page.
-    fn take(&mut self, (page, next): (Vec<Identified>, Option<String>)) -> Result<bool, Fault> {
-        // No resource can name a connection with an id of another form.
-        self.connections.extend(page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, read))));
+    fn take(&mut self, (page, next): Page) -> Result<bool, Fault> {
+        self.connections.extend(page);
         self.count += 1;
         if next.is_some() && (next == self.token || self.count == MAX_PAGES) {
             return Err(Fault::new(FaultKind::Unavailable, DESCRIBE, "AWS hands out pages without end"));
@@ -190,16 +194,18 @@ pub struct Updated {
 
 impl Client {
     /// One page of the connections, and the token of the next page.
-    pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
+    pub async fn page(&self, token: Option<String>) -> Result<Page, Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
         let page = self.timed(Operation::Page, call).await?;
         let next = page.next_token.filter(|token| !token.is_empty());
         let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
-        Ok((connections.collect(), next))
+        // No resource can name a connection with an id of another form.
+        let listed = connections.filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, Arc::new(read))));
+        Ok((listed.collect(), next))
     }
 
     /// All connections of the region.
-    pub async fn all(&self) -> Result<Vec<(ConnectionId, Connection)>, Fault> {
+    pub async fn all(&self) -> Result<Vec<Listed>, Fault> {
         let mut pages = Pages::default();
         while !pages.take(self.page(pages.token()).await?)? {}
         Ok(pages.connections)

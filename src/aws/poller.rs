@@ -7,19 +7,18 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::gate::{Call, Closed, Gate, Urgency};
-use super::{Client, Pages, Updated};
+use super::{Client, Listed, Pages, Updated};
 use crate::clock::{Clock, jitter};
 use crate::metrics::Metrics;
 use crate::state::{State, Wakeup};
 use directconnect_core::clock::Moment;
 use directconnect_core::fault::{self, Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, Observation, Source};
-use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, Scope};
-use directconnect_core::observed::Connection;
+use directconnect_core::identity::{CircuitId, RegionName, Scope};
 use directconnect_core::settings::Settings;
 
 /// The connections of a whole account, and the number of pages.
-type Listing = (Vec<(ConnectionId, Connection)>, usize);
+type Listing = (Vec<Listed>, usize);
 
 /// Makes all calls of one scope.
 pub struct Poller {
@@ -138,8 +137,11 @@ impl Poller {
         let mut pages = Pages::default();
         loop {
             let call = self.gate.acquire(Urgency::High).await?;
-            let outcome = self.client.page(pages.token()).await;
+            let mut outcome = self.client.page(pages.token()).await;
             call.record(&outcome, jitter());
+            if let Ok((page, _)) = &mut outcome {
+                self.state.with_fleet(|fleet| fleet.share_page(self.region(), page));
+            }
             match outcome.and_then(|page| pages.take(page)) {
                 Ok(false) => {}
                 Ok(true) => return Ok(Ok((pages.connections, pages.count))),
@@ -149,7 +151,7 @@ impl Poller {
     }
 
     /// Records a complete listing and wakes the resources whose circuits changed.
-    fn hand_over(&self, began: Moment, connections: Vec<(ConnectionId, Connection)>) {
+    fn hand_over(&self, began: Moment, connections: Vec<Listed>) {
         let (region, count) = (self.region(), connections.len());
         let account = connections.iter().find_map(|(_, connection)| connection.owner_account.clone());
         self.metrics.observed(account.as_deref(), region.as_str());

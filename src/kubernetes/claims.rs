@@ -49,7 +49,7 @@ struct Entry {
     /// The last status that this process wrote and its version, until the watch has delivered it.
     latest: Option<(u64, Arc<DirectConnectConnectionStatus>)>,
     /// Set if the status of an earlier release proves the circuit, and nothing that this proof depends on has changed.
-    proven_before: Option<ProvenBefore>,
+    proven_before: Option<Box<ProvenBefore>>,
     labels: Arc<Resource>,
 }
 
@@ -62,7 +62,8 @@ struct ProvenBefore {
 
 #[derive(Default)]
 struct Known {
-    entries: HashMap<ResourceId, Entry>,
+    /// Boxed, since a hash map has room for up to twice as many as there are.
+    entries: HashMap<ResourceId, Box<Entry>>,
     /// How many resources are in each region.
     regions: BTreeMap<RegionName, usize>,
     /// Entries not yet seen in the relist; what is left at `InitDone` was deleted.
@@ -182,7 +183,8 @@ impl Claims {
         known.unlisted.remove(&resource);
         let desired = self.desired(object).ok();
         let before = known.entries.remove(&resource);
-        let seen = before.as_ref().filter(|before| before.trigger.uid == object.uid());
+        let before = before.as_deref();
+        let seen = before.filter(|before| before.trigger.uid == object.uid());
         let proven_before = desired.as_ref().and_then(|desired| self.proven_before(object, desired, seen));
         let entry = Entry {
             trigger: Trigger {
@@ -201,13 +203,12 @@ impl Claims {
             proven_before,
             labels: Arc::new(labels(object)),
         };
-        let is_by_hand = before
-            .as_ref()
-            .is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
-        if before.as_ref().is_none_or(|before| before.trigger != entry.trigger) || is_by_hand {
+        let is_by_hand =
+            before.is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
+        if before.is_none_or(|before| before.trigger != entry.trigger) || is_by_hand {
             known.affected.insert(resource.clone());
         }
-        self.move_claim(known, &resource, before.as_ref(), &entry);
+        self.move_claim(known, &resource, before, &entry);
         if let Some(desired) = &desired {
             let mut claim = self.claim(object, desired, entry.proven_before.is_some());
             // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
@@ -225,11 +226,11 @@ impl Claims {
                     && before.trigger.deleting == entry.trigger.deleting
                     && before.trigger.uid == entry.trigger.uid
             };
-            if !before.as_ref().is_some_and(stands) {
+            if !before.is_some_and(stands) {
                 self.mark_claimants(known, &desired.circuit);
             }
         }
-        known.entries.insert(resource, entry);
+        known.entries.insert(resource, Box::new(entry));
         self.publish_regions(known);
     }
 
@@ -302,13 +303,13 @@ impl Claims {
 
     /// Whether the status of an earlier release, which recorded no proof, proves the circuit. It is derived when an
     /// object is first seen, and holds while AWS shows `must_encrypt` and no other update is made.
-    fn proven_before(&self, object: &Watched, desired: &Desired, seen: Option<&Entry>) -> Option<ProvenBefore> {
+    fn proven_before(&self, object: &Watched, desired: &Desired, seen: Option<&Entry>) -> Option<Box<ProvenBefore>> {
         let status = &object.status;
         let shows_must = Shown::of(&status.connection).mode == Some(EncryptionMode::MustEncrypt);
         let last = status.ledger.last_update.clone();
         if let Some(seen) = seen {
             let stands =
-                |known: &&ProvenBefore| known.last_update == last && shows_must && status.ledger.circuit.is_none();
+                |known: &&Box<ProvenBefore>| known.last_update == last && shows_must && status.ledger.circuit.is_none();
             return seen.proven_before.as_ref().filter(stands).cloned();
         }
         let encrypted = condition(status, ConditionType::Encrypted).filter(|condition| condition.status == "True");
@@ -321,7 +322,7 @@ impl Claims {
         let soak = self.state.with_fleet(|fleet| fleet.settings().encryption_soak);
         let ledger = status.ledger.clone().about(&desired.circuit, desired.generation);
         let is_proven = ledger.circuit.is_none() && ledger.from_earlier_release(earlier, &desired.circuit, soak).proven;
-        is_proven.then_some(ProvenBefore { last_update: last })
+        is_proven.then(|| Box::new(ProvenBefore { last_update: last }))
     }
 
     fn publish_regions(&self, known: &Known) {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::fault::Fault;
-use directconnect_core::identity::{ConnectionId, RegionName};
-use directconnect_core::observed::Connection;
-use directconnect_operator::aws::{Aws, NoCredentials, check_environment};
+use directconnect_core::identity::RegionName;
+use directconnect_operator::aws::{Aws, Listed, NoCredentials, check_environment};
 use directconnect_operator::metrics::Metrics;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -16,7 +15,7 @@ use crate::problem::Problem;
 use crate::terminal;
 
 /// The connections of one region, or why they cannot be read.
-pub type Listing = Result<Vec<(ConnectionId, Connection)>, Fault>;
+pub type Listing = Result<Vec<Listed>, Fault>;
 
 /// An AWS account, accessed with the user's credentials.
 pub struct Account {

@@ -1,12 +1,14 @@
 //! What this process knows of one circuit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::history::History;
 use crate::identity::ResourceId;
 use crate::ledger::{LastUpdate, Ledger, is_step_over};
+use crate::observed::Connection;
 use crate::settings::{RECENT_UPDATE, Settings};
 use crate::turn::{CircuitView, Claim, Read, Shown};
 
@@ -33,6 +35,8 @@ pub struct Circuit {
     pub(super) was_raised: bool,
     /// A pass asked for reads at the soak cadence.
     pub(super) is_watched: bool,
+    /// What the status of a resource shows, to share memory with reads that show the same.
+    pub(super) in_status: Option<Arc<Connection>>,
 }
 
 impl Circuit {

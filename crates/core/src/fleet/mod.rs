@@ -33,7 +33,8 @@ struct Region {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fleet {
     settings: Settings,
-    circuits: BTreeMap<CircuitId, Circuit>,
+    /// Boxed, since a node of the map is half empty and would keep that much room for circuits.
+    circuits: BTreeMap<CircuitId, Box<Circuit>>,
     regions: BTreeMap<RegionName, Region>,
     holds: BTreeMap<CircuitId, Hold>,
     /// Whether a turn became free since `take_freed` was last called.
@@ -70,12 +71,12 @@ impl Fleet {
 
     /// The state of a circuit.
     pub fn circuit(&self, id: &CircuitId) -> Option<&Circuit> {
-        self.circuits.get(id)
+        self.circuits.get(id).map(Box::as_ref)
     }
 
     /// The circuits of a region.
     pub fn of_region(&self, region: &RegionName) -> impl Iterator<Item = (&CircuitId, &Circuit)> {
-        self.circuits.iter().filter(move |(id, _)| id.region == *region)
+        self.circuits.iter().filter(move |(id, _)| id.region == *region).map(|(id, circuit)| (id, circuit.as_ref()))
     }
 
     // Changes from the watch.

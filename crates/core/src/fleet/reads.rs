@@ -57,10 +57,26 @@ impl Fleet {
         is_news
     }
 
-    /// Shares memory: if a status shows the same as the last read, both refer to one copy.
+    /// Shares memory: if a status shows the same as the last read, or as a read to come, both refer to one copy.
     pub fn share(&mut self, id: &CircuitId, shown: &Arc<Connection>) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.history.share(shown);
+            circuit.in_status = Some(Arc::clone(shown));
+        }
+    }
+
+    /// Shares memory: if a page of a listing shows what is known already, it refers to the copy that is kept. Without
+    /// this, a listing would take as much memory again as all circuits do.
+    pub fn share_page(&self, region: &RegionName, page: &mut [(ConnectionId, Arc<Connection>)]) {
+        for (id, shown) in page {
+            let circuit = CircuitId { region: region.clone(), id: id.clone() };
+            let Some((kept, circuit)) = self.circuits.get_key_value(&circuit) else { continue };
+            *id = kept.id.clone();
+            let copies =
+                circuit.in_status.iter().chain(circuit.history.observation().and_then(|read| read.connection.as_ref()));
+            if let Some(copy) = copies.into_iter().find(|copy| *copy == shown) {
+                *shown = Arc::clone(copy);
+            }
         }
     }
 
@@ -70,16 +86,17 @@ impl Fleet {
         &mut self,
         region: &RegionName,
         (began, ended): (Moment, Moment),
-        connections: Vec<(ConnectionId, Connection)>,
+        connections: Vec<(ConnectionId, impl Into<Arc<Connection>>)>,
     ) -> Vec<ConnectionId> {
         if let Some(known) = self.regions.get_mut(region) {
             (known.is_awaited, known.listed) = (false, Some(began));
         }
-        let shown: BTreeMap<ConnectionId, Connection> = connections.into_iter().collect();
+        let shown = connections.into_iter().map(|(id, connection)| (id, connection.into()));
+        let shown: BTreeMap<ConnectionId, Arc<Connection>> = shown.collect();
         let ids: Vec<ConnectionId> =
             self.of_region(region).map(|(id, _)| id.id.clone()).filter(|id| !shown.contains_key(id)).collect();
         let absent = ids.into_iter().map(|id| (id, None));
-        let listed = shown.into_iter().map(|(id, connection)| (id, Some(Arc::new(connection))));
+        let listed = shown.into_iter().map(|(id, connection)| (id, Some(connection)));
         let mut changed = Vec::new();
         for (id, connection) in listed.chain(absent) {
             let circuit = CircuitId { region: region.clone(), id };

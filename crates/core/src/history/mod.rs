@@ -97,8 +97,9 @@ pub struct History {
     macsec_down: Option<Chain>,
     /// Since when every read has shown a key and MACsec down, whatever the gaps between the reads.
     waiting_since: Option<Moment>,
-    read_failure: Option<Failure>,
-    update_failure: Option<Failure>,
+    /// Failures are rare, and boxed so that all other circuits need no room for them.
+    read_failure: Option<Box<Failure>>,
+    update_failure: Option<Box<Failure>>,
     name_contention: Contention,
     mode_contention: Contention,
     /// The resource uid and generation that failures and disputes are counted for.
@@ -382,8 +383,8 @@ fn before_update<T: Clone + PartialEq>(sent: Option<&Sent<T>>, before: Before<T>
     if is_this || sent.is_some_and(Sent::is_unconfirmed) { Before::Forgotten } else { before }
 }
 
-fn record_failure(slot: &mut Option<Failure>, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {
+fn record_failure(slot: &mut Option<Box<Failure>>, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {
     let tries = slot.as_ref().map_or(0, |earlier| earlier.tries).saturating_add(1);
     let retry_at = now + fault::retry_after(fault.kind, tries, poll_interval, jitter);
-    *slot = Some(Failure { fault, tries, retry_at });
+    *slot = Some(Box::new(Failure { fault, tries, retry_at }));
 }

@@ -94,12 +94,12 @@ impl History {
 
     /// The last failed read by id, if no read succeeded since.
     pub fn read_failure(&self) -> Option<&Failure> {
-        self.read_failure.as_ref()
+        self.read_failure.as_deref()
     }
 
     /// The last failed update, if none succeeded since.
     pub fn update_failure(&self) -> Option<&Failure> {
-        self.update_failure.as_ref()
+        self.update_failure.as_deref()
     }
 
     /// If the name is in dispute: when it may be sent again.

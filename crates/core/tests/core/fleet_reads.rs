@@ -7,7 +7,7 @@ use directconnect_core::clock::Moment;
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Observation, Source};
-use directconnect_core::identity::CircuitId;
+use directconnect_core::identity::{CircuitId, ConnectionId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
@@ -166,12 +166,32 @@ fn a_listing_returns_the_circuits_that_changed() {
 }
 
 #[test]
+fn what_a_page_shows_as_it_is_known_is_stored_once() {
+    let mut fleet = ready();
+    let listed = |shown: Connection| (a().id, Arc::new(shown));
+    let share = |fleet: &Fleet, shown: Connection| {
+        let mut page = [listed(shown), (b().id, Arc::new(encrypted_connection()))];
+        fleet.share_page(&region(REGION), &mut page);
+        page[0].1.clone()
+    };
+    // Without a status, the last read is the copy that is kept.
+    let read =
+        fleet.circuit(&a()).and_then(|circuit| circuit.history.observation()?.connection.clone()).expect("a read");
+    assert!(Arc::ptr_eq(&share(&fleet, encrypted_connection()), &read));
+    let renamed = Arc::new(encrypted_connection().named("fra-2"));
+    assert!(!Arc::ptr_eq(&share(&fleet, (*renamed).clone()), &renamed));
+    fleet.share(&a(), &renamed);
+    assert!(Arc::ptr_eq(&share(&fleet, (*renamed).clone()), &renamed), "a status shows it before any read does");
+    assert_eq!(*share(&fleet, encrypted_connection().named("fra-3")), encrypted_connection().named("fra-3"));
+}
+
+#[test]
 fn a_circuit_that_the_last_listing_did_not_show_is_missing_from_the_start() {
     let mut fleet = Fleet::new(SETTINGS);
     fleet.begin_reading(&region(REGION), second(0));
     fleet.record_if_unlisted(&a());
     assert!(fleet.circuit(&a()).is_none_or(|circuit| circuit.history.observation().is_none()), "nothing was read yet");
-    fleet.record_listing(&region(REGION), (second(1), second(2)), vec![]);
+    fleet.record_listing(&region(REGION), (second(1), second(2)), Vec::<(ConnectionId, Connection)>::new());
     fleet.record_if_unlisted(&a());
     assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
 }

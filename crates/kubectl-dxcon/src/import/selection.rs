@@ -1,6 +1,7 @@
 //! Determines which connections get a manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::fault::Fault;
@@ -14,7 +15,7 @@ use crate::aws::Listing;
 #[derive(Debug, Default)]
 pub struct Found {
     /// Connections that a resource can manage.
-    pub connections: BTreeMap<CircuitId, Connection>,
+    pub connections: BTreeMap<CircuitId, Arc<Connection>>,
     /// Number of connections that are gone, by state.
     pub gone: BTreeMap<String, usize>,
     /// Regions that could not be read.
@@ -41,9 +42,9 @@ impl Found {
         found
     }
 
-    fn add(&mut self, circuit: CircuitId, connection: Connection) {
+    fn add(&mut self, circuit: CircuitId, connection: Arc<Connection>) {
         if connection.is_gone() {
-            let state = connection.connection_state.map(String::from).unwrap_or_default();
+            let state = connection.connection_state.clone().map(String::from).unwrap_or_default();
             *self.gone.entry(state).or_default() += 1;
         } else {
             self.connections.insert(circuit, connection);
@@ -71,7 +72,7 @@ pub fn is_about(resource: &Watched, circuit: &CircuitId, default_region: &Defaul
 
 /// The connections without a resource.
 pub fn missing(
-    connections: &BTreeMap<CircuitId, Connection>,
+    connections: &BTreeMap<CircuitId, Arc<Connection>>,
     resources: &[Watched],
     default_region: &DefaultRegion,
 ) -> BTreeSet<CircuitId> {

@@ -1,6 +1,7 @@
 //! The simulated AWS and far ends: AWS carries out all updates, and MACsec comes up if there is a key.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::fault::Fault;
@@ -13,7 +14,7 @@ use crate::aws::Listing;
 /// The connections of each region, or why they could not be read.
 #[derive(Clone, Debug, Default)]
 pub struct World {
-    regions: BTreeMap<RegionName, Result<BTreeMap<ConnectionId, Connection>, Fault>>,
+    regions: BTreeMap<RegionName, Result<BTreeMap<ConnectionId, Arc<Connection>>, Fault>>,
 }
 
 impl World {
@@ -37,14 +38,14 @@ impl World {
     /// The answer to a read by id.
     pub fn connection(&self, circuit: &CircuitId) -> Result<Option<&Connection>, &Fault> {
         match self.regions.get(&circuit.region) {
-            Some(Ok(all)) => Ok(all.get(&circuit.id)),
+            Some(Ok(all)) => Ok(all.get(&circuit.id).map(Arc::as_ref)),
             Some(Err(fault)) => Err(fault),
             None => Ok(None),
         }
     }
 
     fn edit(&mut self, circuit: &CircuitId) -> Option<&mut Connection> {
-        self.regions.get_mut(&circuit.region)?.as_mut().ok()?.get_mut(&circuit.id)
+        self.regions.get_mut(&circuit.region)?.as_mut().ok()?.get_mut(&circuit.id).map(Arc::make_mut)
     }
 
     /// Carries out `UpdateConnection`, and returns the connection afterwards.
