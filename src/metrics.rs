@@ -44,11 +44,11 @@ struct AccountRegion {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
 pub struct Resource {
     /// Namespace of the resource.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// Name of the resource.
-    pub name: String,
+    pub name: Arc<str>,
     /// `spec.connectionId`.
-    pub connection_id: String,
+    pub connection_id: Arc<str>,
 }
 
 /// The values of a resource's gauges.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Resource as _;
 use kube::runtime::watcher::Event;
-use kube::{Resource as _, ResourceExt};
 use tokio::sync::{mpsc, watch};
 
 use super::status::condition;
@@ -28,7 +28,7 @@ use directconnect_core::turn::{Claim, Shown};
 /// must not wake itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Trigger {
-    uid: String,
+    uid: Arc<str>,
     generation: Option<i64>,
     paused: bool,
     requested_at: Option<String>,
@@ -127,7 +127,7 @@ impl Claims {
     /// Called after this process has written a status and got this resource version.
     pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
         if let Some(entry) = self.known().entries.get_mut(&object.id())
-            && entry.trigger.uid == object.uid()
+            && *entry.trigger.uid == *object.uid()
             && entry.version < version
         {
             entry.latest = Some((version, status));
@@ -137,7 +137,7 @@ impl Claims {
     /// The last status that this process wrote, if it is newer than what the watch has delivered.
     pub fn latest_status(&self, object: &Watched) -> Option<(u64, Arc<DirectConnectConnectionStatus>)> {
         let known = self.known();
-        let entry = known.entries.get(&object.id()).filter(|entry| entry.trigger.uid == object.uid())?;
+        let entry = known.entries.get(&object.id()).filter(|entry| *entry.trigger.uid == *object.uid())?;
         entry.latest.clone().filter(|(version, _)| *version > object.version())
     }
 
@@ -184,11 +184,11 @@ impl Claims {
         let desired = self.desired(object).ok();
         let before = known.entries.remove(&resource);
         let before = before.as_deref();
-        let seen = before.filter(|before| before.trigger.uid == object.uid());
+        let seen = before.filter(|before| *before.trigger.uid == *object.uid());
         let proven_before = desired.as_ref().and_then(|desired| self.proven_before(object, desired, seen));
         let entry = Entry {
             trigger: Trigger {
-                uid: object.uid().to_owned(),
+                uid: object.uid().into(),
                 generation: object.meta().generation,
                 paused: object.is_paused(),
                 requested_at: object.requested_at().map(str::to_owned),
@@ -201,7 +201,7 @@ impl Claims {
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
             proven_before,
-            labels: Arc::new(labels(object)),
+            labels: Arc::new(labels(object, &resource)),
         };
         let is_by_hand =
             before.is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
@@ -211,6 +211,8 @@ impl Claims {
         self.move_claim(known, &resource, before, &entry);
         if let Some(desired) = &desired {
             let mut claim = self.claim(object, desired, entry.proven_before.is_some());
+            // All parts refer to one copy of name and UID.
+            (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
             // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
             // and the next pass overwrites it.
             if is_by_hand && entry.written != 0 {
@@ -360,7 +362,7 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
         if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
     Claim {
         resource: object.id(),
-        uid: object.uid().to_owned(),
+        uid: object.uid().into(),
         created: object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
         manages: desired.policy == ManagementPolicy::Manage,
         is_being_deleted: object.is_being_deleted(),
@@ -373,12 +375,10 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
 }
 
 /// The labels of a resource's gauges.
-pub fn labels(object: &Watched) -> Resource {
-    Resource {
-        namespace: object.namespace().unwrap_or_default(),
-        name: object.name_any(),
-        connection_id: object.spec.as_ref().map(|spec| spec.connection_id.clone()).unwrap_or_default(),
-    }
+pub fn labels(object: &Watched, resource: &ResourceId) -> Resource {
+    let ResourceId { namespace, name } = resource.clone();
+    let connection_id = object.spec.as_ref().map_or("", |spec| &spec.connection_id).into();
+    Resource { namespace, name, connection_id }
 }
 
 /// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time.

@@ -231,7 +231,7 @@ impl<'a> StatusWriter<'a> {
         events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
         self.context.events.publish(self.object, events);
-        self.context.metrics.health(&labels(self.object), report::health(&self.written, about));
+        self.context.metrics.health(&labels(self.object, &self.object.id()), report::health(&self.written, about));
     }
 
     /// The fault of the last update, if no later one succeeded.

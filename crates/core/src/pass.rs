@@ -180,7 +180,7 @@ impl Pass {
         let claims = fleet.circuit(self.circuit()).map_or(&[][..], Circuit::claims);
         claims.iter().any(|claim| {
             claim.resource == self.resource
-                && claim.uid == self.uid
+                && *claim.uid == *self.uid
                 && !claim.is_being_deleted
                 && claim.manages != self.desired.observes_only()
                 && claim.wants == self.desired.mode

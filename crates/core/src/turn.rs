@@ -5,6 +5,8 @@
 //! ledgers of all resources, from reads, and from the steps that this process has decided on and whose end it has not
 //! seen.
 
+use std::sync::Arc;
+
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::identity::{AccountId, CircuitId, ResourceId};
@@ -17,7 +19,7 @@ pub struct Claim {
     /// The resource.
     pub resource: ResourceId,
     /// UID of the object.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// Creation time in seconds of the wall clock. Of several resources the oldest acts; if they are equally old,
     /// namespace and name decide.
     pub created: i64,

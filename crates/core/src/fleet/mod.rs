@@ -156,7 +156,7 @@ impl Fleet {
     /// Records a ledger that is newer than status. Ignored if the object has been deleted meanwhile.
     pub fn note_unwritten(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        if circuit.claims.iter().any(|claim| claim.resource == *resource && claim.uid == uid) {
+        if circuit.claims.iter().any(|claim| claim.resource == *resource && *claim.uid == *uid) {
             circuit.unwritten.insert(resource.clone(), ledger);
         }
     }
@@ -165,7 +165,7 @@ impl Fleet {
     /// before the watch delivers it.
     pub fn note_written(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger, version: u64) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let about = |claim: &&mut Claim| claim.resource == *resource && claim.uid == uid;
+        let about = |claim: &&mut Claim| claim.resource == *resource && *claim.uid == *uid;
         if let Some(claim) = circuit.claims.iter_mut().find(about) {
             // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
@@ -182,7 +182,7 @@ impl Fleet {
     pub fn is_newest(&self, id: &CircuitId, resource: &ResourceId, uid: &str, version: u64) -> bool {
         let claims = self.circuit(id).map(|circuit| circuit.claims.iter());
         let mut known = claims.into_iter().flatten();
-        known.any(|claim| claim.resource == *resource && claim.uid == uid && claim.version <= version)
+        known.any(|claim| claim.resource == *resource && *claim.uid == *uid && claim.version <= version)
     }
 
     /// Records the update that a pass is about to write as intention, so that it is recognized as this process's own

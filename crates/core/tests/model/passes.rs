@@ -214,7 +214,7 @@ impl Process {
         let Pending::Rest(ledger, shown, _) = rest else { return false };
         let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
         let claims = self.fleet.circuit(circuit).map(Circuit::claims);
-        let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && claim.uid == running.uid);
+        let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && *claim.uid == *running.uid);
         (shown.is_some() || self.fleet.has_unwritten(circuit, &resource))
             && claim.is_some_and(|claim| {
                 claim.ledger != *ledger || shown.as_ref().is_some_and(|shown| *shown != claim.shown)

@@ -123,7 +123,7 @@ impl Object {
     pub fn claim(&self, at: usize, circuit: &CircuitId) -> Claim {
         Claim {
             resource: resource_id(at),
-            uid: self.uid().to_owned(),
+            uid: self.uid().into(),
             created: self.created,
             manages: !self.spec.observes,
             is_being_deleted: self.is_being_deleted,
