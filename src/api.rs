@@ -169,17 +169,17 @@ pub struct DirectConnectConnectionSpec {
     pub management_policy: ManagementPolicy,
 }
 
-/// What AWS says about the connection, and how the operator gets on with it.
+/// What AWS shows about the connection, and what the operator does about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DirectConnectConnectionStatus {
-    /// Generation of the spec that this status is about; -1 until the operator has looked at it.
+    /// Generation of the spec that this status describes; -1 until the operator has reconciled the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Value of the annotation `directconnect-operator.dev/reconcile-requested-at` that was served last.
+    /// Last value of the annotation `directconnect-operator.dev/reconcile-requested-at` for which AWS was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-    /// `Ready`, `LinkUp` and `Encrypted`; and, only while true, `Reconciling` or `Stalled`.
+    /// `Ready`, `LinkUp` and `Encrypted`; also `Reconciling` or `Stalled`, but only while it is true.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
@@ -195,7 +195,7 @@ pub struct DirectConnectConnectionStatus {
     /// What differs between spec and AWS now. Absent when nothing does.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub drift: Vec<DriftStatus>,
-    /// What the operator has to know after a restart.
+    /// What the operator must still know after a restart.
     #[serde(flatten)]
     pub ledger: Ledger,
 }
@@ -219,39 +219,39 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "One aspect of the current state.",
+            "description": "A condition: one aspect of the current state.",
             "type": "object",
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
                 "type": {
-                    "description": "What it is about.",
+                    "description": "Type of the condition.",
                     "type": "string",
                     "maxLength": 316
                 },
                 "status": {
-                    "description": "Whether it is so.",
+                    "description": "Whether the condition is met.",
                     "type": "string",
                     "enum": ["True", "False", "Unknown"]
                 },
                 "observedGeneration": {
-                    "description": "Generation of the spec that it is about.",
+                    "description": "Generation of the spec that the condition was set for.",
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0
                 },
                 "lastTransitionTime": {
-                    "description": "When status last changed.",
+                    "description": "When the status of the condition last changed.",
                     "type": "string",
                     "format": "date-time"
                 },
                 "reason": {
-                    "description": "Why, in one word.",
+                    "description": "Reason for the status, in one word.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024
                 },
                 "message": {
-                    "description": "Why, and what to do next.",
+                    "description": "Reason for the status, and what to do next.",
                     "type": "string",
                     "maxLength": 32768
                 }

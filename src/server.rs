@@ -1,6 +1,7 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,16 +23,28 @@ pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Opens the port. This is separate from serving, so that a port in use is reported at once.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen on {address}: {error}; choose another --http-address"))
+    let outcome = match TcpListener::bind(address).await {
+        Err(error) => match without_ipv6(address, &error) {
+            Some(address) => TcpListener::bind(address).await,
+            None => Err(error),
+        },
+        bound => bound,
+    };
+    outcome.map_err(|error| format!("cannot listen on {address}: {error}; choose another --http-address"))
+}
+
+/// The address to listen on instead, if `[::]` (all addresses of IPv6 and IPv4) failed. The manifests ask for it, and the
+/// kernel of a node may have no IPv6.
+fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    let is_all = address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse;
+    is_all.then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
 }
 
 /// Serves requests for ever.
-pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> std::io::Error {
+pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> io::Error {
     match axum::serve(listener, routes(metrics, readiness, liveness)).await {
         Err(error) => error,
-        Ok(()) => std::io::Error::other("it ended by itself"),
+        Ok(()) => io::Error::other("it ended by itself"),
     }
 }
 
@@ -60,6 +73,25 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn on_all_addresses_of_ipv6_it_is_reached_by_ipv4_too() {
+        let listener = listen("[::]:0".parse().expect("an address")).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("a connection");
+        let error = listen(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await.expect_err("the port is in use");
+        assert!(error.starts_with(&format!("cannot listen on [::]:{port}: ")), "{error}");
+    }
+
+    #[test]
+    fn where_a_kernel_has_no_ipv6_only_the_wish_for_all_addresses_falls_back_to_ipv4() {
+        let (none, in_use) = (io::Error::from_raw_os_error(97), io::Error::from(io::ErrorKind::AddrInUse));
+        let instead = |address: &str, error| without_ipv6(address.parse().expect("an address"), error);
+        assert_eq!(instead("[::]:8080", &none), Some("0.0.0.0:8080".parse().expect("an address")));
+        assert_eq!(instead("[::]:8080", &in_use), None);
+        assert_eq!(instead("[::1]:8080", &none), None);
+        assert_eq!(instead("127.0.0.1:8080", &none), None);
+    }
 
     #[tokio::test]
     async fn each_probe_fails_with_its_own_reason_and_recovers_by_itself() {

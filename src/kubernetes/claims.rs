@@ -311,8 +311,8 @@ impl Claims {
         let last = status.ledger.last_update.clone();
         if let Some(seen) = seen {
             let stands =
-                |known: &&Box<ProvenBefore>| known.last_update == last && shows_must && status.ledger.circuit.is_none();
-            return seen.proven_before.as_ref().filter(stands).cloned();
+                |known: &ProvenBefore| known.last_update == last && shows_must && status.ledger.circuit.is_none();
+            return seen.proven_before.clone().filter(|known| stands(known));
         }
         let encrypted = condition(status, ConditionType::Encrypted).filter(|condition| condition.status == "True");
         let mode_sent = last.as_ref().filter(|last| last.encryption_mode.is_some());

@@ -22,22 +22,23 @@ pub struct Ledger {
     /// Newest generation of the spec that AWS was seen to match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub met_generation: Option<i64>,
-    /// Generation for which `must_encrypt` was last sent, or seen in AWS, while it has been wanted without a break. What is
-    /// taken back after that goes the guarded way, whatever `encryptionTransition` says. Absent while another mode is wanted.
+    /// Generation for which `must_encrypt` was last sent, or seen in AWS, since the spec began to ask for it. If someone else
+    /// lowers the mode after that, it is raised again only as under `Guarded`, whatever `encryptionTransition` says. Absent
+    /// while the spec asks for another mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub must_encrypt_generation: Option<i64>,
-    /// A mode that was sent, or is about to be, that can interrupt the line and has not yet been seen to work for a whole
-    /// soak. While it stands, no other connection of the AWS account takes such a step.
+    /// A mode that can interrupt traffic and that was sent, or is about to be sent, but has not yet been seen to work for a
+    /// whole soak. While this field is set, no other connection of the AWS account is set to such a mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven_step: Option<EncryptionMode>,
-    /// True once MACsec has been seen working for a whole soak while AWS showed `must_encrypt`. It stands while AWS shows
-    /// that mode and it is wanted; an outage later on does not undo it.
+    /// True once MACsec has been seen working for a whole soak while AWS showed `must_encrypt`. It stays true as long as AWS
+    /// shows that mode and the spec asks for it, even if MACsec fails later.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub proven: bool,
-    /// The connection that these facts are about.
+    /// The connection that `metGeneration`, `mustEncryptGeneration`, `unprovenStep`, `proven` and `lastUpdate` are about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub circuit: Option<LedgerCircuit>,
-    /// The last `UpdateConnection` that this operator made for this resource and that had, or may have had, an effect.
+    /// The last `UpdateConnection` call for this resource that had, or may have had, an effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_update: Option<LastUpdate>,
 }

@@ -128,7 +128,7 @@ pub struct RateLimiterStatus {
     pub max_allowed: i32,
     /// Rate limiters in use.
     pub in_use: i32,
-    /// Rate limiters still to be had.
+    /// Rate limiters that can still be added.
     pub remaining: i32,
     /// Bandwidth that the rate limiters in use add up to.
     #[serde(skip_serializing_if = "Option::is_none")]
