@@ -26,6 +26,8 @@ use crate::state::Wakeup;
 /// How often to check whether resource versions have gone backwards, and the time limit of one request for that.
 const REWIND_CHECK_INTERVAL: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_secs(10);
+/// Pause between attempts to confirm that an object is older than the known one.
+const CONFIRM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the resources have been listed, and a way to request a new list. Clones share their state.
 #[derive(Clone, Debug, Default)]
@@ -143,7 +145,13 @@ async fn went_back(client: &Client, known: &Watched, listed: &Watched) -> Option
     // A list may come from the cache of an API server that lags behind. This request is a consistent read.
     let api: Api<Watched> = Api::namespaced(client.clone(), &listed.namespace()?);
     let only = ListParams::default().fields(&format!("metadata.name={}", listed.name_any()));
-    let list = tokio::time::timeout(REQUEST, api.list_metadata(&only)).await.ok()?.ok()?;
+    let list = loop {
+        match tokio::time::timeout(REQUEST, api.list_metadata(&only)).await {
+            Ok(Ok(list)) => break list,
+            // An API server that was just restored may not answer yet. Until it does, nothing older is applied.
+            Ok(Err(_)) | Err(_) => tokio::time::sleep(CONFIRM_PAUSE).await,
+        }
+    };
     let now = version_of(&list.items.first()?.metadata)?;
     (now < newest).then(|| rewound(&listed.id().to_string(), newest, now))
 }
@@ -264,10 +272,12 @@ mod tests {
     use crate::clock::Clock;
     use crate::metrics::Metrics;
     use crate::state::State;
+    use axum::http::StatusCode;
     use directconnect_core::desired::DefaultRegion;
     use directconnect_core::identity::{RegionName, ResourceId};
     use directconnect_core::settings::Settings;
     use serde_json::json;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
     fn claims() -> Claims {
@@ -321,6 +331,29 @@ mod tests {
                 finds += 1;
             }
             assert!(finds >= 200, "{finds}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_is_older_than_known_is_not_applied_before_the_api_server_confirms_it() {
+        let at = |version: &str| {
+            let mut object = object(1, 1);
+            object.meta_mut().resource_version = Some(version.to_owned());
+            object
+        };
+        for (now, is_older) in [("7", true), ("9", false), ("12", false)] {
+            let tries = Arc::new(AtomicUsize::new(0));
+            let server = axum::Router::new().fallback(move || {
+                let refused = tries.fetch_add(1, Ordering::Relaxed) < 3;
+                let metadata = json!({ "name": "line-1", "namespace": "namespace", "resourceVersion": now });
+                let list = json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                    "metadata": { "resourceVersion": now }, "items": [{ "metadata": metadata }] });
+                let status = if refused { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+                async move { (status, list.to_string()) }
+            });
+            let client = Client::new(server, "namespace");
+            let told = went_back(&client, &at("9"), &at("7")).await;
+            assert_eq!(told.is_some(), is_older, "now at {now}: {told:?}");
         }
     }
 
