@@ -86,6 +86,10 @@ pub async fn all_that_is_asked_of_its_metrics_is_there(leader: &Operator) {
             "directconnect_operator_build",
             "docs/reference.md: the operator exposes no directconnect_operator_build_info",
         ),
+        (
+            "directconnect_operator_status_writes",
+            "no document names other_directconnect_operator_status_writes, which the operator exposes",
+        ),
     ];
     for (word, expected) in spoilt {
         let found = missing_in(&metrics.replace(word, &format!("other_{word}"))).await;

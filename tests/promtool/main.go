@@ -1,4 +1,4 @@
-// Tells what alerts, dashboard and documents ask of the operator's /metrics and would not get.
+// Tells what alerts, dashboard and documents ask of the operator's /metrics and would not get, and what no document names.
 //
 //	exposed ALERTS DASHBOARD DOCUMENT... <METRICS    a line for each thing that is missing
 package main
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -77,15 +78,23 @@ func run(alerts, dashboard string, documents []string) ([]string, error) {
 		}
 		missing = append(missing, found...)
 	}
+	named := map[string]bool{}
 	for _, document := range documents {
 		text, err := os.ReadFile(document)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range metricName.FindAllString(string(text), -1) {
+			named[name] = true
 			if len(exposed.series[name]) == 0 && !exposed.families[name] {
 				missing = append(missing, fmt.Sprintf("%s: the operator exposes no %s", document, name))
 			}
+		}
+	}
+	for _, family := range slices.Sorted(maps.Keys(exposed.families)) {
+		// The series of a counter and of an info have the name of the family and a suffix.
+		if !named[family] && !named[family+"_total"] && !named[family+"_info"] {
+			missing = append(missing, fmt.Sprintf("no document names %s, which the operator exposes", family))
 		}
 	}
 	return missing, nil
