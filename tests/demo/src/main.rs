@@ -7,6 +7,9 @@
 //!
 //! `DEMO_TRANSCRIPT=check` compares the documents and the recording with the output of the demo, and `write` updates
 //! them; see `tests/demo/check-transcript`.
+//!
+//! `DEMO_HTTP_ADDRESS` is where the operator serves its metrics, for a Prometheus that has to know it beforehand. Without
+//! it, that is any free port.
 
 mod print;
 mod recording;

@@ -58,7 +58,7 @@ pub async fn set(print: &mut Printer) -> Scene {
         .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_REGION", REGION)
-        .flag("--http-address", "127.0.0.1:0")
+        .flag("--http-address", std::env::var("DEMO_HTTP_ADDRESS").unwrap_or("127.0.0.1:0".to_owned()))
         .flag("--log-format", "json")
         .start();
     wait::until(wait::SOON, "the operator to be ready", async || {
