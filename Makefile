@@ -162,12 +162,18 @@ docs: needs-rust-cc-python docs-tools ## build target/docs/site from docs/, and 
 	rm -rf "$(BOOK)"
 	mkdir -p "$(BOOK)/src"
 	cp docs/book.toml docs/site.css "$(BOOK)"
+	cp docs/dashboard.png "$(BOOK)/src"
 	for page in docs/*.md; do sed 's|](\.\./|]($(REPOSITORY_FILES)/|g' "$$page" >"$(BOOK)/src/$${page##*/}"; done
 	PATH="$(DOCS_TOOLS)/bin:$$PATH" mdbook-mermaid install "$(BOOK)"
 	PATH="$(DOCS_TOOLS)/bin:$$PATH" mdbook build "$(BOOK)"
 	@# And as mdBook has made them, which names anchors by rules of its own.
 	$(CHECK_LINKS) "$(BOOK)/site"
 	@echo "$(BOOK)/site/index.html"
+
+.PHONY: dashboard-picture
+dashboard-picture: needs-rust-cc-go-npm-chromium control-plane-build ## draw docs/dashboard.png: the chart's dashboard with what Prometheus scrapes while the demo runs
+	cargo build --quiet --locked --package directconnect-operator --package kubectl-dxcon --package demo
+	tests/dashboard/draw "$(TARGET)/debug/demo"
 
 .PHONY: clean
 clean: ## remove what was built, but for the API server, which is kept in the user's cache folder
