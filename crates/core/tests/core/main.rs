@@ -3,6 +3,7 @@
 //! The model that explores all interleavings of AWS, people, other writers and crashes is in `tests/model`.
 
 mod any;
+mod clock;
 mod conditions;
 mod contention;
 mod decide;
