@@ -7,6 +7,7 @@ mod clock;
 mod conditions;
 mod contention;
 mod decide;
+mod decide_reads;
 mod desired;
 mod fault;
 mod fleet;
