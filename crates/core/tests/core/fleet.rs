@@ -167,6 +167,14 @@ fn whoever_waits_is_woken_when_a_turn_becomes_free() {
     assert_eq!(fleet.hold(&a()), None);
 }
 
+#[test]
+fn nobody_is_woken_when_the_account_of_a_circuit_without_a_turn_becomes_known() {
+    let mut fleet = pair(claim("net/a"), wants_must("net/b"));
+    fleet.take_freed();
+    fleet.apply(&a(), claim("net/a").showing_account(ACCOUNT).version(2));
+    assert!(!fleet.take_freed());
+}
+
 // When a step of this process holds the turn.
 
 #[test]

@@ -30,10 +30,28 @@ fn what_was_written_counts_from_its_answer_before_the_watch_brings_it() {
     // A newer version counts as it is.
     fleet.apply(&a(), wants_must("net/a").version(6));
     assert_eq!((fleet.hold(&a()), fleet.ledger(&a(), &resource("net/a"))), (None, Ledger::default()));
-    // A write of an older version that is recorded late does not count any more.
-    let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
-    fleet.note_written(&a(), &resource("net/a"), UID, late, 5);
-    assert_eq!(fleet.hold(&a()), None);
+    // A write that is recorded after the watch has delivered its version, or a newer one, does not count any more.
+    for version in [5, 6] {
+        let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+        fleet.note_written(&a(), &resource("net/a"), UID, late, version);
+        assert_eq!(fleet.hold(&a()), None, "version {version}");
+    }
+}
+
+#[test]
+fn a_version_is_the_newest_until_the_watch_has_delivered_a_newer_one() {
+    let mut fleet = ready();
+    fleet.apply(&a(), wants_must("net/a").version(5));
+    let table = [
+        ("net/a", UID, 4, false),
+        ("net/a", UID, 5, true),
+        ("net/a", UID, 6, true),
+        ("net/a", "another uid", 5, false),
+        ("net/deleted", UID, 5, false),
+    ];
+    for (path, uid, version, expected) in table {
+        assert_eq!(fleet.is_newest(&a(), &resource(path), uid, version), expected, "{path} {uid} {version}");
+    }
 }
 
 #[test]
@@ -123,6 +141,30 @@ fn while_another_resource_says_proven_that_is_waited_for() {
     // A proof of a resource that is being deleted is not waited for.
     let story = given(spec().to(Must)).has_other(observer().proven().being_deleted()).soaks(&encrypted_connection());
     story.sends(&sets(Must));
+}
+
+#[test]
+fn whoever_waits_for_a_proof_to_go_is_woken_when_it_has_gone_and_by_nothing_else() {
+    let proven = || wants_must("net/a").proven();
+    let delivered = |fleet: &mut Fleet, claim| fleet.apply(&a(), claim);
+    let written = |fleet: &mut Fleet, claim: Claim| {
+        fleet.note_written(&a(), &claim.resource, UID, claim.ledger, claim.version);
+    };
+    for (how, happens) in [("delivered", &delivered as &dyn Fn(&mut Fleet, Claim)), ("written", &written)] {
+        let woken = |before: Claim, after: Claim| {
+            let mut fleet = pair(before, wants_must("net/b"));
+            fleet.take_freed();
+            happens(&mut fleet, after.version(2));
+            fleet.take_freed()
+        };
+        assert!(woken(proven(), wants_must("net/a")), "{how}");
+        assert!(!woken(proven(), proven()), "{how}: it is still there");
+        assert!(!woken(wants_must("net/a"), wants_must("net/a")), "{how}: there was none");
+    }
+    let mut fleet = pair(proven(), wants_must("net/b"));
+    fleet.take_freed();
+    fleet.remove(&a(), &resource("net/a"));
+    assert!(fleet.take_freed(), "its resource is gone");
 }
 
 // What happens to a step when its resource is gone.

@@ -8,7 +8,7 @@ use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Observation, Source};
 use directconnect_core::identity::{CircuitId, ConnectionId};
-use directconnect_core::ledger::Ledger;
+use directconnect_core::ledger::{LastUpdate, Ledger};
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::MAX_CALL_DURATION;
@@ -233,6 +233,23 @@ fn after_a_take_over_a_call_of_the_one_before_may_still_end() {
     assert_eq!(settles(wants_must("net/a").updated_at(second(led_at + 20))), later, "one of a time to come");
     assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3600))), None, "older than an hour");
     assert_eq!(settles(wants_must("net/a")), None, "none at all");
+}
+
+#[test]
+fn an_update_of_this_process_is_not_taken_for_one_of_the_leader_before() {
+    let sent = |time: &str| LastUpdate { time: time.into(), encryption_mode: Some(Must), ..LastUpdate::default() };
+    let answered = |sent| LastUpdate { request_id: Some("5b8cf2b7-0000".into()), ..sent };
+    let settles = |shown: LastUpdate| {
+        let mut fleet = ready();
+        fleet.note_own_update(&a(), &resource("net/a"), Some(sent("2026-03-02T09:00:00Z")));
+        let ledger = Ledger { last_update: Some(shown), ..Ledger::default() };
+        fleet.apply(&a(), Claim { ledger, ..wants_must("net/a").version(2).updated_at(second(1)) });
+        fleet.settles_at(&a())
+    };
+    assert_eq!(settles(sent("2026-03-02T09:00:00Z")), None);
+    assert_eq!(settles(answered(sent("2026-03-02T09:00:00Z"))), None, "the answer has come meanwhile");
+    let later = Some(Moment::START + MAX_CALL_DURATION + SETTINGS.settle_window);
+    assert_eq!(settles(sent("2026-03-02T08:59:58Z")), later, "another one");
 }
 
 #[test]
