@@ -179,6 +179,10 @@ fn a_lost_answer_is_no_dispute() {
     for _ in 0..5 {
         story = story.gets_refusal(&renames("fra-2"), lost()).after(61).sees(connection()).sends(&renames("fra-2"));
     }
+    let mut story = given(spec().to(No)).sees(connection());
+    for _ in 0..5 {
+        story = story.gets_refusal(&sets(No), lost()).after(61).sees(connection()).sends(&sets(No));
+    }
 }
 
 #[test]
@@ -334,6 +338,10 @@ fn what_was_sent_an_hour_ago_does_not_settle_in_a_young_process() {
     let mut history = History::default();
     history.resume(renames("fra-2"), Some(seconds(30)), second(2), WINDOW);
     assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), Some(second(32)));
+    // Once the window is over, AWS may have been changed by anyone.
+    let mut history = History::default();
+    history.resume(sets(Must), Some(WINDOW), second(2), WINDOW);
+    assert_eq!(history.sent_mode(), None);
 }
 
 #[test]

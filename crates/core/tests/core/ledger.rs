@@ -2,13 +2,13 @@
 
 use directconnect_core::desired::{Desired, EncryptionMode};
 use directconnect_core::fault::{Effect, FaultKind};
-use directconnect_core::history::Change;
+use directconnect_core::history::{Change, History};
 use directconnect_core::ledger::{AtRest, EarlierRelease, LastUpdate, Ledger, LedgerCircuit};
 use directconnect_core::observed::Connection;
 
 use crate::given::{
     Asks, ConnectionExt, ID, Must, No, REGION, SETTINGS, Should, Story, circuit, connection, encrypted_connection,
-    fault, given, lost, renames, seconds, sets, spec,
+    fault, given, lost, renames, second, seconds, sets, spec,
 };
 
 const TIME: &str = "2026-03-02T09:00:00Z";
@@ -286,6 +286,27 @@ fn a_must_encrypt_that_was_sent_or_seen_is_noted_until_another_mode_is_wanted() 
 }
 
 #[test]
+fn a_must_encrypt_that_may_have_been_stored_counts_until_another_mode_is_wanted() {
+    let mut history = History::default();
+    history.record_update_failure(&sets(Must), lost(), second(100), SETTINGS.poll_interval, 1.0);
+    assert!(history.had_must());
+    // Neither a step of the ladder nor a new generation that wants it too makes it forgotten.
+    history.record_answer(&sets(Should), &connection(), second(110));
+    for (generation, wanted, expected) in [(1, Must, true), (2, Must, true), (3, Should, false), (4, Must, false)] {
+        history.start_generation("uid", generation, Some(wanted), second(120));
+        assert_eq!(history.had_must(), expected, "generation {generation}");
+    }
+}
+
+#[test]
+fn a_call_is_the_same_with_and_without_its_request_id() {
+    let sent = LastUpdate { time: TIME.into(), generation: 1, encryption_mode: Some(Must), ..LastUpdate::default() };
+    let answered = LastUpdate { request_id: Some("5b8cf2b7".into()), ..sent.clone() };
+    assert!(sent.is_same_call(&answered) && answered.is_same_call(&sent));
+    assert!(!answered.is_same_call(&LastUpdate { generation: 2, ..answered.clone() }));
+}
+
+#[test]
 fn a_ledger_of_another_connection_does_not_apply() {
     let ledger = Ledger {
         met_generation: Some(2),
@@ -337,6 +358,9 @@ fn a_status_of_the_release_before_is_proven_where_it_shows_a_soak_after_the_mode
     // A status without proof is marked by the first write, so that it is not asked again.
     let story = given(spec().to(Must)).has_ledger(earlier).sees(cut());
     assert_eq!(rested(&story).circuit, Some(this_circuit()));
+    let begun = Ledger { unproven_step: Some(Should), ..Ledger::default() };
+    let story = given(spec().to(Should)).has_ledger(begun).sees(keyed());
+    assert_eq!(rested(&story).circuit, Some(this_circuit()), "a step alone, too");
 }
 
 #[test]
