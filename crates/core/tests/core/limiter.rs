@@ -64,6 +64,10 @@ fn the_first_throttle_halves_what_aws_served_in_a_second() {
         limiter.throttled(now, now, 0.0);
         assert_eq!(gap(&limiter, now), expected, "{answers:?}");
     }
+    let mut limiter = Limiter::default();
+    (0..100).for_each(|_| limiter.answered(second(100)));
+    limiter.throttled(second(102), second(102), 0.0);
+    assert_eq!(gap(&limiter, second(102)), 200, "two seconds to the millisecond");
 }
 
 #[test]

@@ -356,6 +356,7 @@ fn rested_without_send(action: Action, given: &str) {
     assert_eq!(plan.step, Step::Rest, "{given}");
     let reason = plan.verdict.map(|verdict| verdict.reason);
     assert!(matches!(reason, None | Some(Reason::Conflict)), "{given}: nothing is claimed of it: {reason:?}");
+    assert!(reason.is_some() || plan.next_check.is_some(), "{given}: it is decided on again");
 }
 
 #[test]
