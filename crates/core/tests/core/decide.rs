@@ -1,6 +1,6 @@
 //! Decisions: for a given connection and spec, the expected plan.
 
-use directconnect_core::decide::{Drift, Step};
+use directconnect_core::decide::Drift;
 use directconnect_core::fault::FaultKind;
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
@@ -9,7 +9,7 @@ use directconnect_core::settings::Settings;
 
 use crate::given::{
     Asks, ConnectionExt, Must, No, SETTINGS, Says, Should, Story, claim, connection, encrypted_connection, fault,
-    given, given_with, lost, renames, second, seconds, sets, spec,
+    given, given_with, lost, renames, seconds, sets, spec,
 };
 
 #[test]
@@ -229,6 +229,9 @@ fn immediate_works_once_while_must_encrypt_is_wanted_whatever_the_generation() {
         // From `no_encrypt` it goes by the ladder too.
         given(asks(3)).had_must(sent_for).sees(connection().mode("no_encrypt")).sends(&sets(Should));
     }
+    // Who did not ask for Immediate is not told of it.
+    let guarded = given(spec().to(Must)).had_must(1).sees(connection()).rests(Reason::NoMacSecKey).plan();
+    assert!(!guarded.verdict.is_some_and(|verdict| verdict.message.contains("Immediate")));
     // A step to `should_encrypt` on the way does not use up Immediate.
     let story = given(spec().to(Must)).sees(connection().mode("no_encrypt")).gets_answer(&sets(Should), &connection());
     story.after(61).with_spec(asks(2)).sees(connection()).sends(&sets(Must));
@@ -328,68 +331,6 @@ fn a_refused_update_waits_and_says_why() {
     let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected)).decides_again_in(30);
     // A change of the spec is tried at once.
     story.with_spec(spec().name("fra-3").generation(2)).after(1).sees(connection()).sends(&renames("fra-3"));
-}
-
-#[test]
-fn a_failed_read_does_not_change_the_status_of_a_resource_in_sync() {
-    let story = given(spec().name("fra-1")).sees(connection()).was_met(1).polls_fail(FaultKind::Unavailable);
-    let story = story.after(60).rests(Reason::InSync).decides_again_in(120).after(119).rests(Reason::InSync);
-    let story = story.after(1).rests(Reason::AwsUnavailable);
-    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
-    story.after(1).polls_work().polls(connection()).rests(Reason::InSync);
-}
-
-#[test]
-fn a_failed_read_shows_at_once_where_an_update_is_due() {
-    let story = given(spec().name("fra-2")).polls(connection()).after(1).read_fails(fault(FaultKind::Throttled));
-    let story = story.rests(Reason::Throttled).decides_again_in(1);
-    let story = story.after(1).reads().sees(connection()).sends(&renames("fra-2"));
-    story.after(1).polls_fail(FaultKind::AccessDenied).rests(Reason::AccessDenied);
-}
-
-#[test]
-fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
-    let unavailable = || fault(FaultKind::Unavailable);
-    let story =
-        given(spec().name("fra-2")).polls(connection()).after(175).read_fails(unavailable()).decides_again_in(1);
-    let story = story.after(1).reads().says("setting connectionName").decides_again_in(4);
-    let story = story.after(4).reads().read_fails(unavailable()).rests(Reason::AwsUnavailable).decides_again_in(2);
-    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
-    let story = story.after(2).reads();
-    assert_eq!(story.plan().next_check, None);
-    // Before the first read, only the poller tries again.
-    let story = given(spec().name("fra-2")).read_fails(unavailable()).rests(Reason::AwsUnavailable).decides_again_in(1);
-    assert_eq!(story.after(1).rests(Reason::AwsUnavailable).plan().next_check, None);
-}
-
-#[test]
-fn a_resource_in_sync_stays_so_while_a_requested_read_fails() {
-    let story = given(spec().name("fra-1")).sees(connection()).after(20).asks_for_a_read();
-    story.read_fails(fault(FaultKind::Throttled)).rests(Reason::InSync).decides_again_in(1);
-}
-
-#[test]
-fn before_the_first_read_a_fault_is_shown_at_once_unless_the_spec_was_met() {
-    let story = given(spec().name("fra-2"));
-    assert_eq!((story.plan().verdict, story.plan().step), (None, Step::Rest));
-    let story = story.polls_fail(FaultKind::CredentialsInvalid).rests(Reason::CredentialsInvalid);
-    assert!(story.plan().verdict.is_some_and(|verdict| !verdict.stale), "it is no older than its resource");
-    let mut story = given(spec().name("fra-2"));
-    story.now = second(30);
-    let story = story.polls_fail(FaultKind::Unavailable).rests(Reason::AwsUnavailable);
-    assert_eq!(story.plan().next_check, None, "it does not become stale");
-    let story = story.was_met(1).polls_work();
-    assert_eq!((story.plan().verdict, story.plan().next_check), (None, None), "nothing has failed");
-    let story = story.polls_fail(FaultKind::Unavailable);
-    assert_eq!(story.plan().verdict, None, "status is kept for a while");
-    let story = story.decides_again_in(150).after(150).rests(Reason::AwsUnavailable);
-    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
-}
-
-#[test]
-fn a_requested_read_is_made() {
-    let story = given(spec().name("fra-1")).sees(connection()).after(20).asks_for_a_read();
-    story.reads().sees(connection()).rests(Reason::InSync);
 }
 
 #[test]

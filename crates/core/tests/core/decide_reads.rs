@@ -1,13 +1,15 @@
-//! When a decision needs another read, and which read it rests on.
+//! When a decision needs another read, which read it rests on, and what it reports while reads fail.
 
 use std::time::Duration;
 
+use directconnect_core::decide::Step;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 
 use crate::given::{
-    Asks, ConnectionExt, Must, SETTINGS, Should, connection, encrypted_connection, given, given_with, renames, seconds,
-    spec,
+    Asks, ConnectionExt, Must, SETTINGS, Should, connection, encrypted_connection, fault, given, given_with, renames,
+    second, seconds, spec,
 };
 
 #[test]
@@ -49,4 +51,66 @@ fn a_plan_says_which_read_it_rests_on() {
     let story = given(spec()).sees(connection()).after(60).polls(encrypted_connection());
     assert_eq!(story.plan().observation.as_ref(), story.history().observation());
     assert_eq!(story.plan().observation.map(|read| read.began), Some(story.now));
+}
+
+#[test]
+fn a_failed_read_does_not_change_the_status_of_a_resource_in_sync() {
+    let story = given(spec().name("fra-1")).sees(connection()).was_met(1).polls_fail(FaultKind::Unavailable);
+    let story = story.after(60).rests(Reason::InSync).decides_again_in(120).after(119).rests(Reason::InSync);
+    let story = story.after(1).rests(Reason::AwsUnavailable);
+    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
+    story.after(1).polls_work().polls(connection()).rests(Reason::InSync);
+}
+
+#[test]
+fn a_failed_read_shows_at_once_where_an_update_is_due() {
+    let story = given(spec().name("fra-2")).polls(connection()).after(1).read_fails(fault(FaultKind::Throttled));
+    let story = story.rests(Reason::Throttled).decides_again_in(1);
+    let story = story.after(1).reads().sees(connection()).sends(&renames("fra-2"));
+    story.after(1).polls_fail(FaultKind::AccessDenied).rests(Reason::AccessDenied);
+}
+
+#[test]
+fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
+    let unavailable = || fault(FaultKind::Unavailable);
+    let story =
+        given(spec().name("fra-2")).polls(connection()).after(175).read_fails(unavailable()).decides_again_in(1);
+    let story = story.after(1).reads().says("setting connectionName").decides_again_in(4);
+    let story = story.after(4).reads().read_fails(unavailable()).rests(Reason::AwsUnavailable).decides_again_in(2);
+    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
+    let story = story.after(2).reads();
+    assert_eq!(story.plan().next_check, None);
+    // Before the first read, only the poller tries again.
+    let story = given(spec().name("fra-2")).read_fails(unavailable()).rests(Reason::AwsUnavailable).decides_again_in(1);
+    assert_eq!(story.after(1).rests(Reason::AwsUnavailable).plan().next_check, None);
+}
+
+#[test]
+fn a_resource_in_sync_stays_so_while_a_requested_read_fails() {
+    let story = given(spec().name("fra-1")).sees(connection()).after(20).asks_for_a_read();
+    story.read_fails(fault(FaultKind::Throttled)).rests(Reason::InSync).decides_again_in(1);
+}
+
+#[test]
+fn before_the_first_read_a_fault_is_shown_at_once_unless_the_spec_was_met() {
+    let story = given(spec().name("fra-2"));
+    assert_eq!((story.plan().verdict, story.plan().step), (None, Step::Rest));
+    let story = story.polls_fail(FaultKind::CredentialsInvalid).rests(Reason::CredentialsInvalid);
+    assert!(story.plan().verdict.is_some_and(|verdict| !verdict.stale), "it is no older than its resource");
+    let mut story = given(spec().name("fra-2"));
+    story.now = second(30);
+    let story = story.polls_fail(FaultKind::Unavailable).rests(Reason::AwsUnavailable);
+    assert_eq!(story.plan().next_check, None, "it does not become stale");
+    let story = story.was_met(1).polls_work();
+    assert_eq!((story.plan().verdict, story.plan().next_check), (None, None), "nothing has failed");
+    let story = story.polls_fail(FaultKind::Unavailable);
+    assert_eq!(story.plan().verdict, None, "status is kept for a while");
+    let story = story.decides_again_in(150).after(150).rests(Reason::AwsUnavailable);
+    assert!(story.plan().verdict.is_some_and(|verdict| verdict.stale));
+}
+
+#[test]
+fn a_requested_read_is_made() {
+    let story = given(spec().name("fra-1")).sees(connection()).after(20).asks_for_a_read();
+    story.reads().sees(connection()).rests(Reason::InSync);
 }
