@@ -104,6 +104,12 @@ fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() 
     assert_eq!(holder(&fleet, &b()), Some(a()));
     listing(&mut fleet, 90, vec![(&b(), connection())]);
     assert_eq!(holder(&fleet, &b()), None);
+    // A resource reads it by its id, so no number of listings says that it is gone.
+    let mut fleet = raised();
+    fleet.apply(&a(), claim("net/a"));
+    listing(&mut fleet, 75, vec![(&b(), connection())]);
+    listing(&mut fleet, 90, vec![(&b(), connection())]);
+    assert_eq!(holder(&fleet, &b()), Some(a()));
     // If its only resource is being deleted, only listings read it, too.
     let mut fleet = raised();
     fleet.apply(&a(), wants_must("net/a").being_deleted());
@@ -341,7 +347,8 @@ fn a_holder_that_is_down_says_how_the_others_can_go_on() {
     for spec in [spec().to(Must), spec().to(Must).paused()] {
         given(spec).sees(cut()).says("set managementPolicy to Observe or delete this resource");
     }
-    for quiet in [given(spec().to(Must)).sees(tight()), given(spec().to(Must).observing()).sees(cut())] {
+    let (acting, paused) = (given(spec().to(Must)), given(spec().to(Must).paused()));
+    for quiet in [acting.sees(tight()), paused.sees(tight()), given(spec().to(Must).observing()).sees(cut())] {
         assert!(!quiet.plan().verdict.is_some_and(|verdict| verdict.message.contains("wait for it")));
     }
 }
