@@ -9,7 +9,7 @@ use directconnect_core::settings::Settings;
 
 use crate::given::{
     Asks, ConnectionExt, Must, SETTINGS, Should, connection, encrypted_connection, fault, given, given_with, renames,
-    second, seconds, spec,
+    second, seconds, sets, spec,
 };
 
 #[test]
@@ -38,6 +38,13 @@ fn a_read_that_began_as_a_wait_ended_is_not_made_again() {
     // MACsec has come up by the deadline. The read is late by its name, so it does not end the wait.
     let story = story.sees(encrypted_connection()).rests(Reason::WaitingForEncryptionUp);
     story.decides_again_in(15);
+}
+
+#[test]
+fn after_a_step_up_the_ladder_a_read_follows_soon_even_without_a_key() {
+    let story = given(spec().to(Must)).sees(connection().mode("no_encrypt")).gets_answer(&sets(Should), &connection());
+    let story = story.rests(Reason::NoMacSecKey).decides_again_in(15).after(15).reads().sees(connection());
+    assert_eq!(story.rests(Reason::NoMacSecKey).plan().next_check, None, "one read is enough");
 }
 
 #[test]

@@ -55,26 +55,26 @@ fn a_circuit_that_another_writer_raises_holds_the_turn_until_it_is_proven() {
 
 #[test]
 fn only_a_raise_that_this_process_saw_and_did_not_make_is_by_another_writer() {
+    type Ours = fn(&mut Fleet);
     let mut fleet = pair(claim("net/a"), wants_must("net/b"));
     read(&mut fleet, &a(), 1, &tight());
     assert_eq!(fleet.hold(&a()), None, "it was there when this process came");
-    let ours = [
-        {
-            let mut fleet = ready();
-            fleet.begin_step(&a(), Must);
-            fleet
-        },
-        // The previous leader has written the step to status.
-        {
-            let mut fleet = ready();
+    let ours: [(&str, Ours); 3] = [
+        ("decided on by this process", |fleet| assert!(fleet.begin_step(&a(), Must))),
+        ("written to status by the leader before", |fleet| {
             fleet.apply(&a(), wants_must("net/a").unproven(Must).version(2));
-            fleet
-        },
+        }),
+        ("sent by the leader before, for a resource that wants less by now", |fleet| {
+            let age = Some(seconds(5));
+            fleet.with_history(&a(), |history| history.resume(sets(Must), age, second(1), SETTINGS.settle_window));
+        }),
     ];
-    for mut fleet in ours {
+    for (given, happens) in ours {
+        let mut fleet = ready();
+        happens(&mut fleet);
         read(&mut fleet, &a(), 2, &cut());
         fleet.apply(&a(), claim("net/a").wanting(Should).version(3));
-        assert_eq!(fleet.hold(&a()), None);
+        assert_eq!(fleet.hold(&a()), None, "{given}");
     }
 }
 
