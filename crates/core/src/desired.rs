@@ -160,11 +160,6 @@ impl Desired {
     pub fn observes_only(&self) -> bool {
         self.policy == ManagementPolicy::Observe
     }
-
-    /// Whether the spec wants this mode or a stricter one.
-    pub fn wants_at_least(&self, mode: EncryptionMode) -> bool {
-        self.mode.is_some_and(|wanted| wanted >= mode)
-    }
 }
 
 /// The part of an invalid value that a message shows.
