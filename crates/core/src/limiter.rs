@@ -25,7 +25,7 @@ const MIN_RATE: f64 = 0.2;
 /// call a second or more throttles about one call in ten.
 const STEP: f64 = 0.02;
 const GROWTH: f64 = 0.015;
-/// From this many calls a second, the bucket makes no difference and is removed.
+/// Beyond this many calls a second, the bucket makes no difference and is removed.
 const FULL_SPEED: f64 = 200.0;
 /// After this long without a throttle, the learned rate is outdated and the bucket is removed.
 const EXPIRY: Duration = Duration::from_mins(5);
