@@ -54,8 +54,6 @@ const MAX_PAGES: usize = 1000;
 pub type Identified = (String, Connection);
 /// A connection of a listing.
 pub type Listed = (ConnectionId, Arc<Connection>);
-/// A page of a listing, and the token of the next.
-type Page = (Vec<Listed>, Option<String>);
 
 /// Checks the settings for calls to AWS in the environment. The error is one line.
 pub fn check_environment() -> Result<(), String> {
@@ -164,8 +162,10 @@ impl Pages {
     }
 
     /// Adds a page and the token of the next. Returns true after the last page.
-    fn take(&mut self, (page, next): Page) -> Result<bool, Fault> {
-        self.connections.extend(page);
+    fn take(&mut self, (page, next): (Vec<Identified>, Option<String>)) -> Result<bool, Fault> {
+        // No resource can name a connection with an id of another form.
+        let listed = page.into_iter().filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, Arc::new(read))));
+        self.connections.extend(listed);
         self.count += 1;
         if next.is_some() && (next == self.token || self.count == MAX_PAGES) {
             return Err(Fault::new(FaultKind::Unavailable, DESCRIBE, "AWS hands out pages without end"));
@@ -194,14 +194,12 @@ pub struct Updated {
 
 impl Client {
     /// One page of the connections, and the token of the next page.
-    pub async fn page(&self, token: Option<String>) -> Result<Page, Fault> {
+    pub async fn page(&self, token: Option<String>) -> Result<(Vec<Identified>, Option<String>), Fault> {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
         let page = self.timed(Operation::Page, call).await?;
         let next = page.next_token.filter(|token| !token.is_empty());
         let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
-        // No resource can name a connection with an id of another form.
-        let listed = connections.filter_map(|(id, read)| Some((ConnectionId::parse(&id)?, Arc::new(read))));
-        Ok((listed.collect(), next))
+        Ok((connections.collect(), next))
     }
 
     /// All connections of the region.

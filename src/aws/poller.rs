@@ -137,12 +137,13 @@ impl Poller {
         let mut pages = Pages::default();
         loop {
             let call = self.gate.acquire(Urgency::High).await?;
-            let mut outcome = self.client.page(pages.token()).await;
+            let outcome = self.client.page(pages.token()).await;
             call.record(&outcome, jitter());
-            if let Ok((page, _)) = &mut outcome {
-                self.state.with_fleet(|fleet| fleet.share_page(self.region(), page));
-            }
-            match outcome.and_then(|page| pages.take(page)) {
+            let earlier = pages.connections.len();
+            let outcome = outcome.and_then(|page| pages.take(page));
+            let page = pages.connections.iter_mut().skip(earlier);
+            self.state.with_fleet(|fleet| fleet.share_page(self.region(), page));
+            match outcome {
                 Ok(false) => {}
                 Ok(true) => return Ok(Ok((pages.connections, pages.count))),
                 Err(fault) => return Ok(Err(fault)),

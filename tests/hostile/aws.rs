@@ -1,6 +1,5 @@
 //! Random answers of AWS, or of a server in its place: the operator's own client must handle them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
@@ -216,7 +215,7 @@ fn whatever_aws_answers_is_read_or_refused_and_cut_to_what_fits() {
             match page {
                 Ok((connections, _)) => {
                     for (_, connection) in connections {
-                        connection_is_fit(Arc::unwrap_or_clone(connection))?;
+                        connection_is_fit(connection)?;
                     }
                 }
                 Err(fault) => fault_is_fit(&fault)?,

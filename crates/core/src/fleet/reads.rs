@@ -67,7 +67,11 @@ impl Fleet {
 
     /// Shares memory: if a page of a listing shows what is known already, it refers to the copy that is kept. Without
     /// this, a listing would take as much memory again as all circuits do.
-    pub fn share_page(&self, region: &RegionName, page: &mut [(ConnectionId, Arc<Connection>)]) {
+    pub fn share_page<'a>(
+        &self,
+        region: &RegionName,
+        page: impl Iterator<Item = &'a mut (ConnectionId, Arc<Connection>)>,
+    ) {
         for (id, shown) in page {
             let circuit = CircuitId { region: region.clone(), id: id.clone() };
             let Some((kept, circuit)) = self.circuits.get_key_value(&circuit) else { continue };

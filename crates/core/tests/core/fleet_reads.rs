@@ -177,7 +177,7 @@ fn what_a_page_shows_as_it_is_known_is_stored_once() {
     let listed = |shown: Connection| (a().id, Arc::new(shown));
     let share = |fleet: &Fleet, shown: Connection| {
         let mut page = [listed(shown), (b().id, Arc::new(encrypted_connection()))];
-        fleet.share_page(&region(REGION), &mut page);
+        fleet.share_page(&region(REGION), page.iter_mut());
         page[0].1.clone()
     };
     // Without a status, the last read is the copy that is kept.
