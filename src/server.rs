@@ -84,8 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn where_a_kernel_has_no_ipv6_only_the_wish_for_all_addresses_falls_back_to_ipv4() {
-        let (none, in_use) = (io::Error::from_raw_os_error(97), io::Error::from(io::ErrorKind::AddrInUse));
+    fn only_the_address_of_all_falls_back_to_ipv4_where_the_kernel_has_no_ipv6() {
+        // EAFNOSUPPORT of Linux.
+        let none = io::Error::from_raw_os_error(97);
+        let in_use = io::Error::from(io::ErrorKind::AddrInUse);
         let instead = |address: &str, error| without_ipv6(address.parse().expect("an address"), error);
         assert_eq!(instead("[::]:8080", &none), Some("0.0.0.0:8080".parse().expect("an address")));
         assert_eq!(instead("[::]:8080", &in_use), None);

@@ -1,15 +1,13 @@
 //! The watch on resources in all or some namespaces, merged into one stream and one store.
 
 mod feed;
+mod rewind;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::select_all;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::ListParams;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
@@ -17,17 +15,13 @@ use kube::{Api, Client, Resource as _, ResourceExt};
 use tokio::sync::watch;
 use tracing::info;
 
+pub use self::rewind::until_rewound;
+
 use self::feed::Feed;
+use self::rewind::went_back;
 use super::claims::Claims;
 use super::{Reference, Watched};
-use crate::clock::jitter;
 use crate::state::Wakeup;
-
-/// How often to check whether resource versions have gone backwards, and the time limit of one request for that.
-const REWIND_CHECK_INTERVAL: Duration = Duration::from_secs(20);
-const REQUEST: Duration = Duration::from_secs(10);
-/// Pause between attempts to confirm that an object is older than the known one.
-const CONFIRM_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the resources have been listed, and a way to request a new list. Clones share their state.
 #[derive(Clone, Debug, Default)]
@@ -134,62 +128,6 @@ pub fn usable(event: Event<Watched>) -> Option<Event<Watched>> {
     }
 }
 
-/// If a listed object is older than the known one with the same uid, the message that says so.
-///
-/// What the process remembers cannot be matched with such an object, so the caller ends and the process starts again.
-async fn went_back(client: &Client, known: &Watched, listed: &Watched) -> Option<String> {
-    let newest = version_of(known.meta())?;
-    if known.meta().uid != listed.meta().uid || version_of(listed.meta())? >= newest {
-        return None;
-    }
-    // A list may come from the cache of an API server that lags behind. This request is a consistent read.
-    let api: Api<Watched> = Api::namespaced(client.clone(), &listed.namespace()?);
-    let only = ListParams::default().fields(&format!("metadata.name={}", listed.name_any()));
-    let list = loop {
-        match tokio::time::timeout(REQUEST, api.list_metadata(&only)).await {
-            Ok(Ok(list)) => break list,
-            // An API server that was just restored may not answer yet. Until it does, nothing older is applied.
-            Ok(Err(_)) | Err(_) => tokio::time::sleep(CONFIRM_PAUSE).await,
-        }
-    };
-    let now = version_of(&list.items.first()?.metadata)?;
-    (now < newest).then(|| rewound(&listed.id().to_string(), newest, now))
-}
-
-fn version_of(meta: &ObjectMeta) -> Option<u64> {
-    meta.resource_version.as_ref()?.parse().ok()
-}
-
-fn rewound(what: &str, newest: u64, now: u64) -> String {
-    format!(
-        "{what} was at resource version {newest} and is now at {now}, as after the restore of an older backup; all of it has to be read anew"
-    )
-}
-
-/// Returns, with a message, when the resource versions of the API server have gone backwards.
-///
-/// A watch from a version that does not exist yet receives nothing until it does, and no error. If the API server was
-/// down, the new list shows that versions went backwards; this check is for an outage that the watch did not notice.
-pub async fn until_rewound(client: Client, namespaces: Vec<String>) -> String {
-    let api: Api<Watched> = match namespaces.first() {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    };
-    let least = ListParams::default().limit(1);
-    let mut newest: u64 = 0;
-    loop {
-        if let Ok(Ok(list)) = tokio::time::timeout(REQUEST, api.list_metadata(&least)).await
-            && let Some(version) = list.metadata.resource_version.and_then(|version| version.parse().ok())
-        {
-            if version < newest {
-                return rewound("the API server", newest, version);
-            }
-            newest = version;
-        }
-        tokio::time::sleep(REWIND_CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter())).await;
-    }
-}
-
 /// Merges several watches into one. The first lists of all namespaces are passed on as one list. Later lists of a
 /// namespace are passed on as the changes that they show.
 struct Merge {
@@ -272,13 +210,12 @@ mod tests {
     use crate::clock::Clock;
     use crate::metrics::Metrics;
     use crate::state::State;
-    use axum::http::StatusCode;
     use directconnect_core::desired::DefaultRegion;
     use directconnect_core::identity::{RegionName, ResourceId};
     use directconnect_core::settings::Settings;
     use serde_json::json;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     fn claims() -> Claims {
         let second = Duration::from_secs(1);
@@ -331,29 +268,6 @@ mod tests {
                 finds += 1;
             }
             assert!(finds >= 200, "{finds}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_object_that_is_older_than_known_is_not_applied_before_the_api_server_confirms_it() {
-        let at = |version: &str| {
-            let mut object = object(1, 1);
-            object.meta_mut().resource_version = Some(version.to_owned());
-            object
-        };
-        for (now, is_older) in [("7", true), ("9", false), ("12", false)] {
-            let tries = Arc::new(AtomicUsize::new(0));
-            let server = axum::Router::new().fallback(move || {
-                let refused = tries.fetch_add(1, Ordering::Relaxed) < 3;
-                let metadata = json!({ "name": "line-1", "namespace": "namespace", "resourceVersion": now });
-                let list = json!({ "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
-                    "metadata": { "resourceVersion": now }, "items": [{ "metadata": metadata }] });
-                let status = if refused { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-                async move { (status, list.to_string()) }
-            });
-            let client = Client::new(server, "namespace");
-            let told = went_back(&client, &at("9"), &at("7")).await;
-            assert_eq!(told.is_some(), is_older, "now at {now}: {told:?}");
         }
     }
 

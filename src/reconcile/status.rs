@@ -129,8 +129,6 @@ impl<'a> StatusWriter<'a> {
             }
             written?;
         }
-        let shown = &self.object.status.connection;
-        self.context.state.with_fleet(|fleet| fleet.share(&desired.circuit, shown));
         if may_write {
             let (object, version) = (self.object, self.version);
             self.context.state.with_fleet(|fleet| {

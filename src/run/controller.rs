@@ -108,11 +108,10 @@ fn urgency(object: &Watched, circuit: Option<&CircuitId>, context: &Context) -> 
 
 /// Turns a panic of `work` into an error of this object.
 async fn caught<T>(resource: &ResourceId, work: impl Future<Output = Result<T, PassError>>) -> Result<T, PassError> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-        let message = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let message = message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(PassError::Panicked(resource.clone(), text::clean(&message)))
-    })
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(PassError::Panicked(resource.clone(), text::panic_message(&*panic))))
 }
 
 #[cfg(test)]

@@ -60,6 +60,15 @@ impl Circuit {
         CircuitView { claims: &self.claims, read, step: self.step, was_raised: self.was_raised }
     }
 
+    /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.
+    pub(super) fn share_kept(&self, shown: Option<&mut Arc<Connection>>) {
+        let Some(shown) = shown else { return };
+        let last_read = self.history.observation().and_then(|read| read.connection.as_ref());
+        if let Some(kept) = self.in_status.iter().chain(last_read).find(|kept| *kept == shown) {
+            *shown = Arc::clone(kept);
+        }
+    }
+
     /// The resources for this circuit, the oldest first.
     pub fn claims(&self) -> &[Claim] {
         &self.claims

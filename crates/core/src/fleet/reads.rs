@@ -33,8 +33,9 @@ impl Fleet {
     }
 
     /// Records a read of a circuit. Returns whether it showed something new.
-    pub fn record_read(&mut self, id: &CircuitId, observation: Observation) -> bool {
+    pub fn record_read(&mut self, id: &CircuitId, mut observation: Observation) -> bool {
         let circuit = self.circuits.entry(id.clone()).or_default();
+        circuit.share_kept(observation.connection.as_mut());
         let before = circuit.history.last_mode();
         let account_before = circuit.view(false).account();
         let shown = |history: &History| {
@@ -57,7 +58,8 @@ impl Fleet {
         is_news
     }
 
-    /// Shares memory: if a status shows the same as the last read, or as a read to come, both refer to one copy.
+    /// Called when a status is delivered. Shares memory: if it shows the same as the last read, or as a read to come, both
+    /// refer to one copy.
     pub fn share(&mut self, id: &CircuitId, shown: &Arc<Connection>) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.history.share(shown);
@@ -76,11 +78,7 @@ impl Fleet {
             let circuit = CircuitId { region: region.clone(), id: id.clone() };
             let Some((kept, circuit)) = self.circuits.get_key_value(&circuit) else { continue };
             *id = kept.id.clone();
-            let copies =
-                circuit.in_status.iter().chain(circuit.history.observation().and_then(|read| read.connection.as_ref()));
-            if let Some(copy) = copies.into_iter().find(|copy| *copy == shown) {
-                *shown = Arc::clone(copy);
-            }
+            circuit.share_kept(Some(shown));
         }
     }
 

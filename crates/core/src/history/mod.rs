@@ -144,14 +144,10 @@ impl History {
         } else {
             self.break_chains();
         }
-        match &self.observation {
-            // Equal connections share one copy in memory.
-            Some(before) if before.connection == observation.connection => {
-                observation.connection.clone_from(&before.connection);
-            }
+        let is_same = self.observation.as_ref().is_some_and(|before| before.connection == observation.connection);
+        if !is_same && observation.source == Source::Poll {
             // A poll showed something else than the read by id, so decisions need a new read by id.
-            _ if observation.source == Source::Poll => self.read_by_id = None,
-            _ => {}
+            self.read_by_id = None;
         }
         self.observation = Some(observation);
         true

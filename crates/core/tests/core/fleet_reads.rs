@@ -172,7 +172,7 @@ fn a_listing_returns_the_circuits_that_changed() {
 }
 
 #[test]
-fn what_a_page_shows_as_it_is_known_is_stored_once() {
+fn what_a_page_or_a_read_shows_as_it_is_known_is_stored_once() {
     let mut fleet = ready();
     let listed = |shown: Connection| (a().id, Arc::new(shown));
     let share = |fleet: &Fleet, shown: Connection| {
@@ -181,13 +181,16 @@ fn what_a_page_shows_as_it_is_known_is_stored_once() {
         page[0].1.clone()
     };
     // Without a status, the last read is the copy that is kept.
-    let read =
-        fleet.circuit(&a()).and_then(|circuit| circuit.history.observation()?.connection.clone()).expect("a read");
-    assert!(Arc::ptr_eq(&share(&fleet, encrypted_connection()), &read));
+    let last =
+        |fleet: &Fleet| fleet.circuit(&a()).and_then(|circuit| circuit.history.observation()?.connection.clone());
+    let is_last = |fleet: &Fleet, copy: &Arc<Connection>| last(fleet).is_some_and(|last| Arc::ptr_eq(&last, copy));
+    assert!(is_last(&fleet, &share(&fleet, encrypted_connection())));
     let renamed = Arc::new(encrypted_connection().named("fra-2"));
     assert!(!Arc::ptr_eq(&share(&fleet, (*renamed).clone()), &renamed));
     fleet.share(&a(), &renamed);
     assert!(Arc::ptr_eq(&share(&fleet, (*renamed).clone()), &renamed), "a status shows it before any read does");
+    fleet.record_read(&a(), read_at(second(60), Some((*renamed).clone())));
+    assert!(is_last(&fleet, &renamed));
     assert_eq!(*share(&fleet, encrypted_connection().named("fra-3")), encrypted_connection().named("fra-3"));
 }
 
