@@ -3,7 +3,6 @@ import {
   applyFieldOverrides, type DataFrame, cacheFieldDisplayNames, type Field, FieldColorModeId, type FieldConfig, FieldType, type GrafanaTheme2, Registry, standardTransformers,
   standardTransformersRegistry, TransformerCategory, transformDataFrame,
 } from '@grafana/data';
-import { merge } from 'lodash';
 import { firstValueFrom } from 'rxjs';
 
 export interface Panel {
@@ -78,9 +77,10 @@ export async function frames(panel: Panel, recording: Recording, theme: GrafanaT
   });
   const data = await firstValueFrom(transformDataFrame(panel.transformations ?? [], raw));
   const { defaults, overrides } = structuredClone(panel.fieldConfig);
+  const preset = DEFAULTS[panel.type];
   const result = applyFieldOverrides({
     data,
-    fieldConfig: { defaults: merge({}, DEFAULTS[panel.type], defaults), overrides },
+    fieldConfig: { defaults: { ...preset, ...defaults, custom: { ...preset?.custom, ...defaults.custom } }, overrides },
     fieldConfigRegistry: options as any,
     replaceVariables: (text) => text,
     theme,

@@ -9,7 +9,7 @@ const [path, out, demo, prometheus, chromium] = process.argv.slice(2);
 const text = await readFile(path);
 const dashboard = JSON.parse(text);
 // A test looks for this, so that the picture does not outlive the dashboard that it shows.
-const notes = { dashboard: `sha256 ${createHash('sha256').update(text).digest('hex')}` };
-const png = await picture(dashboard, await record(dashboard, { demo, prometheus }), { chromium, notes });
+const note = `sha256 ${createHash('sha256').update(text).digest('hex')}`;
+const png = await picture(dashboard, await record(dashboard, { demo, prometheus }), { chromium, note });
 await writeFile(out, png);
 console.log(`${out}: ${Math.ceil(png.length / 1000)} kB`);
