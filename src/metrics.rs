@@ -57,10 +57,10 @@ pub struct Resource {
 pub struct Health {
     /// `Ready` is `True`.
     pub ready: bool,
-    /// `LinkUp` is `True`.
-    pub link_up: bool,
-    /// `Encrypted` is `True`.
-    pub encrypted: bool,
+    /// `LinkUp`, unless it is `Unknown`.
+    pub link_up: Option<bool>,
+    /// `Encrypted`, unless it is `Unknown`.
+    pub encrypted: Option<bool>,
     /// AWS shows `must_encrypt`.
     pub must_encrypt: bool,
     /// AWS differs from the spec.
@@ -221,17 +221,17 @@ impl Metrics {
 #[derive(Debug, Default)]
 struct Resources(Mutex<BTreeMap<Arc<Resource>, Option<Health>>>);
 
-/// Name, help text and value of a gauge.
-type Meaning = (&'static str, &'static str, fn(&Health) -> bool);
+/// Name, help text and value of a gauge. One without a value is left out: 0 would be an alert that a line is down.
+type Meaning = (&'static str, &'static str, fn(&Health) -> Option<bool>);
 
 impl Resources {
     const GAUGES: [Meaning; 6] = [
-        ("ready", "1 while Ready is True.", |health| health.ready),
-        ("link_up", "1 while LinkUp is True.", |health| health.link_up),
-        ("encrypted", "1 while Encrypted is True.", |health| health.encrypted),
-        ("must_encrypt", "1 while AWS shows must_encrypt.", |health| health.must_encrypt),
-        ("drifted", "1 while AWS differs from the spec.", |health| health.drifted),
-        ("paused", "1 while paused by annotation.", |health| health.paused),
+        ("ready", "1 while Ready is True.", |health| Some(health.ready)),
+        ("link_up", "1 while LinkUp is True, none while it is Unknown.", |health| health.link_up),
+        ("encrypted", "1 while Encrypted is True, none while it is Unknown.", |health| health.encrypted),
+        ("must_encrypt", "1 while AWS shows must_encrypt.", |health| Some(health.must_encrypt)),
+        ("drifted", "1 while AWS differs from the spec.", |health| Some(health.drifted)),
+        ("paused", "1 while paused by annotation.", |health| Some(health.paused)),
     ];
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<Resource>, Option<Health>>> {
@@ -250,8 +250,9 @@ impl Collector for Resources {
         for (name, help, is_true) in Self::GAUGES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (labels, health) in &resources {
-                let gauge = ConstGauge::new(i64::from(is_true(health)));
-                gauge.encode(metric.encode_family(&**labels)?)?;
+                if let Some(value) = is_true(health) {
+                    ConstGauge::new(i64::from(value)).encode(metric.encode_family(&**labels)?)?;
+                }
             }
         }
         Ok(())
@@ -288,8 +289,14 @@ mod tests {
         Resource { namespace: "net".into(), name: name.into(), connection_id: "dxcon-fg1234ab".into() }
     }
 
-    const SOUND: Health =
-        Health { ready: true, link_up: true, encrypted: true, must_encrypt: true, drifted: false, paused: false };
+    const SOUND: Health = Health {
+        ready: true,
+        link_up: Some(true),
+        encrypted: Some(true),
+        must_encrypt: true,
+        drifted: false,
+        paused: false,
+    };
 
     /// The exposed metrics of resources.
     fn exposed(metrics: &Metrics) -> String {
@@ -307,11 +314,11 @@ mod tests {
         assert_eq!(exposed(&metrics), "", "nothing is known of them yet");
         metrics.health(&resource("b"), Health { ready: false, must_encrypt: false, drifted: true, ..SOUND });
         metrics.health(&resource("a"), SOUND);
-        metrics.health(&resource("b"), Health { link_up: false, encrypted: false, paused: true, ..SOUND });
+        metrics.health(&resource("b"), Health { link_up: Some(false), encrypted: Some(false), paused: true, ..SOUND });
         let expected = [
             ("ready", "Ready is True", 1, 1),
-            ("link_up", "LinkUp is True", 1, 0),
-            ("encrypted", "Encrypted is True", 1, 0),
+            ("link_up", "LinkUp is True, none while it is Unknown", 1, 0),
+            ("encrypted", "Encrypted is True, none while it is Unknown", 1, 0),
             ("must_encrypt", "AWS shows must_encrypt", 1, 1),
             ("drifted", "AWS differs from the spec", 0, 0),
             ("paused", "paused by annotation", 0, 1),
@@ -326,6 +333,17 @@ mod tests {
         metrics.forget(&resource("a"));
         metrics.forget(&resource("b"));
         assert_eq!(exposed(&metrics), "");
+    }
+
+    #[test]
+    fn of_a_condition_that_is_unknown_there_is_no_gauge_since_zero_would_say_that_the_line_is_down() {
+        let metrics = Metrics::new();
+        metrics.track(Arc::new(resource("line")));
+        metrics.health(&resource("line"), Health { ready: false, link_up: None, encrypted: None, ..SOUND });
+        let text = exposed(&metrics);
+        for (gauge, there) in [("ready", true), ("link_up", false), ("encrypted", false), ("must_encrypt", true)] {
+            assert_eq!(text.contains(&format!("directconnect_connection_{gauge}{{")), there, "{gauge} in\n{text}");
+        }
     }
 
     #[test]

@@ -21,11 +21,15 @@ pub(super) async fn invalid(mut status: StatusWriter<'_>, message: String) -> Re
 
 /// The gauges of a resource, from its status.
 pub(super) fn health(status: &DirectConnectConnectionStatus, about: Option<(&Desired, &Plan)>) -> Health {
-    let is = |kind| condition_status(status, kind) == Some("True");
+    let known = |kind| match condition_status(status, kind) {
+        Some("True") => Some(true),
+        Some("False") => Some(false),
+        _ => None,
+    };
     Health {
-        ready: is(ConditionType::Ready),
-        link_up: is(ConditionType::LinkUp),
-        encrypted: is(ConditionType::Encrypted),
+        ready: known(ConditionType::Ready) == Some(true),
+        link_up: known(ConditionType::LinkUp),
+        encrypted: known(ConditionType::Encrypted),
         must_encrypt: status.connection.encryption_mode == Some(ObservedMode::MustEncrypt),
         drifted: !status.drift.is_empty(),
         paused: about.is_some_and(|(desired, _)| desired.paused),
