@@ -100,8 +100,9 @@ pub fn waits_for_other(message: &str) -> EventSpec {
     EventSpec::warning("Blocked", message)
 }
 
-/// The events for the changes from one status to the next. If an update `failed` between them, its event contains the
-/// AWS request id. Status does not contain it, since it changes with every attempt.
+/// The events for the changes from one status to the next. `failed` is the failed update that the new status reports, if
+/// it reports one; its event contains the AWS request id. Status does not contain it, since it changes with every
+/// attempt.
 pub fn transitions(
     before: &DirectConnectConnectionStatus,
     after: &DirectConnectConnectionStatus,
@@ -115,6 +116,8 @@ pub fn transitions(
         match (condition_status(before, kind), condition_status(after, kind)) {
             (Some("False"), Some("True")) => news.push(EventSpec::normal(up, message)),
             (Some("True"), Some("False")) => news.push(EventSpec::warning(down, message)),
+            // It failed while AWS could not be read. The way to AWS may lead over this very line.
+            (Some("Unknown"), Some("False")) if was_stale(before, kind) => news.push(EventSpec::warning(down, message)),
             _ => {}
         }
     }
@@ -123,12 +126,17 @@ pub fn transitions(
     };
     if let Some((now, message)) = reason(after)
         && reason(before).is_none_or(|(earlier, _)| earlier != now)
-        && let Some(event) = event_of(&now, after)
+        && let Some(event) = event_of(&now, failed.is_some())
     {
         let request_id = failed.filter(|_| event == UPDATE_FAILED).and_then(|fault| fault.request_id.as_deref());
         news.push(EventSpec::warning(event, with_request(&message, request_id)));
     }
     news
+}
+
+/// Whether nothing was known of this condition because AWS could not be read.
+fn was_stale(status: &DirectConnectConnectionStatus, kind: ConditionType) -> bool {
+    condition(status, kind).is_some_and(|condition| condition.reason == Reason::ObservationStale.as_str())
 }
 
 /// A note that ends with the request id. If it is too long, the message before it is cut.
@@ -140,11 +148,9 @@ fn with_request(words: &str, request_id: Option<&str>) -> String {
     format!("{}{request}", text::cut_bytes(words, room))
 }
 
-/// The event for a new reason of `Ready`, if it has one.
-fn event_of(reason: &str, status: &DirectConnectConnectionStatus) -> Option<&'static str> {
+/// The event for a new reason of `Ready`, if it has one. The reasons of a failed update are those of a failed read too.
+fn event_of(reason: &str, with_update: bool) -> Option<&'static str> {
     let is = |any: &[Reason]| any.iter().any(|one| one.as_str() == reason);
-    // If nothing differs, no update was made, so the fault is one of a read.
-    let with_update = !status.drift.is_empty();
     if is(&[Reason::Conflict]) {
         Some("Conflict")
     } else if is(&[Reason::Contended]) {
@@ -238,24 +244,24 @@ mod tests {
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
-    use crate::api::DriftStatus;
     use directconnect_core::fault::{FaultKind, UPDATE};
 
-    /// A status with drift, and with this reason and message.
-    fn status(reason: Reason, message: &str) -> DirectConnectConnectionStatus {
-        let ready = Condition {
-            type_: "Ready".to_owned(),
-            status: "False".to_owned(),
+    /// A status with one condition.
+    fn with(kind: ConditionType, status: &str, reason: Reason, message: &str) -> DirectConnectConnectionStatus {
+        let condition = Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.to_owned(),
             reason: reason.as_str().to_owned(),
             message: message.to_owned(),
             last_transition_time: Time(Timestamp::UNIX_EPOCH),
             observed_generation: Some(1),
         };
-        DirectConnectConnectionStatus {
-            conditions: vec![ready],
-            drift: vec![DriftStatus::default()],
-            ..DirectConnectConnectionStatus::default()
-        }
+        DirectConnectConnectionStatus { conditions: vec![condition], ..DirectConnectConnectionStatus::default() }
+    }
+
+    /// A status that is not ready for this reason.
+    fn status(reason: Reason, message: &str) -> DirectConnectConnectionStatus {
+        with(ConditionType::Ready, "False", reason, message)
     }
 
     fn fault(request_id: &str) -> Fault {
@@ -270,7 +276,29 @@ mod tests {
         assert_eq!(transitions(&after, &after, Some(&fault("another try"))), [], "one a transition");
         let lost = transitions(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
         assert_eq!(lost, [EventSpec::warning("UpdateFailed", "AWS says: Bad name")]);
-        assert_eq!(transitions(&before, &after, None), lost);
+    }
+
+    #[test]
+    fn a_read_that_fails_is_no_failed_update_whatever_differs() {
+        for reason in [Reason::AwsUnavailable, Reason::AccessDenied, Reason::RequestRejected] {
+            let told = transitions(&status(Reason::WaitingForEncryptionUp, ""), &status(reason, "no answer"), None);
+            assert_eq!(told, [], "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_found_down_after_an_outage_of_reads_is_told() {
+        for (kind, down) in [(ConditionType::LinkUp, "LinkDown"), (ConditionType::Encrypted, "EncryptionDown")] {
+            let now = with(kind, "False", Reason::NotAvailable, "it is down");
+            let told = |before: &DirectConnectConnectionStatus| transitions(before, &now, None);
+            let stale = with(kind, "Unknown", Reason::ObservationStale, "not read");
+            assert_eq!(told(&stale), [EventSpec::warning(down, "it is down")]);
+            assert_eq!(told(&with(kind, "Unknown", Reason::NotReported, "no MACsec")), [], "AWS had reported none");
+            assert_eq!(told(&now), [], "it was down before");
+            let up = with(kind, "True", Reason::Available, "it is up");
+            assert_eq!(told(&up), [EventSpec::warning(down, "it is down")]);
+            assert_eq!(transitions(&stale, &up, None), [], "that it can be read again is no news of the line");
+        }
     }
 
     #[test]

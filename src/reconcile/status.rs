@@ -19,6 +19,7 @@ use directconnect_core::decide::{Drift, Plan};
 use directconnect_core::desired::{Desired, EncryptionTransition};
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Observation;
+use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::HoldReason;
@@ -225,18 +226,22 @@ impl<'a> StatusWriter<'a> {
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
         self.context.reset_failures(self.object);
         let mut events = std::mem::take(&mut self.events);
-        let failed = about.and_then(|(desired, _)| self.failed_update(desired));
+        let failed = about.and_then(|(desired, plan)| self.failed_update(desired, plan));
         events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
         self.context.events.publish(self.object, events);
         self.context.metrics.health(&labels(self.object, &self.object.id()), report::health(&self.written, about));
     }
 
-    /// The fault of the last update, if no later one succeeded.
-    fn failed_update(&self, desired: &Desired) -> Option<Fault> {
-        self.context
-            .state
-            .with_fleet(|fleet| Some(fleet.circuit(&desired.circuit)?.history.update_failure()?.fault.clone()))
+    /// The fault of the last update, if the plan reports it. A read may have failed since, or the line may have another
+    /// problem.
+    fn failed_update(&self, desired: &Desired, plan: &Plan) -> Option<Fault> {
+        let CircuitId { region, id } = &desired.circuit;
+        let state = &self.context.state;
+        let failed =
+            state.with_fleet(|fleet| Some(fleet.circuit(&desired.circuit)?.history.update_failure()?.fault.clone()))?;
+        let reported = failed.describe(region.as_str(), id.as_str());
+        plan.verdict.as_ref().is_some_and(|verdict| verdict.message == reported).then_some(failed)
     }
 
     /// Records whether the resource waits for a turn. Returns an event if the circuit it waits for was raised by

@@ -39,6 +39,12 @@ impl Settings {
         self.soak_cadence() * 2
     }
 
+    /// How old the read may be on which `must_encrypt` is sent: no older than two reads of a soak may be apart. Between
+    /// that read and the update lie the wait for the rate limit and the write of status, for which 10 s are left.
+    pub fn fresh_for_must(&self) -> Duration {
+        FRESH.min(self.max_gap().max(Duration::from_secs(10)))
+    }
+
     /// After this long without a read, the observation is stale: three poll intervals.
     pub fn stale_after(&self) -> Duration {
         self.poll_interval * 3

@@ -30,11 +30,31 @@ pub(super) enum FieldPlan<T> {
     },
 }
 
+impl<T> FieldPlan<T> {
+    /// Why the field is blocked, if it is.
+    pub(super) fn why_blocked(&self) -> Option<&str> {
+        if let Self::Blocked { message, .. } = self { Some(message) } else { None }
+    }
+
+    /// AWS shows the wanted value, but `sent`, which is another one, was sent and no answer came.
+    fn in_doubt(what: &str, case: &Case<'_>, until: Moment) -> Self {
+        let id = &case.desired.circuit.id;
+        let message =
+            format!("{what} was sent to {id} and no answer came; reads show within the settle window which one it has");
+        Self::Blocked { reason: Reason::Settling, message, next_check: Some(until) }
+    }
+}
+
 pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String> {
     let shown = connection.connection_name.as_ref();
-    let Some(name) = case.desired.name.as_ref().filter(|&name| shown != Some(name)) else {
-        return FieldPlan::Nothing;
-    };
+    let Some(name) = case.desired.name.as_ref() else { return FieldPlan::Nothing };
+    if shown == Some(name) {
+        let in_doubt = case.history.name_in_doubt(case.settings.settle_window);
+        return match in_doubt.filter(|&(sent, _)| sent != name) {
+            Some((sent, until)) => FieldPlan::in_doubt(&format!("connectionName {sent:?}"), case, until),
+            None => FieldPlan::Nothing,
+        };
+    }
     let id = &case.desired.circuit.id;
     let state = connection.connection_state.as_ref();
     let takes_a_name = matches!(
@@ -86,7 +106,12 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         other_proof: case.other_proof,
     };
     let mode = match guard::next_mode_step(wanted, connection, evidence, &case.desired.circuit) {
-        ModeStep::Satisfied => return FieldPlan::Nothing,
+        ModeStep::Satisfied => {
+            return match case.mode_in_doubt(shown) {
+                Some((sent, until)) => FieldPlan::in_doubt(&format!("encryptionMode {sent}"), case, until),
+                None => FieldPlan::Nothing,
+            };
+        }
         ModeStep::Blocked(reason, message) => {
             let next_check = match reason {
                 Reason::WaitingForEncryptionUp => deadline,
@@ -101,9 +126,13 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
     };
     let id = &case.desired.circuit.id;
     // A read within the settle window may be late. So while AWS may not show the wanted mode yet, no other mode is sent
-    // either.
+    // either. A step down whose answer was lost is sent again once a read still shows the higher mode: a line that is cut
+    // must not wait, and the step does no harm twice.
+    let is_lost_lowering = shown.is_some_and(|shown| mode < shown)
+        && history.mode_in_doubt(settings.settle_window).is_some_and(|(sent, _)| sent == mode);
     let settling = [mode, wanted]
         .into_iter()
+        .filter(|_| !is_lost_lowering)
         .find_map(|sent| Some((sent, history.mode_settles_at(sent, now, settings.settle_window)?)));
     if let Some((sent, settled_at)) = settling {
         let message = format!("encryptionMode {sent} was sent to {id}; AWS may show the old one for a while");

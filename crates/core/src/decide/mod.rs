@@ -15,7 +15,7 @@ use crate::identity::ResourceId;
 use crate::ledger::Ledger;
 use crate::observed::Connection;
 use crate::reason::{Phase, Reason};
-use crate::settings::Settings;
+use crate::settings::{FRESH, Settings};
 use crate::turn::{HoldReason, Holder};
 
 /// All inputs of a decision about one resource.
@@ -122,6 +122,12 @@ impl Case<'_> {
         self.older_claim.is_none() && !self.desired.observes_only()
     }
 
+    /// If AWS shows the wanted mode, but another one was sent and may have been stored: that one, and when it is known.
+    fn mode_in_doubt(&self, shown: Option<EncryptionMode>) -> Option<(EncryptionMode, Moment)> {
+        let in_doubt = self.history.mode_in_doubt(self.settings.settle_window);
+        in_doubt.filter(|&(sent, _)| shown == self.desired.mode && shown.is_some_and(|shown| shown != sent))
+    }
+
     fn observation_began(&self) -> Moment {
         self.history.observation().map_or(Moment::START, |observation| observation.began)
     }
@@ -155,7 +161,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let plan = if let Some(older) = case.older_claim {
         Plan::rest(Reason::Conflict, messages::conflict(older, &desired.circuit))
     } else if desired.observes_only() || desired.paused {
-        let blocked = if let FieldPlan::Blocked { message, .. } = &mode { Some(message.as_str()) } else { None };
+        let blocked = mode.why_blocked().or(name.why_blocked());
         let (reason, message) = messages::nothing_sent(desired, is_met, &drift, blocked);
         Plan::rest(reason, message + messages::others_wait(case, connection))
     } else if is_met {
@@ -204,18 +210,22 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
         return if needs_read { plan.read() } else { plan };
     }
     if let Some(failure) = failure.filter(|failure| case.now < failure.retry_at) {
-        let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, &case.desired.circuit));
-        let plan = Plan::rest(failure.fault.reason(), "").check_at(Some(failure.retry_at));
-        return Plan { verdict: Some(verdict), ..plan };
+        let Some(part) = case.history.part_not_refused(&change) else {
+            let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, &case.desired.circuit));
+            let plan = Plan::rest(failure.fault.reason(), "").check_at(Some(failure.retry_at));
+            return Plan { verdict: Some(verdict), ..plan };
+        };
+        change = part;
     }
     let message = messages::updating(&change, &case.desired.circuit);
-    let step = if case.history.is_fresh(case.now) { Step::Update(change) } else { Step::Read };
+    let limit = if change.mode == Some(EncryptionMode::MustEncrypt) { case.settings.fresh_for_must() } else { FRESH };
+    let step = if case.history.is_fresh(case.now, limit) { Step::Update(change) } else { Step::Read };
     Plan { step, ..Plan::rest(Reason::Updating, message) }
 }
 
 /// Whether this circuit has to be read at the soak cadence. It does while it holds the turn of its account, even if the
-/// resource is paused, only observes or is in conflict; and while the acting resource takes it up to `must_encrypt` and
-/// MACsec is up, or an update has not been followed by a read yet.
+/// resource is paused, only observes or is in conflict; while it is in doubt which mode AWS has; and while the acting
+/// resource takes it up to `must_encrypt` and MACsec is up, or an update has not been followed by a read yet.
 fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
     let goes_up = case.acts()
         && case.desired.mode == Some(EncryptionMode::MustEncrypt)
@@ -227,7 +237,8 @@ fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
             Some(EncryptionMode::MustEncrypt) => case.history.is_unread_since_update(),
             Some(EncryptionMode::NoEncrypt) | None => false,
         };
-    goes_up || case.holds.is_some()
+    let is_in_doubt = case.acts() && case.mode_in_doubt(connection.mode()).is_some();
+    goes_up || is_in_doubt || case.holds.is_some()
 }
 
 fn keep_reading(case: &Case<'_>, plan: Plan) -> Plan {
@@ -236,8 +247,10 @@ fn keep_reading(case: &Case<'_>, plan: Plan) -> Plan {
     }
     let soak = case.settings.encryption_soak;
     let is_soaked = case.history.last_mode().is_some_and(|mode| case.history.is_soaked(mode, soak));
-    // The last read of a soak is made when the soak is over, not up to a whole interval later.
+    // The last read of a soak is made when the soak is over, not up to a whole interval later. A read that began after
+    // that and did not end the soak showed no mode, or was late; then the usual interval is right.
     let over = case.history.macsec_up_since().filter(|_| !is_soaked).map(|since| since + soak);
+    let over = over.filter(|&over| case.observation_began() < over);
     let due = over.into_iter().chain([case.observation_began() + case.settings.soak_cadence()]).min();
     match due {
         Some(due) if case.now < due => plan.check_at(Some(due)),

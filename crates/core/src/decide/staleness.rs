@@ -3,7 +3,7 @@
 use super::{Case, Plan, Step, messages};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
-use crate::history::Failure;
+use crate::observed::Connection;
 
 /// The plan before the first read: the first listing has not ended yet, or has failed.
 ///
@@ -46,7 +46,7 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     let stale_at = case.observation_began() + case.settings.stale_after();
     if case.now >= stale_at {
         return Plan {
-            step: retry(case, plan.step, read_failure),
+            step: retry(case, &plan),
             verdict: Some(Verdict { stale: true, ..verdict(case, fault) }),
             next_check: retry_at,
             ..plan
@@ -55,17 +55,25 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     if plan.step == Step::Rest {
         return plan.check_at(Some(stale_at));
     }
-    let step = retry(case, plan.step, read_failure);
+    let step = retry(case, &plan);
     let shows = step == Step::Rest && !plan.is_met;
     let verdict = if shows { Some(verdict(case, fault)) } else { plan.verdict };
     Plan { step, verdict, next_check: Some(stale_at).into_iter().chain(retry_at).min(), ..plan }
 }
 
-/// A failed read by id is repeated once its retry time has come. While only listings fail, nothing is sent: the poller
-/// notices for all resources when AWS works again.
-fn retry(case: &Case<'_>, step: Step, read_failure: Option<&Failure>) -> Step {
-    match read_failure {
-        Some(failure) if case.now >= failure.retry_at => step,
+/// The step of a plan while reads fail.
+///
+/// A failed read by id is repeated once its retry time has come, before anything is sent on an earlier read. While only
+/// listings fail, the poller notices for all resources when AWS works again, so nothing else asks, with two exceptions:
+/// a circuit that is read at the soak cadence, and a step down the ladder, which may be what brings a line back.
+fn retry(case: &Case<'_>, plan: &Plan) -> Step {
+    let shown = case.history.connection().and_then(Connection::mode);
+    let lowers =
+        case.acts() && !case.desired.paused && case.desired.mode.zip(shown).is_some_and(|(to, from)| to < from);
+    match (case.history.read_failure(), &plan.step) {
+        (Some(failure), Step::Read | Step::Update(_)) if case.now >= failure.retry_at => Step::Read,
+        (None, step) if lowers => step.clone(),
+        (None, Step::Read) if plan.is_watched => Step::Read,
         _ => Step::Rest,
     }
 }

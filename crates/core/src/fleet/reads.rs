@@ -137,7 +137,7 @@ impl Fleet {
     pub fn watched(&self, region: &RegionName) -> (usize, bool) {
         let is_unclaimed = |id: &CircuitId| self.holds.get(id).is_some_and(|hold| hold.resource.is_none());
         self.of_region(region).fold((0, false), |(count, any), (id, circuit)| {
-            (count + usize::from(circuit.is_watched), any || is_unclaimed(id))
+            (count + usize::from(circuit.is_watched && !circuit.is_unclaimed()), any || is_unclaimed(id))
         })
     }
 }

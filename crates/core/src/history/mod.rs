@@ -100,6 +100,8 @@ pub struct History {
     /// Failures are rare, and boxed so that all other circuits need no room for them.
     read_failure: Option<Box<Failure>>,
     update_failure: Option<Box<Failure>>,
+    /// If AWS refused the last update: the values that it has refused alone.
+    refused: Option<Box<Change>>,
     name_contention: Contention,
     mode_contention: Contention,
     /// The resource uid and generation that failures and disputes are counted for.
@@ -260,7 +262,7 @@ impl History {
         if let Some(mode) = answer.mode() {
             self.show_mode(mode);
         }
-        self.update_failure = None;
+        (self.update_failure, self.refused) = (None, None);
     }
 
     /// Records a failed update. The delay before the next attempt depends on the kind of the fault. `jitter` is a
@@ -281,7 +283,21 @@ impl History {
             Effect::None if fault.kind == FaultKind::Throttled => {}
             Effect::None => self.last_call_ended = self.last_call_ended.max(Some(now)),
         }
+        self.note_refused(change, fault.kind);
         record_failure(&mut self.update_failure, fault, now, poll_interval, jitter);
+    }
+
+    fn note_refused(&mut self, change: &Change, kind: FaultKind) {
+        if kind != FaultKind::Rejected {
+            self.refused = None;
+            return;
+        }
+        let refused = self.refused.get_or_insert_default();
+        match change {
+            Change { name: Some(name), mode: None } => refused.name = Some(name.clone()),
+            Change { name: None, mode } => refused.mode = *mode,
+            Change { .. } => {}
+        }
     }
 
     fn update_ended(&mut self, change: &Change, now: Moment, name: Answer, mode: Answer) {
@@ -357,7 +373,7 @@ impl History {
 
     /// A person asked for a read and a new attempt at once.
     pub fn reset_backoff(&mut self) {
-        self.update_failure = None;
+        (self.update_failure, self.refused) = (None, None);
         self.read_failure = None;
         self.name_contention = Contention::default();
         self.mode_contention = Contention::default();

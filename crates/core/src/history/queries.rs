@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Failure, History, Observation, Source};
+use super::{Change, Failure, History, Observation, Source};
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::observed::Connection;
-use crate::settings::{FRESH, MAX_CALL_DURATION};
+use crate::settings::MAX_CALL_DURATION;
 
 impl History {
     /// The newest valid read.
@@ -25,11 +25,11 @@ impl History {
         self.is_missing || self.observation.as_ref().is_some_and(polled)
     }
 
-    /// Whether an update may be based on the last read: the connection was read by its id no more than [`FRESH`] ago
-    /// and after the last call ended. A later poll that shows the same does not change this.
-    pub fn is_fresh(&self, now: Moment) -> bool {
+    /// Whether an update may be based on the last read: the connection was read by its id no more than `limit` ago and
+    /// after the last call ended. A later poll that shows the same does not change this.
+    pub fn is_fresh(&self, now: Moment, limit: Duration) -> bool {
         !self.is_missing
-            && self.read_by_id.is_some_and(|began| !self.predates_last_call(began) && now.since(began) <= FRESH)
+            && self.read_by_id.is_some_and(|began| !self.predates_last_call(began) && now.since(began) <= limit)
     }
 
     pub(super) fn predates_last_call(&self, began: Moment) -> bool {
@@ -90,6 +90,30 @@ impl History {
     /// If `mode` was sent last and no read has shown it: when AWS must show it at the latest.
     pub fn mode_settles_at(&self, mode: EncryptionMode, now: Moment, settle_window: Duration) -> Option<Moment> {
         self.sent_mode.as_ref().filter(|sent| sent.value == mode)?.settles_at(now, settle_window)
+    }
+
+    /// The name that was sent last, if it is not known whether AWS has it, and when that is known at the latest.
+    pub fn name_in_doubt(&self, settle_window: Duration) -> Option<(&String, Moment)> {
+        let sent = self.sent_name.as_ref()?;
+        Some((&sent.value, sent.in_doubt_until(settle_window)?))
+    }
+
+    /// The mode that was sent last, if it is not known whether AWS has it, and when that is known at the latest.
+    pub fn mode_in_doubt(&self, settle_window: Duration) -> Option<(EncryptionMode, Moment)> {
+        let sent = self.sent_mode.as_ref()?;
+        Some((sent.value, sent.in_doubt_until(settle_window)?))
+    }
+
+    /// While AWS refuses updates: one field of `change` that it has not refused alone, the mode first. The other field
+    /// may be what it refuses.
+    pub fn part_not_refused(&self, change: &Change) -> Option<Change> {
+        let refused = self.refused.as_deref()?;
+        let mode = change.mode.filter(|&mode| refused.mode != Some(mode));
+        if mode.is_some() {
+            return Some(Change { name: None, mode });
+        }
+        let name = change.name.clone().filter(|name| refused.name.as_ref() != Some(name))?;
+        Some(Change { name: Some(name), mode: None })
     }
 
     /// The last failed read by id, if no read succeeded since.

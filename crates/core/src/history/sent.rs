@@ -70,6 +70,12 @@ impl<T: Clone + PartialEq> Sent<T> {
         Some(self.ended + settle_window).filter(|&settled_at| now < settled_at && !self.was_shown)
     }
 
+    /// If no answer said whether the value was stored and no read has shown it: when AWS must show it at the latest. A
+    /// read that begins later ends the doubt.
+    pub(super) fn in_doubt_until(&self, settle_window: Duration) -> Option<Moment> {
+        (self.answer == Answer::None && !self.was_shown).then(|| self.ended + settle_window)
+    }
+
     /// Whether no read has shown the value. If so, a late read after the next update may show the state before this
     /// update.
     pub(super) fn is_unconfirmed(&self) -> bool {

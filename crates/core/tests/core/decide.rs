@@ -334,6 +334,33 @@ fn a_refused_update_waits_and_says_why() {
 }
 
 #[test]
+fn a_field_that_aws_refuses_does_not_hold_back_the_other() {
+    let refused = || fault(FaultKind::Rejected);
+    let cut = connection().key("associated").mode("must_encrypt");
+    let both = Change { name: Some("bad".into()), mode: Some(Should) };
+    // MACsec is down and the line is cut, and AWS refuses the name that is in the spec beside the lower mode.
+    let story = given(spec().name("bad").to(Should)).sees(cut.clone()).sends(&both).gets_refusal(&both, refused());
+    let story = story.after(1).reads().sees(cut.clone()).sends(&sets(Should));
+    let lowered = story.clone().gets_answer(&sets(Should), &connection()).after(1).sees(connection());
+    lowered.sends(&renames("bad")).gets_refusal(&renames("bad"), refused()).rests(Reason::RequestRejected);
+    // A mode that is refused does not hold back the name either. Then both wait.
+    let story = story.gets_refusal(&sets(Should), refused()).after(1).reads().sees(cut.clone());
+    let story = story.sends(&renames("bad")).gets_refusal(&renames("bad"), refused()).after(1).sees(cut.clone());
+    let story = story.rests(Reason::RequestRejected).decides_again_in(59).after(59).sees(cut.clone());
+    let story = story.sends(&both).gets_refusal(&both, refused()).after(1).sees(cut.clone());
+    story.rests(Reason::RequestRejected).decides_again_in(119);
+    // A mode that somebody else raises later does not wait for the name that was refused before.
+    let story = given(spec().name("bad").to(Should)).sees(connection()).gets_refusal(&renames("bad"), refused());
+    story.after(1).sees(cut.clone()).sends(&sets(Should));
+    // If AWS throttles or denies updates, it does so whatever they contain.
+    for kind in [FaultKind::Throttled, FaultKind::AccessDenied, FaultKind::Unavailable] {
+        let story = given(spec().name("bad").to(Should)).sees(cut.clone()).gets_refusal(&both, fault(kind));
+        let reason = fault(kind).reason();
+        story.sees(cut.clone()).rests(reason);
+    }
+}
+
+#[test]
 fn contention_is_reported_first_then_stalled_blockers_then_waiting_ones() {
     // The outcome of the rename is unknown, and the mode needs a key: the key is reported, and the name is read again
     // anyway.

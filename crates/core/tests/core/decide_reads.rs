@@ -78,6 +78,55 @@ fn a_failed_read_shows_at_once_where_an_update_is_due() {
 }
 
 #[test]
+fn while_only_listings_fail_a_lowering_goes_and_a_soak_is_looked_at() {
+    let cut = connection().key("associated").mode("must_encrypt");
+    let lowers = given(spec().to(Should)).polls(cut.clone()).polls_fail(FaultKind::Unavailable);
+    lowers.reads().sees(cut.clone()).sends(&sets(Should));
+    for spec in [spec().to(Should).paused(), spec().to(Should).observing()] {
+        given(spec).sees(cut.clone()).polls_fail(FaultKind::Unavailable).after(60).plan_rests();
+    }
+    let soaks = given(spec().to(Must)).sees(encrypted_connection()).polls_fail(FaultKind::Unavailable);
+    let soaks = soaks.after(15).reads().sees(encrypted_connection()).after(15).reads().sees(encrypted_connection());
+    // A read by id that fails too waits for its time.
+    soaks.after(15).read_fails(fault(FaultKind::Unavailable)).plan_rests().after(1).reads();
+    // Everything else waits until listings work.
+    let renamed = given(spec().name("fra-2")).polls(connection()).polls_fail(FaultKind::Unavailable);
+    renamed.rests(Reason::AwsUnavailable).sees(connection()).rests(Reason::AwsUnavailable);
+    let raised = given(spec().to(Must)).soaks(&encrypted_connection()).polls_fail(FaultKind::Unavailable);
+    raised.rests(Reason::AwsUnavailable).after(15).plan_rests();
+}
+
+#[test]
+fn after_a_failed_read_nothing_is_sent_on_an_earlier_one() {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).sends(&sets(Must)).after(1);
+    let story = story.read_fails(fault(FaultKind::Unavailable)).plan_rests();
+    story.after(1).reads().sees(encrypted_connection()).sends(&sets(Must));
+}
+
+#[test]
+fn must_encrypt_is_sent_on_a_read_no_older_than_two_reads_of_a_soak_may_be_apart() {
+    for (soak, limit) in [(60, 30), (20, 20), (2, 10)] {
+        let settings = Settings { encryption_soak: seconds(soak), ..SETTINGS };
+        let story = given_with(settings, spec().to(Must)).sees_for(60, &encrypted_connection());
+        let story = (0..soak).fold(story, |story, _| story.after(1).sees(encrypted_connection()));
+        story.clone().after(limit).sends(&sets(Must));
+        story.clone().after(limit + 1).reads();
+        let story = given_with(settings, spec().name("fra-2")).sees(connection());
+        story.clone().after(30).sends(&renames("fra-2")).after(1).reads();
+    }
+}
+
+#[test]
+fn a_soak_in_which_aws_shows_no_mode_any_more_is_read_at_its_cadence() {
+    let tight = encrypted_connection().mode("must_encrypt");
+    for odd in [tight.clone().without_mode(), tight.clone().mode("quantum_encrypt")] {
+        let story = given(spec().to(Must)).soaks(&encrypted_connection()).gets_answer(&sets(Must), &tight).after(1);
+        let story = story.sees(tight.clone()).after(15).sees(odd.clone()).after(45).reads().sees(odd.clone());
+        story.plan_rests().decides_again_in(15).after(15).reads().sees(odd).plan_rests().decides_again_in(15);
+    }
+}
+
+#[test]
 fn a_read_is_tried_again_in_its_time_however_old_the_last_one_is() {
     let unavailable = || fault(FaultKind::Unavailable);
     let story =

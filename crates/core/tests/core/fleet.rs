@@ -289,7 +289,7 @@ fn a_lowering_that_was_lost_proves_nothing() {
     // The spec lowers the mode; the answer is lost, and the update had no effect. Then the spec wants `must_encrypt`
     // again.
     let story = story.with_spec(spec().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
-    let story = story.after(1).with_spec(spec().to(Must).generation(3)).sees(cut()).rests(Reason::InSync);
+    let story = story.after(1).with_spec(spec().to(Must).generation(3)).sees(cut()).rests(Reason::Settling);
     assert!(story.holds().is_some(), "it is at must_encrypt, wanted there, and has never worked");
 }
 

@@ -363,6 +363,10 @@ fn how_many_want_close_reads_is_counted_by_region() {
     fleet.set_watched(&circuit("us-east-1", "dxcon-aaaaaaaa"), true);
     assert_eq!(fleet.watched(&region(REGION)), (1, false));
     assert_eq!(fleet.watched(&region("us-east-1")), (0, false), "nothing is known there");
+    fleet.apply(&a(), wants_must("net/a").being_deleted().version(2));
+    assert_eq!(fleet.watched(&region(REGION)), (0, false), "no pass looks at it any more, and a finalizer may keep it");
+    fleet.apply(&a(), wants_must("net/younger"));
+    assert_eq!(fleet.watched(&region(REGION)), (1, false));
     fleet.set_watched(&a(), false);
     assert_eq!(fleet.watched(&region(REGION)), (0, false));
 }

@@ -4,6 +4,7 @@ use directconnect_core::fault::FaultKind;
 use directconnect_core::history::{Change, History, Observation, Source};
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
+use directconnect_core::settings::FRESH;
 
 use crate::given::{
     Asks, ConnectionExt, Must, No, SETTINGS, Should, Story, connection, encrypted_connection, fault, given, lost,
@@ -129,9 +130,9 @@ fn a_read_that_began_before_the_last_update_ended_or_the_newest_read_is_ignored(
     for at in [109, 110] {
         assert!(!record(&mut history, at, connection()), "it may have begun before the update ended");
     }
-    assert!(!history.is_fresh(second(110)));
+    assert!(!history.is_fresh(second(110), FRESH));
     assert!(record(&mut history, 111, connection().mode("no_encrypt")));
-    assert!(history.is_fresh(second(141)) && !history.is_fresh(second(142)), "for 30 s");
+    assert!(history.is_fresh(second(141), FRESH) && !history.is_fresh(second(142), FRESH), "for 30 s");
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn every_end_of_an_update_makes_the_read_before_it_old_but_a_throttle() {
         let mut history = History::default();
         record(&mut history, 100, connection());
         fail(&mut history, &sets(No), fault(class), 101);
-        history.is_fresh(second(102))
+        history.is_fresh(second(102), FRESH)
     };
     assert!(ended(FaultKind::Throttled), "a throttled request was not looked at");
     for class in [
@@ -155,44 +156,8 @@ fn every_end_of_an_update_makes_the_read_before_it_old_but_a_throttle() {
 }
 
 #[test]
-fn a_lost_answer_leads_to_reads_and_never_to_a_second_send_at_once() {
-    let story = given(spec().name("fra-2")).sees(connection()).after(12).gets_refusal(&renames("fra-2"), lost());
-    let story = story.rests(Reason::AwsUnavailable).after(1).sees(connection()).rests(Reason::AwsUnavailable);
-    story.after(10).sees(connection().named("fra-2")).rests(Reason::InSync);
-    // If it had no effect, it is sent again after the window.
-    let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
-    story.after(60).sees(connection()).sends(&renames("fra-2"));
-    // Once a read has shown it, nothing is waited for if another shows the old name again.
-    let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost()).after(5);
-    story.sees(connection().named("fra-2")).after(5).sees(connection()).sends(&renames("fra-2"));
-}
-
-#[test]
-fn a_mode_whose_answer_was_lost_blocks_itself_and_no_other_mode() {
-    let must = connection().mode("must_encrypt");
-    let story = given(spec().to(Should)).sees(must.clone()).after(1).gets_refusal(&sets(Should), lost());
-    let story = story.after(1).sees(must.clone()).rests(Reason::AwsUnavailable).decides_again_in(59);
-    // A new generation forgets the failure, but the mode still settles.
-    let again =
-        story.with_spec(spec().to(Should).generation(2)).rests(Reason::Settling).says("should_encrypt was sent");
-    again.with_spec(spec().to(No).generation(3)).sends(&sets(No));
-}
-
-#[test]
-fn a_lost_answer_is_no_dispute() {
-    let mut story = given(spec().name("fra-2")).sees(connection());
-    for _ in 0..5 {
-        story = story.gets_refusal(&renames("fra-2"), lost()).after(61).sees(connection()).sends(&renames("fra-2"));
-    }
-    let mut story = given(spec().to(No)).sees(connection());
-    for _ in 0..5 {
-        story = story.gets_refusal(&sets(No), lost()).after(61).sees(connection()).sends(&sets(No));
-    }
-}
-
-#[test]
 fn an_accepted_update_ends_the_run_of_refusals() {
-    let story = given(spec().name("fra-2").to(No)).sees(connection()).after(1);
+    let story = given(spec().name("fra-2")).sees(connection()).after(1);
     let story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected)).after(15).sees(connection());
     let story = story
         .gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected))
@@ -201,6 +166,7 @@ fn an_accepted_update_ends_the_run_of_refusals() {
         .sees(connection());
     let answer = connection().named("fra-2");
     let story = story.gets_answer(&renames("fra-2"), &answer).after(1).sees(answer.clone());
+    let story = story.with_spec(spec().name("fra-2").to(No));
     story.gets_refusal(&sets(No), fault(FaultKind::Rejected)).decides_again_in(15);
     // A lost answer counts as another failure; only a read tells its outcome.
     let story = given(spec().to(No)).sees(connection()).gets_refusal(&sets(No), fault(FaultKind::Unavailable));
@@ -229,11 +195,11 @@ fn a_poll_that_shows_a_change_requires_a_read_by_id_before_an_update() {
     let mut history = History::default();
     record(&mut history, 100, connection());
     history.record_read(poll(110, connection()), &SETTINGS);
-    assert!(history.is_fresh(second(110)), "it shows the same");
+    assert!(history.is_fresh(second(110), FRESH), "it shows the same");
     history.record_read(poll(120, connection().named("another")), &SETTINGS);
-    assert!(!history.is_fresh(second(120)), "it shows news");
+    assert!(!history.is_fresh(second(120), FRESH), "it shows news");
     record(&mut history, 121, connection().named("another"));
-    assert!(history.is_fresh(second(121)));
+    assert!(history.is_fresh(second(121), FRESH));
 }
 
 #[test]

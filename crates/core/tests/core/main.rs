@@ -9,6 +9,7 @@ mod contention;
 mod decide;
 mod decide_reads;
 mod desired;
+mod doubt;
 mod fault;
 mod fleet;
 mod fleet_claims;

@@ -311,6 +311,13 @@ impl Story {
     }
 
     /// The plan is to do nothing, for this reason.
+    /// Nothing is done now, whatever status says.
+    #[track_caller]
+    pub fn plan_rests(self) -> Self {
+        assert_eq!(self.plan().step, Step::Rest);
+        self
+    }
+
     #[track_caller]
     pub fn rests(self, reason: Reason) -> Self {
         let plan = self.said();

@@ -1,0 +1,82 @@
+//! Updates whose answer was lost: nobody knows whether AWS carried them out until a read shows it.
+
+use directconnect_core::reason::Reason;
+
+use crate::given::{
+    Asks, ConnectionExt, Must, No, Should, connection, encrypted_connection, given, lost, renames, sets, spec,
+};
+
+#[test]
+fn a_lost_answer_leads_to_reads_and_never_to_a_second_send_at_once() {
+    let story = given(spec().name("fra-2")).sees(connection()).after(12).gets_refusal(&renames("fra-2"), lost());
+    let story = story.rests(Reason::AwsUnavailable).after(1).sees(connection()).rests(Reason::AwsUnavailable);
+    story.after(10).sees(connection().named("fra-2")).rests(Reason::InSync);
+    // If it had no effect, it is sent again after the window.
+    let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
+    story.after(60).sees(connection()).sends(&renames("fra-2"));
+    // Once a read has shown it, nothing is waited for if another shows the old name again.
+    let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost()).after(5);
+    story.sees(connection().named("fra-2")).after(5).sees(connection()).sends(&renames("fra-2"));
+}
+
+#[test]
+fn a_step_up_whose_answer_was_lost_blocks_itself_and_no_other_mode() {
+    let clear = connection().mode("no_encrypt");
+    let story = given(spec().to(Should)).sees(clear.clone()).after(1).gets_refusal(&sets(Should), lost());
+    let story = story.after(1).sees(clear.clone()).rests(Reason::AwsUnavailable).decides_again_in(59);
+    // A new generation forgets the failure, but the mode still settles.
+    let again = story.with_spec(spec().to(Should).generation(2)).rests(Reason::Settling).says("AWS may still show");
+    again.after(60).sees(clear).sends(&sets(Should));
+}
+
+#[test]
+fn a_step_down_whose_answer_was_lost_goes_again_once_a_read_shows_the_higher_mode() {
+    let cut = connection().key("associated").mode("must_encrypt");
+    let story = given(spec().to(Should)).sees(cut.clone()).after(1).gets_refusal(&sets(Should), lost());
+    // Not without a read that began after the call, and not before the retry time.
+    let story = story.rests(Reason::AwsUnavailable).decides_again_in(1);
+    let story = story.after(1).reads().sees(cut.clone()).sends(&sets(Should));
+    // The delays grow as they do for every failure, but no settle window is waited for.
+    let story = story.gets_refusal(&sets(Should), lost()).after(1).sees(cut.clone());
+    let story = story.rests(Reason::AwsUnavailable).decides_again_in(1).after(1).sends(&sets(Should));
+    story.with_spec(spec().to(No).generation(3)).sends(&sets(No));
+    // After a restart too: nobody knows whether the process before got an answer.
+    given(spec().to(Should)).has_sent(sets(Should), 5).sees(cut.clone()).sends(&sets(Should));
+    // What AWS has confirmed is not sent again for a late read.
+    let story = given(spec().to(Should)).sees(cut.clone()).gets_answer(&sets(Should), &connection().key("associated"));
+    story.after(1).sees(cut).rests(Reason::InSync);
+}
+
+#[test]
+fn what_was_sent_without_an_answer_is_in_doubt_although_aws_shows_what_the_spec_wants_now() {
+    let should = encrypted_connection();
+    let cut = connection().key("associated").mode("must_encrypt");
+    let ready = given(spec().to(Must)).soaks(&should).gets_refusal(&sets(Must), lost()).after(1);
+    let story = ready.with_spec(spec().to(Should).generation(2)).rests(Reason::Settling).says("must_encrypt was sent");
+    assert_eq!(story.clone().writes().ledger().met_generation, None, "not as long as it is in doubt");
+    // It is looked at as in a soak, so it is lowered long before the next poll.
+    let story = story.decides_again_in(14).after(14).reads().sees(should.clone()).rests(Reason::Settling);
+    story.clone().decides_again_in(15).after(15).reads().sees(cut).sends(&sets(Should));
+    // What no read has shown by the end of the settle window was not stored.
+    let story = story.after(45).reads().sees(should.clone()).rests(Reason::InSync);
+    assert_eq!(story.writes().ledger().met_generation, Some(2));
+    // A restart changes nothing about it.
+    given(spec().to(Should)).has_sent(sets(Must), 5).sees(should.clone()).rests(Reason::Settling).decides_again_in(15);
+    // So it is with a name, and also if nothing may be sent.
+    let renamed = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
+    let back = |spec| renamed.clone().after(1).with_spec(spec).after(1).sees(connection());
+    back(spec().name("fra-1").generation(2)).rests(Reason::Settling).says("\"fra-2\" was sent");
+    back(spec().name("fra-1").generation(2).paused()).rests(Reason::Paused).says("\"fra-2\" was sent");
+}
+
+#[test]
+fn a_lost_answer_is_no_dispute() {
+    let mut story = given(spec().name("fra-2")).sees(connection());
+    for _ in 0..5 {
+        story = story.gets_refusal(&renames("fra-2"), lost()).after(61).sees(connection()).sends(&renames("fra-2"));
+    }
+    let mut story = given(spec().to(No)).sees(connection());
+    for _ in 0..5 {
+        story = story.gets_refusal(&sets(No), lost()).after(61).sees(connection()).sends(&sets(No));
+    }
+}
