@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -12,6 +13,9 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::state::State;
 use directconnect_core::identity::{RegionName, Scope};
+
+/// How often to ask whether a region that no resource needs may be given up.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 
 /// The pollers that run now.
 pub struct Pollers {
@@ -40,8 +44,12 @@ impl Pollers {
         let mut handles: HashMap<RegionName, AbortHandle> = HashMap::new();
         loop {
             let wanted = needed.borrow_and_update().clone();
+            let mut lingers = false;
             handles.retain(|region, handle| {
-                let keep = wanted.contains(region);
+                // A line that somebody else raised holds the turn until reads show how that ends, resource or not.
+                let is_held = !wanted.contains(region) && self.state.with_fleet(|fleet| fleet.watched(region).1);
+                lingers |= is_held;
+                let keep = is_held || wanted.contains(region);
                 if !keep {
                     handle.abort();
                     self.end(region);
@@ -59,6 +67,7 @@ impl Pollers {
             }
             tokio::select! {
                 changed = needed.changed() => if changed.is_err() { return String::new() },
+                () = tokio::time::sleep(ASK_AGAIN), if lingers => {}
                 Some(ended) = tasks.join_next() => match ended {
                     Ok(region) => return region,
                     Err(error) if error.is_panic() => return error.to_string(),

@@ -179,9 +179,11 @@ impl Elector {
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.unwrap_or_default();
         let version = lease.metadata.resource_version.clone();
+        // Seen when the answer came: while it was under way, the leader may have renewed.
+        let now = self.clock.now();
         let since = match seen {
             Some((known, since)) if *known == version => *since,
-            _ => seen.insert((version, began)).1,
+            _ => seen.insert((version, now)).1,
         };
         // If this process already holds the lease, it acquired it earlier but the answer was lost.
         let is_free = holder.is_empty() || holder == self.identity;

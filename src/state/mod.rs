@@ -57,14 +57,19 @@ impl State {
         }
     }
 
-    /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken.
+    /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If a circuit of
+    /// several resources holds its turn because of another one, they are.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = lock(&self.fleet);
         let worked = work(&mut fleet);
-        if fleet.take_freed() {
+        let (is_freed, moved) = (fleet.take_freed(), fleet.take_moved());
+        drop(fleet);
+        if is_freed {
             let waiting = std::mem::take(&mut *lock(&self.waiting));
-            drop(fleet);
             self.wake(Wakeup::Resources(waiting.into_iter().collect()));
+        }
+        if !moved.is_empty() {
+            self.wake(Wakeup::Circuits(moved.into_iter().collect()));
         }
         worked
     }

@@ -5,9 +5,11 @@ use crate::pair::{
     MANY, a_second_after, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first,
     insists, let_the_second_wait, ready_connection, wants_must,
 };
-use direct_connect_simulator::{Connection, Fault, FaultKind};
+use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, Fault, FaultKind};
 use serde_json::json;
-use test_support::{Front, Manifest, Passing, REGION, Resource, Trouble, Weather, Wire, World, kubeconfig_via, wait};
+use test_support::{
+    Front, Manifest, Passing, REGION, Resource, Trouble, Weather, Wire, World, connection, kubeconfig_via, wait,
+};
 
 const C: &str = "dxcon-cccccccc";
 
@@ -45,6 +47,8 @@ async fn an_older_resource_takes_the_connection_over() {
     world.aws.clear_faults();
     world.aws.associate_key(REGION, A, "01");
     assert_the_second_goes(&world).await;
+    // Nothing that AWS shows changes at the end of the soak, so whoever writes the proof wakes the other.
+    world.until("older", "proven too, since it acts", |older| older.status("proven") == true).await;
 }
 
 #[tokio::test]
@@ -226,4 +230,30 @@ async fn the_connection_of_a_deleted_resource_is_not_read_by_id_any_more() {
     let before = reads();
     world.polls(MANY).await;
     assert_eq!(reads(), before);
+}
+
+/// The line was raised by somebody else, and the only resource of its region is deleted.
+#[tokio::test]
+async fn a_line_that_others_raised_is_looked_at_until_it_is_over_even_if_its_resource_goes() {
+    let world = alone().build().await;
+    let elsewhere = "us-east-1";
+    world.aws.add(elsewhere, Connection::new(A, "line").with_key("01"));
+    world.apply(connection("raised").id(A).region(elsewhere)).await;
+    world.ready("raised").await;
+    world.aws.edit(elsewhere, A, |line| {
+        line.encryption_mode = Some("must_encrypt".to_owned());
+        line.port_encryption_status = Some(ENCRYPTION_DOWN.to_owned());
+    });
+    world.until("raised", "raised", |line| line.status("encryptionMode") == "must_encrypt").await;
+    world.aws.add(REGION, ready_connection(B));
+    world.apply(wants_must("second", B)).await;
+    let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    let message = second.condition("Ready").expect("it is there").message;
+    assert!(message.contains("somebody else has set"), "{message}");
+    let events = world.events("second").await;
+    assert!(events.iter().any(|event| event.reason.as_deref() == Some("Blocked")), "{events:?}");
+    world.delete("raised").await;
+    assert_the_second_stays(&world, "nothing has shown yet that the first works").await;
+    world.aws.edit(elsewhere, A, |line| line.encryption_mode = Some("should_encrypt".to_owned()));
+    assert_the_second_goes(&world).await;
 }

@@ -44,9 +44,7 @@ impl Circuit {
         let read = match self.history.observation() {
             None => Read::Never { is_awaited },
             // A connection that is only missing from a listing does not count as absent until a read by id confirms it.
-            Some(_) if self.history.connection().is_none() && self.history.is_missing() => {
-                Read::Never { is_awaited: true }
-            }
+            Some(_) if self.history.connection().is_none() && self.history.is_missing() => Read::Never { is_awaited },
             Some(observation) => match observation.connection.as_deref() {
                 None => Read::Absent,
                 Some(connection) if connection.is_gone() => Read::Absent,
@@ -96,8 +94,20 @@ impl Circuit {
 
     /// A resource that said `unprovenStep` is gone. Another resource may still want that mode, and a call of a process
     /// that has ended may still carry the step out, so this process goes on as if the step were its own.
+    ///
+    /// A proof in another ledger is younger than that step, since nothing goes up the ladder beside a proof.
     pub(super) fn inherit_step(&mut self, gone: &Claim) {
-        self.step = self.step.max(gone.ledger.unproven_step);
+        if !self.view(false).is_proven() {
+            self.step = self.step.max(gone.ledger.unproven_step);
+        }
+    }
+
+    /// Whether it has not been read yet, and the reads have not failed for so long that they are given up.
+    pub(super) fn is_awaited(&self, region_is_awaited: bool, settings: &Settings) -> bool {
+        match self.history.observation() {
+            None => region_is_awaited,
+            Some(_) => self.history.is_missing() && !self.history.has_failed_for(settings.stale_after()),
+        }
     }
 
     /// Whether no resource manages or observes it, apart from those being deleted.

@@ -6,7 +6,7 @@
 mod circuit;
 mod reads;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
@@ -39,6 +39,9 @@ pub struct Fleet {
     holds: BTreeMap<CircuitId, Hold>,
     /// Whether a turn became free since `take_freed` was last called.
     turn_freed: bool,
+    /// Circuits of several resources that hold the turn because of another one than before, since `take_moved` was last
+    /// called.
+    moved: BTreeSet<CircuitId>,
     leading_since: Moment,
 }
 
@@ -51,6 +54,7 @@ impl Fleet {
             regions: BTreeMap::new(),
             holds: BTreeMap::new(),
             turn_freed: false,
+            moved: BTreeSet::new(),
             leading_since: Moment::START,
         }
     }
@@ -117,7 +121,10 @@ impl Fleet {
             self.turn_freed |= circuit.claims.iter().any(Claim::carries_proof);
             if let Some(at) = circuit.claims.iter().position(|claim| claim.resource == *resource) {
                 let gone = circuit.claims.remove(at);
-                circuit.inherit_step(&gone);
+                // The step of one that was being deleted was inherited then, and may have ended since.
+                if !gone.is_being_deleted {
+                    circuit.inherit_step(&gone);
+                }
             }
             circuit.unwritten.remove(resource);
             circuit.own_updates.remove(resource);
@@ -300,9 +307,25 @@ impl Fleet {
         std::mem::take(&mut self.turn_freed)
     }
 
+    /// Circuits of several resources that hold the turn, or no longer hold it, because of another resource than at the
+    /// last call. All their resources have to be woken: each writes the proof or what is left of it into its own status,
+    /// and the one that holds now is the one to look at the circuit.
+    pub fn take_moved(&mut self) -> BTreeSet<CircuitId> {
+        std::mem::take(&mut self.moved)
+    }
+
     fn derive_hold(&mut self, id: &CircuitId) {
         let is_awaited = self.regions.get(&id.region).is_none_or(|region| region.is_awaited);
-        let hold = self.circuits.get(id).and_then(|circuit| circuit.view(is_awaited).hold());
+        let circuit = self.circuits.get(id);
+        let hold = circuit.and_then(|circuit| {
+            let is_awaited = circuit.is_awaited(is_awaited, &self.settings);
+            circuit.view(is_awaited).hold()
+        });
+        let is_shared = circuit.is_some_and(|circuit| circuit.claims.len() > 1);
+        let before = self.holds.get(id).map(|hold| &hold.resource);
+        if is_shared && before != hold.as_ref().map(|hold| &hold.resource) {
+            self.moved.insert(id.clone());
+        }
         match hold {
             Some(hold) => {
                 self.holds.insert(id.clone(), hold);
@@ -312,7 +335,9 @@ impl Fleet {
     }
 
     fn derive_holds_of(&mut self, region: &RegionName) {
-        let ids: Vec<CircuitId> = self.of_region(region).map(|(id, _)| id.clone()).collect();
+        // Those that hold the turn are derived again even if nothing is known of them any more.
+        let held = self.holds.keys().filter(|id| id.region == *region);
+        let ids: BTreeSet<CircuitId> = self.of_region(region).map(|(id, _)| id).chain(held).cloned().collect();
         for id in ids {
             self.derive_hold(&id);
         }

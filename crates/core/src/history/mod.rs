@@ -64,6 +64,8 @@ pub struct Failure {
     pub fault: Fault,
     /// Failures in a row, from 1.
     pub tries: u32,
+    /// When the first of them ended.
+    pub since: Moment,
     /// When to try again.
     pub retry_at: Moment,
 }
@@ -139,8 +141,8 @@ impl History {
             let late = self.compare_with_sent(connection, observation.began, settings.settle_window);
             if !late.name && !late.mode {
                 self.track(connection, times, settings.max_gap());
-            } else if !late.mode && connection.mode() == Some(EncryptionMode::MustEncrypt) {
-                // A read that shows an old name proves nothing, but one that shows `must_encrypt` must not be ignored.
+            } else if connection.mode() == Some(EncryptionMode::MustEncrypt) {
+                // A late read proves nothing, but one that shows `must_encrypt` must not be ignored.
                 self.show_mode(EncryptionMode::MustEncrypt);
             }
         } else {
@@ -396,7 +398,8 @@ fn before_update<T: Clone + PartialEq>(sent: Option<&Sent<T>>, before: Before<T>
 }
 
 fn record_failure(slot: &mut Option<Box<Failure>>, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {
-    let tries = slot.as_ref().map_or(0, |earlier| earlier.tries).saturating_add(1);
+    let (earlier, since) = slot.as_ref().map_or((0, now), |earlier| (earlier.tries, earlier.since));
+    let tries = earlier.saturating_add(1);
     let retry_at = now + fault::retry_after(fault.kind, tries, poll_interval, jitter);
-    *slot = Some(Box::new(Failure { fault, tries, retry_at }));
+    *slot = Some(Box::new(Failure { fault, tries, since, retry_at }));
 }

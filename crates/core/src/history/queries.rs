@@ -121,6 +121,11 @@ impl History {
         self.read_failure.as_deref()
     }
 
+    /// Whether reads by id have failed for `duration`, up to the next try.
+    pub fn has_failed_for(&self, duration: Duration) -> bool {
+        self.read_failure.as_ref().is_some_and(|failure| failure.retry_at.since(failure.since) >= duration)
+    }
+
     /// The last failed update, if none succeeded since.
     pub fn update_failure(&self) -> Option<&Failure> {
         self.update_failure.as_deref()

@@ -291,6 +291,9 @@ fn a_lowering_that_was_lost_proves_nothing() {
     let story = story.with_spec(spec().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
     let story = story.after(1).with_spec(spec().to(Must).generation(3)).sees(cut()).rests(Reason::Settling);
     assert!(story.holds().is_some(), "it is at must_encrypt, wanted there, and has never worked");
+    // A new process reads it within the settle window of the lost update.
+    let story = given(spec().to(Must)).has_sent(sets(Should), 5).sees(cut());
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
 }
 
 #[test]

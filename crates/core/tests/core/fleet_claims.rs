@@ -1,6 +1,7 @@
 //! Several resources for one circuit, and writes that the watch has not delivered yet: which resource acts, and which
 //! circuit holds the turn.
 
+use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
@@ -8,8 +9,8 @@ use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Must, REGION, SETTINGS, Says, Should, UID, claim, encrypted_connection, given, region, resource, second,
-    sets, spec,
+    Asks, Must, REGION, SETTINGS, Says, Should, UID, claim, encrypted_connection, fault, given, region, resource,
+    second, sets, spec,
 };
 
 #[test]
@@ -195,6 +196,55 @@ fn a_step_of_unknown_outcome_outlives_its_resource_while_another_one_wants_it() 
 }
 
 #[test]
+fn a_step_of_a_resource_that_is_gone_does_not_come_back_after_a_proof() {
+    let told = || wants_must("net/told").unproven(Must).being_deleted();
+    // A new process sees first the proof, and then the resource that a finalizer has kept since before that.
+    let mut fleet = ready();
+    fleet.remove(&a(), &resource("net/a"));
+    fleet.apply(&a(), wants_must("net/younger").proven());
+    fleet.apply(&a(), told());
+    read(&mut fleet, &a(), 2, &cut());
+    assert_eq!(why(&fleet, &a()), None, "an outage does not undo a proof");
+    // The finalizer is taken away.
+    fleet.remove(&a(), &resource("net/told"));
+    assert_eq!(why(&fleet, &a()), None);
+    // A step that ended while the finalizer was there does not begin again when it goes.
+    let mut fleet = ready();
+    fleet.remove(&a(), &resource("net/a"));
+    fleet.apply(&a(), wants_must("net/younger"));
+    fleet.apply(&a(), told());
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+    read(&mut fleet, &a(), 2, &encrypted_connection());
+    assert_eq!(fleet.step(&a()), None, "it was not carried out");
+    fleet.remove(&a(), &resource("net/told"));
+    assert_eq!(fleet.step(&a()), None);
+}
+
+#[test]
+fn all_resources_of_a_circuit_are_woken_when_it_holds_the_turn_for_another_of_them() {
+    let mut fleet = ready();
+    let made_the_step = || claim("net/old").wanting(Must).unproven(Must).observing();
+    fleet.apply(&a(), made_the_step());
+    read(&mut fleet, &a(), 2, &cut());
+    fleet.take_moved();
+    let moved = |fleet: &mut Fleet| fleet.take_moved().contains(&a());
+    // The one that made the step wants another mode now, so the turn is held by the one that acts.
+    let mut lowered = fleet.clone();
+    lowered.apply(&a(), Claim { wants: Some(Should), version: 2, ..made_the_step() });
+    assert!(moved(&mut lowered) && why(&lowered, &a()) == Some(HoldReason::UnprovenMust));
+    // It writes down the proof, which the one that acts has to write down too.
+    let proof = Ledger { proven: true, ..Ledger::default() };
+    fleet.note_written(&a(), &resource("net/old"), UID, proof, 2);
+    assert!(moved(&mut fleet) && why(&fleet, &a()).is_none());
+    fleet.with_history(&a(), |_| ());
+    assert!(!moved(&mut fleet), "nothing has changed");
+    // A circuit of one resource needs no one else to be woken.
+    let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
+    read(&mut fleet, &a(), 2, &cut());
+    assert!(why(&fleet, &a()).is_some() && !moved(&mut fleet));
+}
+
+#[test]
 fn a_circuit_that_the_first_listing_lacks_holds_the_turn_until_it_is_read_by_its_id() {
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
     let shown = vec![(b().id, encrypted_connection())];
@@ -202,4 +252,33 @@ fn a_circuit_that_the_first_listing_lacks_holds_the_turn_until_it_is_read_by_its
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust), "it may be at must_encrypt");
     read(&mut fleet, &a(), 2, &encrypted_connection());
     assert_eq!(why(&fleet, &a()), None);
+}
+
+#[test]
+fn a_circuit_that_cannot_be_read_by_its_id_is_not_waited_for_longer_than_a_region_is() {
+    let unread = |shown: Claim| {
+        let mut fleet = pair(shown, wants_must("net/b"));
+        fleet.record_listing(&region(REGION), (second(1), second(1)), vec![(b().id, encrypted_connection())]);
+        fleet
+    };
+    for kind in [FaultKind::Rejected, FaultKind::AccessDenied, FaultKind::Unavailable] {
+        let fails = |fleet: &mut Fleet, at: u64| {
+            fleet.with_history(&a(), |history| {
+                history.record_read_failure(fault(kind), second(at), SETTINGS.poll_interval, 1.0);
+            });
+        };
+        let mut fleet = unread(wants_must("net/a"));
+        let mut at = 1;
+        while why(&fleet, &a()).is_some() && at < 1000 {
+            fails(&mut fleet, at);
+            at += 15;
+        }
+        assert!((60..=180).contains(&at), "{kind:?}: {at} s, about three poll intervals with the next try");
+        // What a status shows stands for the read.
+        let mut fleet = unread(wants_must("net/a").showing(Must));
+        for at in (0..600).step_by(15) {
+            fails(&mut fleet, at);
+        }
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
+    }
 }

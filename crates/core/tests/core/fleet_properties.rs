@@ -189,6 +189,7 @@ proptest! {
                 derived.with_history(&id, |_| ());
             }
             prop_assert_eq!(fleet.hold(&id), derived.hold(&id));
+            prop_assert!(fleet.circuit(&id).is_some() || fleet.hold(&id).is_none());
         }
     }
 

@@ -282,6 +282,21 @@ fn a_region_that_is_read_no_more_loses_what_was_read_and_not_what_was_sent() {
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
 }
 
+#[test]
+fn a_raised_circuit_whose_region_is_read_no_more_holds_nobody_up() {
+    let elsewhere = circuit("us-east-1", "dxcon-aaaaaaaa");
+    let mut fleet = pair(claim("net/a"), claim("net/b"));
+    read(&mut fleet, &a(), 1, &encrypted_connection());
+    read(&mut fleet, &a(), 2, &cut());
+    fleet.remove(&a(), &resource("net/a"));
+    assert!(fleet.holder(&elsewhere).is_some());
+    assert!(fleet.watched(&region(REGION)).1, "so the region has to be read until it is known how that ends");
+    fleet.take_freed();
+    fleet.end_reading(&region(REGION));
+    assert_eq!((fleet.circuit(&a()), fleet.hold(&a()), fleet.holder(&elsewhere)), (None, None, None));
+    assert!(fleet.take_freed());
+}
+
 // How often a holder is read.
 
 #[test]

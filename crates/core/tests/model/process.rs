@@ -149,6 +149,13 @@ impl Process {
             if before.as_ref().map(|before| before.uid) != object.as_ref().map(|object| object.uid) {
                 self.written[at] = 0;
             }
+            self.due[at] |= object.is_some();
+        }
+        // The other resources for a link are woken only if it may now be another one that acts, as the operator does.
+        let claims = |object: &Option<Object>| {
+            object.as_ref().map(|object| (object.uid, object.link, object.spec.observes, object.is_being_deleted))
+        };
+        if claims(&before) != claims(object) {
             let links: Vec<usize> = before.iter().chain(object).map(|object| object.link).collect();
             self.wake(|object| links.contains(&object.link));
         }
@@ -165,6 +172,9 @@ impl Process {
         if self.fleet.take_freed() {
             self.wake(|object| object.spec.mode.is_some());
         }
+        let moved = self.fleet.take_moved();
+        let circuits = self.circuits.clone();
+        self.wake(|object| moved.contains(&circuits[object.link]));
     }
 
     /// Wakes the resources whose next check is due.
