@@ -214,8 +214,8 @@ impl Claims {
             // All parts refer to one copy of name and UID.
             (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
             // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
-            // and the next pass overwrites it.
-            if is_by_hand && entry.written != 0 {
+            // and the next pass overwrites it. Resources to reconcile are asked for by the process that leads.
+            if is_by_hand && known.wake.is_some() {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }
             self.state.with_fleet(|fleet| {

@@ -6,16 +6,16 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::PartialObjectMeta;
 use kube::{Api, Client};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::Watched;
-use crate::api::{DirectConnectConnection, DirectConnectConnectionStatus, DriftStatus};
+use crate::api::{DirectConnectConnectionStatus, DriftStatus};
 use directconnect_core::conditions::{Condition, ConditionType};
 use directconnect_core::decide::Drift;
 use directconnect_core::identity::{CircuitId, ResourceId};
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 
 /// Time limit of a status write.
@@ -101,6 +101,11 @@ pub enum WriteError {
     /// The API server refused the write.
     #[error("the API server refused the status: {}", super::words(.0))]
     Refused(kube::Error),
+    /// The API server stored the status without a field that decisions depend on.
+    #[error(
+        "the API server dropped status.{0}: the CRD is older than this operator. Apply the CRD of this release (`directconnect-operator crd`); until then, what needs that field is not sent"
+    )]
+    Dropped(&'static str),
     /// The API server did not answer.
     #[error("the API server did not answer within {} s", WRITE_TIMEOUT.as_secs())]
     Silent,
@@ -116,8 +121,7 @@ pub async fn write(
     version: u64,
     status: &DirectConnectConnectionStatus,
 ) -> Result<u64, WriteError> {
-    // Only the metadata of the answer is parsed, so this works for malformed objects too.
-    let api: Api<PartialObjectMeta<DirectConnectConnection>> = Api::namespaced(client.clone(), &resource.namespace);
+    let api: Api<Watched> = Api::namespaced(client.clone(), &resource.namespace);
     let patch = json!({
         "metadata": { "resourceVersion": version.to_string() },
         "status": whole(status),
@@ -127,13 +131,22 @@ pub async fn write(
     let patch = Patch::Merge(&patch);
     let request = api.patch_subresource("status", &resource.name, &params, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, request).await {
-        Ok(Ok(written)) => {
-            let version = written.metadata.resource_version.and_then(|version| version.parse().ok());
-            version.ok_or(WriteError::Outdated)
-        }
+        Ok(Ok(stored)) => dropped(&status.ledger, &stored.status.ledger)
+            .map_or_else(|| Ok(stored.version()), |field| Err(WriteError::Dropped(field))),
         Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 404 | 409) => Err(WriteError::Outdated),
         Ok(Err(error)) => Err(WriteError::Refused(error)),
         Err(_) => Err(WriteError::Silent),
+    }
+}
+
+/// The field of a ledger that an interrupting update depends on and that was not stored. An older CRD lacks it.
+fn dropped(sent: &Ledger, stored: &Ledger) -> Option<&'static str> {
+    if sent.unproven_step != stored.unproven_step {
+        Some("unprovenStep")
+    } else if sent.must_encrypt_generation != stored.must_encrypt_generation {
+        Some("mustEncryptGeneration")
+    } else {
+        None
     }
 }
 

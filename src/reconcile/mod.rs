@@ -110,45 +110,51 @@ impl Reconcile<'_> {
         let (context, resource) = (self.context, self.object.id());
         let circuit = desired.circuit.clone();
         let now = context.clock.now();
-        let mut pass = context.state.with_fleet(|fleet| {
+        let pass = context.state.with_fleet(|fleet| {
             let last = fleet.ledger(&circuit, &resource).last_update;
             let age = last.and_then(|last| age_of(&last.time));
             Pass::begin(fleet, resource.clone(), self.object.uid(), desired, age, now)
         });
-        let mut call = None;
+        let mut unsent = Unsent { context, pass, is_sent: false };
+        let (mut call, mut permit) = (None, None);
         let mut event = Event::Decide;
         for _ in 0..MAX_ACTIONS {
-            event = match self.next(&mut pass, event) {
+            let pass = &mut unsent.pass;
+            event = match self.next(pass, event) {
                 Action::Rest(ledger, plan) => return self.rest(pass.desired(), ledger, &plan).await,
                 Action::Read => {
-                    let read = self.budget.without_counting(self.poller.read(&circuit, self.urgency(&pass)));
+                    // A call that was admitted and is not made any more would count against the limit of the region while
+                    // this pass waits for the next one: enough of such passes would wait for each other for ever.
+                    drop((call.take(), permit.take()));
+                    let read = self.budget.without_counting(self.poller.read(&circuit, self.urgency(pass)));
                     read.await.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?;
                     Event::Decide
                 }
                 // The resource was not allowed to act when the pass began, so it has no lock. The next pass takes it.
                 Action::AwaitPace if !has_lock => return Ok(Requeue::requeue(Duration::ZERO)),
                 Action::AwaitPace => {
+                    drop((call.take(), permit.take()));
                     let paced = self.budget.without_counting(self.poller.wait_to_update()).await;
                     call = Some(paced.map_err(|closed| PassError::RegionClosed(resource.clone(), closed))?);
                     Event::PaceGranted { time: whole_seconds(Timestamp::now()).to_string() }
                 }
-                Action::WriteIntention(ledger, plan) => match self.write_intention(&pass, ledger, &plan).await {
-                    Ok(version) => Event::IntentionWritten { version },
-                    Err(error) => {
-                        context.state.with_fleet(|fleet| pass.withdraw(fleet));
-                        return Err(error);
-                    }
-                },
+                Action::WriteIntention(ledger, plan) => {
+                    // Held until the answer: a process that is told to end waits for write and call together, and where
+                    // it does not wait, not even the intention is written.
+                    permit = Some(context.sending.try_acquire().map_err(|_| PassError::NotLeading(resource.clone()))?);
+                    let version = self.write_intention(pass, ledger, &plan).await?;
+                    Event::IntentionWritten { version }
+                }
                 Action::Send(change) => {
                     // The lease is checked last, after every wait: the next leader may act as soon as this lease ends.
-                    let permit = context.sending.try_acquire();
-                    let until = context.leadership.until().filter(|_| permit.is_ok());
+                    let until = context.leadership.until().filter(|_| permit.is_some());
                     let (Some(until), Some(call)) = (until, call.take()) else {
-                        context.state.with_fleet(|fleet| pass.withdraw(fleet));
                         return Err(PassError::NotLeading(resource));
                     };
-                    self.has_sent = true;
-                    self.send(&mut pass, call, change, until).await
+                    (self.has_sent, unsent.is_sent) = (true, true);
+                    let outcome = self.send(&unsent.pass, call, change, until).await;
+                    (permit, unsent.is_sent) = (None, false);
+                    outcome
                 }
             };
         }
@@ -188,7 +194,7 @@ impl Reconcile<'_> {
 
     /// Calls `UpdateConnection`. If this future is dropped before the answer comes, the effect of the update counts as
     /// unknown.
-    async fn send(&self, pass: &mut Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
+    async fn send(&self, pass: &Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
         let (context, circuit) = (self.context, pass.desired().circuit.clone());
         let before = context.state.with_fleet(|fleet| {
             let shown = fleet.circuit(&circuit).and_then(|circuit| circuit.history.connection());
@@ -237,6 +243,23 @@ impl Reconcile<'_> {
         debug!(object = %self.object.id(), id = %desired.circuit.id, "looked at");
         let wait = plan.next_check.map(|at| at.since(context.clock.now()));
         Ok(wait.map_or_else(Requeue::await_change, |wait| Requeue::requeue(wait.max(Duration::from_millis(10)))))
+    }
+}
+
+/// A pass. If it ends, for whatever reason, after its intention was written and before the update was sent, it takes the
+/// intention back. That an update is in flight is known to [`PendingUpdate`].
+struct Unsent<'a> {
+    context: &'a Context,
+    pass: Pass,
+    /// Whether the update is in flight.
+    is_sent: bool,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            self.context.state.with_fleet(|fleet| self.pass.withdraw(fleet));
+        }
     }
 }
 

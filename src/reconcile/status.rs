@@ -189,10 +189,15 @@ impl<'a> StatusWriter<'a> {
                 }
                 // Only labels or annotations have changed, so the decision still holds.
                 Err(WriteError::Outdated) if self.refresh().await => {}
-                Err(WriteError::Outdated) => return Err(PassError::Outdated(resource)),
-                Err(error) => return Err(PassError::StatusNotWritten(resource, error.to_string())),
+                Err(WriteError::Outdated) => break,
+                Err(error) => {
+                    // It may be stored later. As a status by someone else it is not believed then, but overwritten.
+                    self.context.claims.will_write(&resource, &self.written);
+                    return Err(PassError::StatusNotWritten(resource, error.to_string()));
+                }
             }
         }
+        self.context.claims.will_write(&resource, &self.written);
         Err(PassError::Outdated(resource))
     }
 

@@ -7,7 +7,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use direct_connect_simulator::{Connection, Fault, FaultKind};
 use directconnect_core::desired::DefaultRegion;
-use directconnect_core::identity::RegionName;
+use directconnect_core::history::{Observation, Source};
+use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
+use directconnect_core::ledger::LastUpdate;
+use directconnect_core::observed::Connection as Observed;
 use directconnect_core::settings::Settings;
 use directconnect_operator::aws::{Aws, Pollers};
 use directconnect_operator::clock::Clock;
@@ -103,6 +106,8 @@ impl Bench {
             metrics,
             clock,
         });
+        // As in a process that leads. Nobody is woken here; the tests run the passes.
+        drop(context.claims.attach());
         let polling = Arc::clone(&context);
         let poller = tokio::spawn(async move { polling.pollers.run(polling.claims.regions()).await }).abort_handle();
         let lease = tokio::time::timeout(wait::SOON, elector.acquire()).await.expect("nobody else has it");
@@ -121,6 +126,24 @@ impl Bench {
         object
     }
 
+    /// What AWS shows of the line changes, and a poll shows it.
+    fn polls(&self, change: impl FnOnce(&mut Observed)) {
+        let (circuit, now) = (circuit(), self.clock.now());
+        self.context.state.with_fleet(|fleet| {
+            let known = fleet.circuit(&circuit).and_then(|known| known.history.connection());
+            let mut shown = known.expect("it was read").clone();
+            change(&mut shown);
+            let connection = Some(Arc::new(shown));
+            fleet.record_read(&circuit, Observation { began: now, ended: now, source: Source::Poll, connection });
+        });
+    }
+
+    /// The update that was last sent, or written down to be sent, as this process knows it.
+    fn last_update(&self) -> Option<LastUpdate> {
+        let line = ResourceId::new(&self.world.namespace, "line");
+        self.context.state.with_fleet(|fleet| fleet.ledger(&circuit(), &line).last_update)
+    }
+
     /// How long the lease is still valid.
     fn left(&self) -> Duration {
         self.leadership.until().map_or(Duration::ZERO, |until| until.since(self.clock.now()))
@@ -134,6 +157,11 @@ impl Bench {
         tokio::time::timeout(wait::SOON, self.front.strikes()).await.expect("it comes to the writing");
         pass
     }
+}
+
+fn circuit() -> CircuitId {
+    let (region, id) = (RegionName::parse(REGION), ConnectionId::parse(ID));
+    CircuitId { region: region.expect("a region"), id: id.expect("an id") }
 }
 
 /// Credentials that are requested for each call, and held back while the process is halted.
@@ -189,6 +217,81 @@ async fn without_a_lease_not_even_the_intention_is_written_down() {
     assert!(matches!(ended, Err(PassError::NotLeading(_))), "{ended:?}");
     assert_eq!(bench.world.get("line").await.version(), before.version());
     assert_eq!(bench.world.updates(), []);
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_end_writes_no_intention_that_it_will_not_carry_out() {
+    let bench = Bench::new().await;
+    let all_permits = bench.context.sending.acquire_many(MAX_SENDING).await.expect("nothing is sent");
+    let before = bench.world.get("line").await;
+    let ended = reconcile(&bench.object().await, &bench.context, &Budget::new(NEVER)).await;
+    assert!(matches!(ended, Err(PassError::NotLeading(_))), "{ended:?}");
+    assert_eq!(bench.world.get("line").await.version(), before.version());
+    drop(all_permits);
+    // One that is written before is waited for together with its update.
+    let pass = bench.pass_held().await;
+    assert!(bench.context.sending.try_acquire_many(MAX_SENDING).is_err());
+    bench.front.clear();
+    pass.await.expect("no panic").expect("it goes through");
+    assert!(bench.context.sending.try_acquire_many(MAX_SENDING).is_ok());
+    assert_eq!(bench.world.updates().len(), 1);
+}
+
+#[tokio::test]
+async fn an_intention_is_taken_back_if_its_pass_ends_before_the_update_is_sent() {
+    let bench = Bench::new().await;
+    bench.front.trouble_from(0, 1, Trouble::AnswerHeld, Passing::writes_status);
+    let (object, context) = (bench.object().await, Arc::clone(&bench.context));
+    let pass = tokio::spawn(async move { reconcile(&object, &context, &Budget::new(NEVER)).await.map(|_| ()) });
+    tokio::time::timeout(wait::SOON, bench.front.strikes()).await.expect("it is written");
+    bench.world.until("line", "the intention", |line| line.status("lastUpdate")["connectionName"] == "new").await;
+    pass.abort();
+    assert!(pass.await.is_err_and(|ended| ended.is_cancelled()));
+    bench.object().await;
+    assert_eq!(bench.last_update(), None, "what status says of it is not so");
+}
+
+#[tokio::test]
+async fn an_intention_that_is_stored_long_after_it_was_given_up_is_not_believed() {
+    let bench = Bench::new().await;
+    let passes = async |object: &Watched| reconcile(object, &bench.context, &Budget::new(NEVER)).await;
+    bench.polls(|line| line.connection_state = Some("unknown".to_owned().into()));
+    passes(&bench.object().await).await.expect("it waits for another state");
+    let before = bench.object().await;
+    // Its answer is lost, and so is what it changed, as far as this process can see.
+    bench.front.trouble_from(0, 1, Trouble::CutAfter, Passing::writes_status);
+    bench.polls(|line| line.connection_state = Some("available".to_owned().into()));
+    let ended = passes(&before).await;
+    assert!(matches!(ended, Err(PassError::StatusNotWritten(..))), "{ended:?}");
+    bench.polls(|line| line.connection_state = Some("unknown".to_owned().into()));
+    passes(&before).await.expect("status says already what there is to say");
+    // Only now the watch delivers what was stored.
+    let stored = bench.object().await;
+    assert!(stored.status.ledger.last_update.is_some());
+    assert_eq!(bench.last_update(), None);
+    bench.front.clear();
+    passes(&stored).await.expect("it is overwritten");
+    assert!(bench.world.get("line").await.status("lastUpdate").is_null());
+    assert_eq!(bench.world.updates(), []);
+}
+
+/// At most sixteen calls of a region are under way. A pass that keeps its place while it waits for another one would, with
+/// fifteen others like it, wait for ever.
+#[tokio::test]
+async fn a_pass_that_has_to_read_again_before_it_sends_gives_its_place_back_first() {
+    let bench = Bench::new().await;
+    let poller = bench.context.pollers.get(&circuit().region).expect("the region is polled");
+    let mut others = Vec::new();
+    for _ in 0..15 {
+        others.push(poller.wait_to_update().await.expect("it is open"));
+    }
+    let pass = bench.pass_held().await;
+    bench.world.aws.edit(REGION, ID, |line| line.connection_name = Some("theirs".to_owned()));
+    bench.polls(|line| line.connection_name = Some("theirs".into()));
+    bench.front.clear();
+    let ended = tokio::time::timeout(wait::SOON, pass).await.expect("it does not wait for itself");
+    ended.expect("no panic").expect("it goes through");
+    assert_eq!(bench.world.updates().len(), 1);
 }
 
 #[tokio::test]

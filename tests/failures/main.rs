@@ -9,6 +9,7 @@ mod hostile;
 mod leadership;
 mod load;
 mod objects;
+mod older_crd;
 mod regions;
 mod replicas;
 mod restore;

@@ -176,6 +176,24 @@ async fn a_rejected_request_is_quoted_and_left_for_a_while_unless_the_spec_chang
 }
 
 #[tokio::test]
+async fn a_refused_name_does_not_hold_back_the_mode_that_brings_a_line_back() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(A, "line").with_key("01").with_mode("must_encrypt").with_encryption_down());
+    let rejected = FaultKind::ClientException { message: "Bad name.".to_owned() };
+    world.aws.inject(Fault::new(rejected).on("UpdateConnection").for_name("bad"));
+    world.apply(connection("line").id(A).name("bad").mode("must_encrypt")).await;
+    world.condition("line", "Stalled", "True", "RequestRejected").await;
+    world.apply(connection("line").id(A).name("bad").mode("should_encrypt")).await;
+    world.until("line", "lowered", |line| line.status("encryptionMode") == "should_encrypt").await;
+    world.condition("line", "Stalled", "True", "RequestRejected").await;
+    world.polls(3).await;
+    let name = json!({ "connectionName": "bad" });
+    let mode = json!({ "encryptionMode": "should_encrypt" });
+    let both = json!({ "connectionName": "bad", "encryptionMode": "should_encrypt" });
+    assert_eq!(sent(&world, A), json!([name.clone(), both, mode, name]));
+}
+
+#[tokio::test]
 async fn any_other_refusal_is_a_rejection_and_passes_by_itself() {
     let rows = [
         error(400, "DirectConnectClientException", "Connection ID foobar has an invalid format."),

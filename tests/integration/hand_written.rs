@@ -57,3 +57,18 @@ async fn a_proof_that_is_written_by_hand_does_not_stay() {
     world.patch_status("line", json!({ "proven": true, "mustEncryptGeneration": 1, "metGeneration": 1 })).await;
     world.until("line", "mended", |line| but_for_times(line) == but_for_times(&right)).await;
 }
+
+#[tokio::test]
+async fn a_turn_cannot_be_freed_by_hand_even_if_the_process_has_written_nothing_yet() {
+    let mut world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    // Without a key it is down, and so on its way until that changes.
+    world.apply(connection("line").id(ID).mode("must_encrypt").transition("Immediate")).await;
+    world.ready("line").await;
+    let is_on_its_way = |line: &Resource| line.status("unprovenStep") == "must_encrypt";
+    world.until("line", "on its way", is_on_its_way).await;
+    world.start_operator();
+    world.polls(2).await;
+    world.patch_status("line", json!({ "unprovenStep": null })).await;
+    world.until("line", "mended", is_on_its_way).await;
+}
