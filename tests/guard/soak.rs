@@ -1,6 +1,6 @@
 //! A soak is an unbroken chain of reads, and what it shows is checked once more right before `must_encrypt` is sent.
 
-use crate::log::{A, sent, updates};
+use crate::log::{A, is_by_id, numbered, sent, updates};
 use crate::pair::{lose_the_far_end, ready_connection, wants_must};
 use direct_connect_simulator::{ENCRYPTION_UP, Fault, FaultKind};
 use serde_json::json;
@@ -132,4 +132,21 @@ async fn must_encrypt_is_not_sent_when_it_was_paused_or_withdrawn_while_it_was_w
         assert_eq!(sent(&world, A), json!([]), "{}", manifest.json());
     }))
     .await;
+}
+
+/// A page shows up to a hundred lines, so reading many lines one by one would cost many times as many calls.
+#[tokio::test]
+async fn where_more_lines_soak_than_there_are_pages_whole_pages_are_read() {
+    const LINES: usize = 4;
+    let world = World::builder().flag("--encryption-soak", "6s").flag("--poll-interval", "60s").build().await;
+    for line in 0..LINES {
+        world.aws.add(REGION, ready_connection(&numbered(line)));
+        world.apply(wants_must(&format!("line-{line}"), &numbered(line))).await;
+    }
+    wait::until(LONG, "one to go", async || !world.updates().is_empty()).await;
+    let calls = world.aws.calls();
+    let before = calls.iter().take_while(|call| call.operation != "UpdateConnection");
+    let (single, pages): (Vec<_>, Vec<_>) = before.partition(|call| is_by_id(call));
+    assert!(pages.len() >= 3, "every 3 s, and not every minute: {pages:#?}");
+    assert!(single.len() <= 2 * LINES, "{} reads of one line", single.len());
 }
