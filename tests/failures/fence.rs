@@ -330,3 +330,22 @@ async fn a_process_that_is_halted_between_the_last_look_and_the_sending_sends_no
     assert_eq!(bench.left(), Duration::ZERO);
     assert_eq!(bench.world.updates(), []);
 }
+
+/// While an answer is under way the leader may renew, so what it shows is as old as its arrival.
+#[tokio::test]
+async fn a_standby_counts_the_age_of_a_lease_from_when_it_has_seen_it() {
+    let bench = Bench::new().await;
+    let through = client(&kubeconfig_via(&bench.world.kubeconfig, &bench.front.url(), "standby")).await;
+    let standby = Elector::new(through, &bench.world.namespace, "directconnect-operator", "standby_1", bench.clock);
+    bench.front.trouble_from(0, 1, Trouble::AnswerHeld, Passing::is_about_a_lease);
+    let acquired = tokio::spawn(async move { standby.acquire().await });
+    let asked = std::time::Instant::now();
+    tokio::time::timeout(wait::SOON, bench.front.strikes()).await.expect("it looks at the lease");
+    let held = Duration::from_millis(2500);
+    wait::until(wait::SOON, "the answer to be late", async || asked.elapsed() >= held).await;
+    let seen = std::time::Instant::now();
+    bench.front.clear();
+    tokio::time::timeout(crate::replicas::AFTER_LEASE, acquired).await.expect("nobody renews it").expect("no panic");
+    let waited = seen.elapsed();
+    assert!(waited >= LEASE, "it waited for {waited:?} after it had seen the lease, which lasts for {LEASE:?}");
+}
