@@ -4,6 +4,8 @@
 //! Must not know: Kubernetes, the AWS SDK, the runtime, clocks, random numbers, I/O. Time and random numbers are
 //! arguments, so that tables, property tests and a model checker can run the code that runs in production.
 
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
 pub mod clock;
 pub mod conditions;
 pub mod contention;
