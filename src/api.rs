@@ -160,7 +160,8 @@ pub struct DirectConnectConnectionSpec {
     pub encryption_mode: Option<EncryptionMode>,
 
     /// How a change of the encryption mode is made on a live link. `Guarded`: `must_encrypt` only after MACsec has been
-    /// seen working for a while. `Immediate`: at once, whatever it does to the link.
+    /// seen working for a while. `Immediate`: without waiting for MACsec, whatever it does to the link, in the turn of the
+    /// account, and once while the spec asks for `must_encrypt`.
     #[serde(default)]
     pub encryption_transition: EncryptionTransition,
 

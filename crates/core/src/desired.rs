@@ -37,7 +37,7 @@ pub enum EncryptionTransition {
     /// `must_encrypt` is sent only after MACsec has been seen working for a while.
     #[default]
     Guarded,
-    /// `must_encrypt` is sent at once, whatever it does to the link.
+    /// `must_encrypt` is sent without waiting for MACsec, in its turn, and once.
     Immediate,
 }
 

@@ -28,7 +28,8 @@ pub struct Ledger {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub must_encrypt_generation: Option<i64>,
     /// A mode that can interrupt traffic and that was sent, or is about to be sent, but has not yet been seen to work for a
-    /// whole soak. While this field is set, no other connection of the AWS account is set to such a mode.
+    /// whole soak. While it is set and the spec still asks for that mode, no other connection of the AWS account is set to
+    /// such a mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unproven_step: Option<EncryptionMode>,
     /// True once MACsec has been seen working for a whole soak while AWS showed `must_encrypt`. It stays true as long as AWS
