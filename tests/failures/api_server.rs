@@ -45,7 +45,7 @@ async fn reaches(world: &World, name: &str, deadline: Duration) {
 #[tokio::test]
 async fn a_list_that_nobody_answers_is_given_up_and_tried_again() {
     let (mut world, front) = behind_front().await;
-    // A streamed list ends like a watch. A plain list is limited only by the timeout of its connection.
+    // A streamed list ends like a watch. A plain list ends only when nothing has come for too long.
     front.trouble(Trouble::status(422, "Invalid", "no streams"), Passing::is_streaming_list);
     front.trouble_from(0, 1, Trouble::HangBefore, |request| {
         request.lists_resources() && !request.query.contains("limit=1&") && !request.query.ends_with("limit=1")
