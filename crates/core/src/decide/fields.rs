@@ -125,17 +125,12 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         ModeStep::Send(mode) => mode,
     };
     let id = &case.desired.circuit.id;
-    // A read within the settle window may be late. So while AWS may not show the wanted mode yet, no other mode is sent
-    // either. A step down whose answer was lost is sent again once a read still shows the higher mode: a line that is cut
-    // must not wait, and the step does no harm twice.
-    let is_lost_lowering = shown.is_some_and(|shown| mode < shown)
-        && history.mode_in_doubt(settings.settle_window).is_some_and(|(sent, _)| sent == mode);
-    let settling = [mode, wanted]
-        .into_iter()
-        .filter(|_| !is_lost_lowering)
-        .find_map(|sent| Some((sent, history.mode_settles_at(sent, now, settings.settle_window)?)));
-    if let Some((sent, settled_at)) = settling {
-        let message = format!("encryptionMode {sent} was sent to {id}; AWS may show the old one for a while");
+    // AWS took this mode and stored another. A step up waits for a settled read anyway. A step down whose answer was lost
+    // goes again as soon as a read still shows the higher mode: a line that is cut must not wait, and it does no harm twice.
+    let is_in_doubt = history.mode_in_doubt(settings.settle_window).is_some();
+    let settling = history.mode_settles_at(mode, now, settings.settle_window).filter(|_| !is_in_doubt);
+    if let Some(settled_at) = settling {
+        let message = format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while");
         FieldPlan::Blocked { reason: Reason::Settling, message, next_check: Some(settled_at) }
     } else if let Some(until) = history.mode_contended(now) {
         let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);

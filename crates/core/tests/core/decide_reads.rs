@@ -89,7 +89,9 @@ fn while_only_listings_fail_a_lowering_goes_and_a_soak_is_looked_at() {
     let soaks = soaks.after(15).reads().sees(encrypted_connection()).after(15).reads().sees(encrypted_connection());
     // A read by id that fails too waits for its time.
     soaks.after(15).read_fails(fault(FaultKind::Unavailable)).plan_rests().after(1).reads();
-    // Everything else waits until listings work.
+    // Everything else waits until listings work, also what a person asks for.
+    let met = given(spec().to(Should)).sees(connection()).after(1).polls_fail(FaultKind::Unavailable);
+    met.asks_for_a_read().plan_rests();
     let renamed = given(spec().name("fra-2")).polls(connection()).polls_fail(FaultKind::Unavailable);
     renamed.rests(Reason::AwsUnavailable).sees(connection()).rests(Reason::AwsUnavailable);
     let raised = given(spec().to(Must)).soaks(&encrypted_connection()).polls_fail(FaultKind::Unavailable);
