@@ -15,6 +15,7 @@ mod fleet;
 mod fleet_claims;
 mod fleet_properties;
 mod fleet_reads;
+mod fleet_takeover;
 mod given;
 mod guard;
 mod history;

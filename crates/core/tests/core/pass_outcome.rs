@@ -1,8 +1,11 @@
-//! How a pass handles the outcome of its update.
+//! How a pass handles the outcome of its write and of its update.
 
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
+use directconnect_core::ledger::Ledger;
 use directconnect_core::pass::{Action, Pass};
+use directconnect_core::reason::Reason;
+use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::given::{
     Asks, ConnectionExt, Must, RESOURCE, Says, Should, UID, claim, connection, encrypted_connection, fault, given,
@@ -118,4 +121,48 @@ fn only_a_pass_of_the_acting_resource_starts_a_generation() {
     let fleet: &mut Fleet = &mut story.fleet;
     Pass::begin(fleet, resource(RESOURCE), UID, spec().name("fra-9").generation(2), None, story.now);
     assert!(story.history().update_failure().is_none());
+}
+
+#[test]
+fn an_intention_that_could_not_be_written_is_withdrawn() {
+    let story = with_ready_twin(soaked());
+    let before = story.ledger();
+    let (mut run, _) = Run::intending(story, &sets(Must));
+    assert!(run.story.fleet.holder(&twin()).is_some());
+    run.pass.withdraw(&mut run.story.fleet);
+    assert_eq!((run.step(), run.story.ledger()), (None, before.clone()));
+    assert!(run.story.fleet.holder(&twin()).is_none());
+    // The write succeeded after all, and the watch delivers it. The next pass takes it back.
+    let written = before.before_send(&run.story.spec, &sets(Must), true, TIME.into());
+    run.is_watched_as(|claim| Claim { ledger: written, ..claim });
+    assert_eq!(run.story.holds(), Some(HoldReason::UnprovenStep), "until then it counts");
+    assert_eq!(run.story.ledger(), before);
+    // A second withdrawal changes nothing.
+    let fleet = run.story.fleet.clone();
+    run.pass.withdraw(&mut run.story.fleet);
+    assert_eq!(run.story.fleet, fleet);
+}
+
+#[test]
+fn a_withdrawal_after_the_write_is_taken_back_in_status_by_the_end_of_the_pass() {
+    let (mut run, _) = Run::intending(soaked(), &sets(Must));
+    run.sees(connection().key("associated"));
+    let ledger = rests(run.written(), Reason::WaitingForEncryptionUp);
+    assert_eq!((ledger.unproven_step, ledger.last_update.clone(), ledger.must_encrypt_generation), (None, None, None));
+    assert!(run.story.holds().is_some(), "as status says");
+    let circuit = run.story.circuit().clone();
+    run.story.fleet.note_written(&circuit, &resource(RESOURCE), UID, ledger, 2000);
+    assert_eq!(run.story.holds(), None);
+}
+
+#[test]
+fn what_an_earlier_pass_has_not_written_yet_does_not_hide_the_intention() {
+    // If the pass ends after the send without an outcome, the step must stay recorded.
+    let mut story = soaked();
+    let circuit = story.circuit().clone();
+    let unwritten = Ledger { met_generation: Some(1), ..story.ledger() };
+    story.fleet.note_unwritten(&circuit, &resource(RESOURCE), UID, unwritten);
+    let run = Run::sending(story, &sets(Must));
+    assert_eq!(run.story.ledger().unproven_step, Some(Must));
+    assert_eq!(run.story.ledger().met_generation, Some(1));
 }

@@ -1,0 +1,72 @@
+//! What a new leader knows of the leader before, and what it has to wait for.
+
+use directconnect_core::clock::Moment;
+use directconnect_core::fleet::Fleet;
+use directconnect_core::ledger::{LastUpdate, Ledger};
+use directconnect_core::settings::MAX_CALL_DURATION;
+use directconnect_core::turn::{Claim, HoldReason};
+
+use crate::fleet::*;
+use crate::given::{
+    Asks, Must, SETTINGS, Says, claim, encrypted_connection, given, lost, resource, second, sets, spec,
+};
+
+#[test]
+fn after_a_take_over_a_call_of_the_one_before_may_still_end() {
+    let led_at = 10_000;
+    let settles = |claim: Claim| {
+        let mut fleet = Fleet::new(SETTINGS);
+        fleet.lead(second(led_at));
+        fleet.apply(&a(), claim);
+        fleet.settles_at(&a())
+    };
+    let later_than = |led_at| Some(second(led_at) + MAX_CALL_DURATION + SETTINGS.settle_window);
+    let later = later_than(led_at);
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3))), later);
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3599))), later);
+    assert_eq!(settles(claim("net/a").observing().updated_at(second(led_at - 10))), later, "whoever made it");
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at + 20))), later, "one of a time to come");
+    assert_eq!(settles(wants_must("net/a").updated_at(second(led_at - 3600))), None, "older than an hour");
+    assert_eq!(settles(wants_must("net/a")), None, "none at all");
+    // A standby has seen the updates as they came. Only those of the last hour before it leads count.
+    for (led_at, expected) in [(3602, later_than(3602)), (3603, None)] {
+        let mut fleet = ready();
+        fleet.apply(&a(), wants_must("net/a").version(2).updated_at(second(3)));
+        fleet.lead(second(led_at));
+        assert_eq!(fleet.settles_at(&a()), expected, "{led_at}");
+    }
+}
+
+#[test]
+fn an_update_of_this_process_is_not_taken_for_one_of_the_leader_before() {
+    let sent = |time: &str| LastUpdate { time: time.into(), encryption_mode: Some(Must), ..LastUpdate::default() };
+    let answered = |sent| LastUpdate { request_id: Some("5b8cf2b7-0000".into()), ..sent };
+    let settles = |shown: LastUpdate| {
+        let mut fleet = ready();
+        fleet.note_own_update(&a(), &resource("net/a"), Some(sent("2026-03-02T09:00:00Z")));
+        let ledger = Ledger { last_update: Some(shown), ..Ledger::default() };
+        fleet.apply(&a(), Claim { ledger, ..wants_must("net/a").version(2).updated_at(second(1)) });
+        fleet.settles_at(&a())
+    };
+    assert_eq!(settles(sent("2026-03-02T09:00:00Z")), None);
+    assert_eq!(settles(answered(sent("2026-03-02T09:00:00Z"))), None, "the answer has come meanwhile");
+    let later = Some(Moment::START + MAX_CALL_DURATION + SETTINGS.settle_window);
+    assert_eq!(settles(sent("2026-03-02T08:59:58Z")), later, "another one");
+}
+
+#[test]
+fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
+    let story =
+        given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight()).restarts(5);
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    let story = story.sees(encrypted_connection()).writes();
+    assert!(story.holds().is_some(), "a late read, maybe");
+    let story = story.after(61).sees(encrypted_connection()).writes();
+    assert!(story.holds().is_some(), "a call of the process before may have ended just now");
+    let story = story.after(12).sees(encrypted_connection()).writes();
+    assert_eq!(story.holds(), None, "it was not carried out");
+    // If the update had an effect after all, it is proven after the restart.
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).gets_refusal(&sets(Must), lost()).restarts(5);
+    let story = story.soaks(&tight()).writes();
+    assert_eq!((story.holds(), story.ledger().proven), (None, true));
+}
