@@ -70,10 +70,10 @@ impl<T: Clone + PartialEq> Sent<T> {
         Some(self.ended + settle_window).filter(|&settled_at| now < settled_at && !self.was_shown)
     }
 
-    /// If no answer said whether the value was stored and no read has shown it: when AWS must show it at the latest. A
-    /// read that begins later ends the doubt.
+    /// If no answer said whether the value was stored: when AWS must show it at the latest. A read that shows another
+    /// value ends the doubt only if it begins later, even if one has shown this value before: it may be late.
     pub(super) fn in_doubt_until(&self, settle_window: Duration) -> Option<Moment> {
-        (self.answer == Answer::None && !self.was_shown).then(|| self.ended + settle_window)
+        (self.answer == Answer::None).then(|| self.ended + settle_window)
     }
 
     /// Whether no read has shown the value. If so, a late read after the next update may show the state before this
