@@ -141,8 +141,10 @@ impl History {
             let late = self.compare_with_sent(connection, observation.began, settings.settle_window);
             if !late.name && !late.mode {
                 self.track(connection, times, settings.max_gap());
-            } else if connection.mode() == Some(EncryptionMode::MustEncrypt) {
-                // A late read proves nothing, but one that shows `must_encrypt` must not be ignored.
+            } else if connection.mode() == Some(EncryptionMode::MustEncrypt) && (!late.mode || self.last_mode.is_none())
+            {
+                // A read that shows an old name, or perhaps an old mode while no other is known, proves nothing. But one that
+                // shows `must_encrypt` must not be ignored.
                 self.show_mode(EncryptionMode::MustEncrypt);
             }
         } else {

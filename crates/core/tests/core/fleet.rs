@@ -291,6 +291,10 @@ fn a_lowering_that_was_lost_proves_nothing() {
     let story = story.with_spec(spec().to(Should).generation(2)).gets_refusal(&sets(Should), lost());
     let story = story.after(1).with_spec(spec().to(Must).generation(3)).sees(cut()).rests(Reason::Settling);
     assert!(story.holds().is_some(), "it is at must_encrypt, wanted there, and has never worked");
+    // A late read that shows the mode from before the lowering is no raise by somebody else.
+    let story = given(spec().to(Should)).sees(cut()).gets_refusal(&sets(Should), lost()).after(1);
+    let story = story.sees(connection()).after(1).sees(cut());
+    assert_eq!(story.holds(), None);
     // A new process reads it within the settle window of the lost update.
     let story = given(spec().to(Must)).has_sent(sets(Should), 5).sees(cut());
     assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
