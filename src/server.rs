@@ -1,19 +1,38 @@
 //! `/metrics`, `/healthz` and `/readyz`.
 
+use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 
 /// Content type of the `OpenMetrics` text format (its specification, 1.0.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections that are open at a time. The port needs no authentication, so any Pod can open connections, and each takes
+/// memory and a file descriptor of the process that leads.
+const MAX_CONNECTIONS: usize = 64;
+/// How long the head of a request may take to arrive, and how long a connection may be idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection may be used. It ends the connections of clients that do not read their responses.
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30);
 
 /// Returns an error, with what the process waits for, if it is not ready.
 pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -41,10 +60,34 @@ fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
 }
 
 /// Serves requests for ever.
-pub async fn run(listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> io::Error {
-    match axum::serve(listener, routes(metrics, readiness, liveness)).await {
-        Err(error) => error,
-        Ok(()) => io::Error::other("it ended by itself"),
+pub async fn run(mut listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> Infallible {
+    let routes = routes(metrics, readiness, liveness);
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        // The trait's method: it waits and goes on if there are no file descriptors left.
+        let (stream, _) = Listener::accept(&mut listener).await;
+        open.retain(|connection| !connection.is_finished());
+        // The oldest one makes room. If the new one had to wait, whoever keeps all of them busy would keep the kubelet from
+        // its probes, and have the process restarted.
+        if open.len() >= MAX_CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        open.push_back(tokio::spawn(serve(stream, routes.clone())).abort_handle());
+    }
+}
+
+/// Serves one connection until it ends or has exceeded a time limit.
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, routes: Router) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
+    // An error concerns only the client, which sees it too.
+    if timeout(MAX_CONNECTION_AGE, connection.as_mut()).await.is_err() {
+        // A request in progress is answered, and the client is told to open another connection for the next one.
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(HEAD_TIMEOUT, connection).await;
     }
 }
 
@@ -73,6 +116,9 @@ mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::time::Instant;
 
     #[tokio::test]
     async fn on_all_addresses_of_ipv6_it_is_reached_by_ipv4_too() {
@@ -122,5 +168,60 @@ mod tests {
             assert_eq!(get("/healthz").await, told(200, "ok\n"));
             waits.store(false, Ordering::Relaxed);
         }
+    }
+
+    fn healthy() -> Router {
+        routes(Metrics::new(), Arc::new(|| Ok(())), Arc::new(|| Ok(())))
+    }
+
+    /// All that arrives until the connection ends, which has to be within the limit. One that is reset has ended too.
+    async fn rest(client: &mut (impl AsyncRead + Unpin), limit: Duration) -> String {
+        let mut text = Vec::new();
+        let _ = timeout(limit, client.read_to_end(&mut text)).await.expect("the connection ends");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    #[tokio::test]
+    async fn silent_connections_are_ended_and_keep_nobody_out() {
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let ready: Readiness = Arc::new(|| Ok(()));
+        let server = tokio::spawn(run(listener, Metrics::new(), Arc::clone(&ready), ready));
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(TcpStream::connect(address).await.expect("a connection"));
+        }
+        let mut probe = TcpStream::connect(address).await.expect("a connection");
+        let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        probe.write_all(request).await.expect("it is sent");
+        // Sooner than any of the silent ones is ended by its time limit.
+        let answer = rest(&mut probe, Duration::from_secs(4)).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+        let surplus = silent.len() + 1 - MAX_CONNECTIONS;
+        for (number, client) in silent.iter_mut().enumerate() {
+            let limit = if number < surplus { Duration::from_secs(2) } else { 2 * HEAD_TIMEOUT };
+            assert_eq!(rest(client, limit).await, "");
+        }
+        server.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_idle_after_an_answer_is_ended() {
+        let (mut client, server) = tokio::io::duplex(1000);
+        let task = tokio::spawn(serve(server, healthy()));
+        let started = Instant::now();
+        client.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it is sent");
+        let answer = rest(&mut client, 2 * HEAD_TIMEOUT).await;
+        assert!(answer.ends_with("ready\n"), "{answer}");
+        assert!(started.elapsed() >= HEAD_TIMEOUT, "it is kept for another request meanwhile");
+        task.await.expect("no panic");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_its_response_is_not_waited_for_without_end() {
+        let (mut client, server) = tokio::io::duplex(100);
+        let task = tokio::spawn(serve(server, healthy()));
+        client.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it is sent");
+        timeout(2 * MAX_CONNECTION_AGE, task).await.expect("it ends").expect("no panic");
     }
 }

@@ -92,7 +92,7 @@ async fn start(flags: &Run) -> Result<(), String> {
         info!(address = %address, version = env!("CARGO_PKG_VERSION"), "serving");
     }
     let (ready, alive) = (readiness.clone().check(Arc::clone(&context), listed.clone()), progress.clone().check());
-    tasks.watch_over("the HTTP server", async { server::run(listener, metrics, ready, alive).await.to_string() });
+    tasks.watch_over("the HTTP server", async { match server::run(listener, metrics, ready, alive).await {} });
     let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
     tasks.watch_over("what is known of the cluster", rewound);
     let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&claims), listed.clone());
