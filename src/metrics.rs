@@ -1,6 +1,7 @@
 //! Prometheus metrics.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,8 @@ pub struct Metrics {
     passes_timed_out: Counter,
     observed: Arc<Mutex<HashMap<String, (String, Instant)>>>,
     leader: Gauge,
+    watch_interrupted: Gauge<f64, AtomicU64>,
+    watch_interrupted_since: Arc<Mutex<Option<tokio::time::Instant>>>,
     resources: Arc<Resources>,
 }
 
@@ -104,6 +107,7 @@ impl Metrics {
         let (status_writes, passes_timed_out) = (Counter::default(), Counter::default());
         let observed: Arc<Mutex<HashMap<String, (String, Instant)>>> = Arc::default();
         let leader = Gauge::default();
+        let watch_interrupted = Gauge::<f64, AtomicU64>::default();
         let resources: Arc<Resources> = Arc::default();
 
         let own = registry.sub_registry_with_prefix("directconnect_operator");
@@ -128,6 +132,12 @@ impl Metrics {
             passes_timed_out.clone(),
         );
         own.register("leader", "1 while this process holds the lease", leader.clone());
+        own.register_with_unit(
+            "watch_interrupted",
+            "How long the watch on resources has been interrupted, 0 while it works",
+            Unit::Seconds,
+            watch_interrupted.clone(),
+        );
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
         own.register("build", "The build that runs", Info::new(build));
         registry.register_collector(Box::new(Ages(Arc::clone(&observed))));
@@ -145,12 +155,16 @@ impl Metrics {
             passes_timed_out,
             observed,
             leader,
+            watch_interrupted,
+            watch_interrupted_since: Arc::default(),
             resources,
         }
     }
 
     /// The text that `/metrics` serves, in the `OpenMetrics` format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let since = *self.watch_interrupted_since.lock().unwrap_or_else(PoisonError::into_inner);
+        self.watch_interrupted.set(since.map_or(0.0, |since| since.elapsed().as_secs_f64()));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -197,6 +211,11 @@ impl Metrics {
     /// Sets whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// Sets since when the watch on resources has been interrupted; `None` while it works.
+    pub fn watch_interrupted(&self, since: Option<tokio::time::Instant>) {
+        *self.watch_interrupted_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Registers a resource. Its gauges are exposed once they are set.

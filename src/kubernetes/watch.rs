@@ -1,6 +1,7 @@
 //! The watch on resources in all or some namespaces, merged into one stream and one store.
 
 mod feed;
+mod interruptions;
 mod rewind;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use kube::{Api, Client, Resource as _, ResourceExt};
 use tokio::sync::watch;
 use tracing::info;
 
+pub use self::interruptions::{Interruptions, MAX_INTERRUPTION};
 pub use self::rewind::until_rewound;
 
 use self::feed::Feed;
@@ -71,6 +73,7 @@ pub async fn run(
     mut store: Writer<Watched>,
     claims: Arc<Claims>,
     listed: Listed,
+    interruptions: Interruptions,
 ) -> String {
     let lists = client.clone();
     let apis: Vec<(String, Api<Watched>)> = if namespaces.is_empty() {
@@ -81,7 +84,7 @@ pub async fn run(
     };
     let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()));
     let streams = apis.into_iter().map(|(namespace, api)| {
-        let feed = Feed::new(api, namespace.clone(), listed.0.requested.subscribe());
+        let feed = Feed::new(api, namespace.clone(), listed.0.requested.subscribe(), interruptions.clone());
         futures::stream::unfold((feed, namespace), |(mut feed, namespace)| async {
             let (request, event) = feed.next().await;
             Some(((namespace.clone(), request, event), (feed, namespace)))
@@ -118,6 +121,11 @@ fn apply_events(events: Vec<Event<Watched>>, claims: &Claims, store: &mut Writer
         store.apply_watcher_event(&event);
     }
     claims.wake(&Wakeup::Resources(affected));
+}
+
+/// The namespace of a watch in words; an empty one stands for all.
+fn place(namespace: &str) -> String {
+    if namespace.is_empty() { "in all namespaces".to_owned() } else { format!("in namespace {namespace}") }
 }
 
 /// Drops events of objects without a name, since no reference can be made to them.

@@ -115,7 +115,7 @@ async fn caught<T>(resource: &ResourceId, work: impl Future<Output = Result<T, P
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, PoisonError};
@@ -152,7 +152,7 @@ mod tests {
     }
 
     /// A context with two resources, `bad` and `good`, that makes no calls.
-    async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
+    pub(in crate::run) async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
         let (clock, metrics, second) = (Clock::start(), Metrics::new(), Duration::from_secs(1));
         let settings = Settings {
             poll_interval: second,

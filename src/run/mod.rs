@@ -23,7 +23,7 @@ use crate::kubernetes::Watched;
 use crate::kubernetes::claims::Claims;
 use crate::kubernetes::events::EventPublisher;
 use crate::kubernetes::lease::{Elector, Leadership};
-use crate::kubernetes::watch::{self, Listed};
+use crate::kubernetes::watch::{self, Interruptions, Listed};
 use crate::metrics::Metrics;
 use crate::reconcile::{Context, MAX_SENDING, PassError, ReconcileSlots, reconcile};
 use crate::server;
@@ -67,6 +67,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let state = Arc::new(State::new(flags.settings(), wakeups));
     let claims = Arc::new(Claims::new(Arc::clone(&state), region, clock, metrics.clone()));
     let (listed, readiness, progress) = (Listed::default(), Readiness::default(), Progress::default());
+    let interruptions = Interruptions::new(metrics.clone());
     let writer = Writer::default();
     let store = writer.as_reader();
     let identity = identity();
@@ -91,11 +92,12 @@ async fn start(flags: &Run) -> Result<(), String> {
     if let Ok(address) = listener.local_addr() {
         info!(address = %address, version = env!("CARGO_PKG_VERSION"), "serving");
     }
-    let (ready, alive) = (readiness.clone().check(Arc::clone(&context), listed.clone()), progress.clone().check());
+    let ready = readiness.clone().check(Arc::clone(&context), listed.clone(), interruptions.clone());
+    let alive = progress.clone().check();
     tasks.watch_over("the HTTP server", async { match server::run(listener, metrics, ready, alive).await {} });
     let rewound = watch::until_rewound(watching.clone(), flags.namespaces());
     tasks.watch_over("what is known of the cluster", rewound);
-    let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&claims), listed.clone());
+    let watching = watch::run(watching, flags.namespaces(), writer, Arc::clone(&claims), listed.clone(), interruptions);
     // If the lease is free, it is taken before the first list, so that no second list is needed.
     let mut lease = if flags.leader_elect { elector.acquire_at_once().await } else { None };
     let mut caught_up = listed.relist();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::kubernetes::watch::Listed;
+use crate::kubernetes::watch::{Interruptions, Listed};
 use crate::reconcile::Context;
 use crate::server;
 use crate::state::PASS_CEILING;
@@ -34,14 +34,23 @@ impl Readiness {
         self.0.has_credentials.store(true, Ordering::Release);
     }
 
-    /// Ready means: the resources are listed, and if this process leads, there are credentials and AWS has been read,
-    /// unless there are no resources.
-    pub(super) fn check(self, context: Arc<Context>, listed: Listed) -> server::Readiness {
+    /// Ready means: the resources are listed and watched, and if this process leads, there are credentials and AWS has been
+    /// read, unless there are no resources. The Lease does not depend on it.
+    pub(super) fn check(
+        self,
+        context: Arc<Context>,
+        listed: Listed,
+        interruptions: Interruptions,
+    ) -> server::Readiness {
         Arc::new(move || {
             if !listed.is_done() {
-                Err("the resources have not been listed yet; is the CRD installed, and may the operator list it?"
-                    .to_owned())
-            } else if !self.0.leads.load(Ordering::Acquire) {
+                return Err(
+                    "the resources have not been listed yet; is the CRD installed, and may the operator list it?"
+                        .to_owned(),
+                );
+            }
+            interruptions.check()?;
+            if !self.0.leads.load(Ordering::Acquire) {
                 Ok(())
             } else if !self.0.has_credentials.load(Ordering::Acquire) {
                 Err("there are no AWS credentials".to_owned())
@@ -114,17 +123,4 @@ impl Drop for Begun {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn work_of_which_nothing_ends_is_a_standstill_and_no_work_is_none() {
-        let progress = Progress::default();
-        assert!(progress.stands_still(Duration::ZERO).is_ok(), "there is no work");
-        let (one, two) = (progress.begin(), progress.begin());
-        assert!(progress.stands_still(Duration::ZERO).is_err());
-        assert!(progress.stands_still(Duration::from_hours(1)).is_ok(), "it has just begun");
-        drop((one, two));
-        assert!(progress.stands_still(Duration::ZERO).is_ok());
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use directconnect_core::desired::DefaultRegion;
 use directconnect_core::settings::Settings;
 use directconnect_operator::clock::Clock;
 use directconnect_operator::kubernetes::claims::Claims;
-use directconnect_operator::kubernetes::watch::{self, Listed};
+use directconnect_operator::kubernetes::watch::{self, Interruptions, Listed};
 use directconnect_operator::metrics::Metrics;
 use directconnect_operator::state::State;
 use kube::Resource as _;
@@ -40,7 +40,9 @@ async fn of_metadata_only_what_is_read_is_kept() {
     let writer = Writer::default();
     let store = writer.as_reader();
     let namespaces = vec![world.namespace.clone()];
-    let watching = tokio::spawn(watch::run(world.client.clone(), namespaces, writer, claims(), Listed::default()));
+    let interruptions = Interruptions::new(Metrics::new());
+    let client = world.client.clone();
+    let watching = tokio::spawn(watch::run(client, namespaces, writer, claims(), Listed::default(), interruptions));
     let kept = async |came: &str| {
         let object = wait::until(wait::SOON, format!("what came {came}"), async || {
             store.state().into_iter().find(|object| object.requested_at() == Some(came))

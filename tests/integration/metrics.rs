@@ -29,6 +29,7 @@ async fn every_promised_metric_is_there() {
         "directconnect_operator_passes_timed_out_total 0",
         "directconnect_operator_observation_age_seconds{account=\"123456789012\",region=\"eu-central-1\"} ",
         "directconnect_operator_leader 1",
+        "directconnect_operator_watch_interrupted_seconds 0.0",
         "directconnect_operator_build_info{version=",
     ];
     for start in promised.into_iter().map(str::to_owned).chain(OF_A_RESOURCE.map(|gauge| series(&world, gauge))) {

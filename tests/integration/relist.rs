@@ -1,7 +1,8 @@
 //! A new list contains everything that was written before it was requested.
 
-use directconnect_operator::kubernetes::watch::{self, Listed};
+use directconnect_operator::kubernetes::watch::{self, Interruptions, Listed};
 use directconnect_operator::kubernetes::{Reference, Watched};
+use directconnect_operator::metrics::Metrics;
 use kube::Client;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::runtime::reflector::Store;
@@ -29,7 +30,8 @@ impl Watch {
         let (writer, claims) = (Writer::default(), crate::cache::claims());
         let store = writer.as_reader();
         let namespaces = namespaces.iter().map(ToString::to_string).collect();
-        let running = tokio::spawn(watch::run(client, namespaces, writer, claims, listed.clone()));
+        let interruptions = Interruptions::new(Metrics::new());
+        let running = tokio::spawn(watch::run(client, namespaces, writer, claims, listed.clone(), interruptions));
         Self { front, listed, store, running }
     }
 

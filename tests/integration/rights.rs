@@ -61,6 +61,32 @@ async fn not_allowed_to_list_it_says_what_to_grant_stays_unready_and_goes_on_onc
 }
 
 #[tokio::test]
+async fn the_right_to_list_that_is_taken_away_later_is_told_and_counted_and_costs_neither_lease_nor_what_is_known() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    world.ready("line").await;
+    let interrupted = "directconnect_operator_watch_interrupted_seconds";
+    assert_eq!(world.operator().metric(interrupted).await, Some(0.0));
+    grant(&world, &["get"], &["patch"]).await;
+    // The watch that is open ends first.
+    wait::until(2 * wait::SOON, "an interruption", async || {
+        world.operator().metric(interrupted).await.is_some_and(|seconds| seconds > 0.0)
+    })
+    .await;
+    world.operator().says("may not list and watch").await;
+    world.aws.edit(REGION, ID, |line| line.connection_name = Some("theirs".to_owned()));
+    wait::until(wait::SOON, "the drift to be repaired", async || world.updates().len() == 2).await;
+    assert_eq!(world.operator().metric("directconnect_operator_leader").await, Some(1.0));
+
+    grant(&world, &["list", "watch"], &["patch"]).await;
+    wait::until(2 * wait::SOON, "the interruption to be over", async || {
+        world.operator().metric(interrupted).await == Some(0.0)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn not_allowed_to_write_status_it_sends_nothing_to_aws_and_says_why() {
     let mut world = World::builder().without_operator().build().await;
     world.aws.add(REGION, Connection::new(ID, "old"));

@@ -23,10 +23,12 @@ use kube::core::Status;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, error, warn};
 
 use super::super::{Watched, words};
-use super::usable;
+use super::interruptions::Interruptions;
+use super::{place, usable};
 use crate::clock::jitter;
 
 /// How long the API server keeps a watch open. It is short, since a server that went silent is noticed only after this
@@ -40,6 +42,8 @@ const PAGE: u32 = 500;
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// How long the log may be silent about failures that go on.
+const LOG_AGAIN: Duration = Duration::from_mins(3);
 
 type Changes = BoxStream<'static, kube::Result<WatchEvent<Watched>>>;
 
@@ -59,6 +63,9 @@ pub(super) struct Feed {
     streaming: bool,
     /// Failures since the last received event.
     failures: u32,
+    /// When a failure was last logged.
+    logged: Option<Instant>,
+    interruptions: Interruptions,
 }
 
 #[derive(Default)]
@@ -89,9 +96,25 @@ enum Failure {
 
 impl Feed {
     /// `requests` is the number of requests for a new list so far.
-    pub(super) fn new(api: Api<Watched>, namespace: String, mut requests: watch::Receiver<u64>) -> Self {
+    pub(super) fn new(
+        api: Api<Watched>,
+        namespace: String,
+        mut requests: watch::Receiver<u64>,
+        interruptions: Interruptions,
+    ) -> Self {
         let serves = *requests.borrow_and_update();
-        Self { api, namespace, requests, serves, stage: Stage::Start, listing: true, streaming: true, failures: 0 }
+        Self {
+            api,
+            namespace,
+            requests,
+            serves,
+            stage: Stage::Start,
+            listing: true,
+            streaming: true,
+            failures: 0,
+            logged: None,
+            interruptions,
+        }
     }
 
     /// The next event, and the newest request that the current list fulfils, because it was made before the list began.
@@ -185,7 +208,10 @@ impl Feed {
         };
         match event {
             // Try to stream the next list, even if this one could not be streamed.
-            Some(Event::InitDone) => (self.listing, self.streaming, self.failures) = (false, true, 0),
+            Some(Event::InitDone) => {
+                (self.listing, self.streaming, self.failures) = (false, true, 0);
+                self.interruptions.note_list(&self.namespace);
+            }
             Some(Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
             // `Init` of a plain list comes before its first request, so it does not prove that the API server answers.
             Some(Event::Init) | None => {}
@@ -218,21 +244,27 @@ impl Feed {
         }
         // Never continue from the old version: it may have expired, or not exist after the restore of an older backup.
         self.stage = Stage::Start;
-        self.log(failure);
+        self.interruptions.note_failure(&self.namespace, failure.to_string());
+        if self.is_worth_logging() {
+            self.log(failure);
+        }
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
         pause
     }
 
-    /// Logs the first failure, and later ones ever more rarely.
-    fn log(&self, failure: &Failure) {
-        if !self.failures.saturating_add(1).is_power_of_two() {
-            return;
+    /// Whether to log the failure at hand: the first, later ones ever more rarely, but at least one every few minutes.
+    fn is_worth_logging(&mut self) -> bool {
+        let is_due = self.logged.is_none_or(|logged| logged.elapsed() >= LOG_AGAIN);
+        let is_worth = is_due || self.failures.saturating_add(1).is_power_of_two();
+        if is_worth {
+            self.logged = Some(Instant::now());
         }
-        let place = match self.namespace.as_str() {
-            "" => "in all namespaces".to_owned(),
-            namespace => format!("in namespace {namespace}"),
-        };
+        is_worth
+    }
+
+    fn log(&self, failure: &Failure) {
+        let place = place(&self.namespace);
         let resource = "directconnectconnections.directconnect-operator.dev";
         match failure.code() {
             Some(404) => error!(
@@ -283,103 +315,4 @@ fn version_of(object: &Watched) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::Router;
-    use axum::body::Body;
-    use axum::extract::RawQuery;
-    use axum::http::StatusCode;
-    use futures::stream;
-    use kube::Client;
-    use serde_json::{Value, json};
-
-    fn object(name: &str, version: &str) -> Value {
-        json!({
-            "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
-            "metadata": { "name": name, "namespace": "net", "resourceVersion": version },
-            "spec": { "connectionId": "dxcon-fg1234ab" },
-        })
-    }
-
-    /// A feed from an API server that answers each query with `answer`, and the sender that requests new lists.
-    fn feed(answer: impl Fn(&str) -> (StatusCode, Body) + Clone + Send + Sync + 'static) -> (Feed, watch::Sender<u64>) {
-        let server = Router::new().fallback(move |RawQuery(query): RawQuery| {
-            let answer = answer(&query.unwrap_or_default());
-            async move { answer }
-        });
-        let requests = watch::Sender::new(0);
-        let api = Api::all(Client::new(server, "net"));
-        (Feed::new(api, String::new(), requests.subscribe()), requests)
-    }
-
-    /// The next event as short text.
-    async fn next(feed: &mut Feed) -> (u64, String) {
-        let (request, event) = feed.next().await;
-        let told = match event {
-            Event::Init => "list".to_owned(),
-            Event::InitApply(object) => format!("listed {}", object.name_any()),
-            Event::InitDone => "whole".to_owned(),
-            Event::Apply(object) => format!("changed {}", object.name_any()),
-            Event::Delete(object) => format!("deleted {}", object.name_any()),
-        };
-        (request, told)
-    }
-
-    #[tokio::test]
-    async fn a_list_that_began_before_a_new_one_was_asked_for_does_not_go_on() {
-        let (mut feed, requests) = feed(|_| {
-            let mark = json!({"type": "BOOKMARK", "object": {
-                "apiVersion": "v1", "kind": "x",
-                "metadata": {"resourceVersion": "7", "annotations": {INITIAL_EVENTS_END: "true"}},
-            }});
-            let lines = [json!({"type": "ADDED", "object": object("line", "7")}), mark];
-            let lines = lines.map(|line| Ok::<_, std::io::Error>(format!("{line}\n")));
-            (StatusCode::OK, Body::from_stream(stream::iter(lines).chain(stream::pending())))
-        });
-        let told = |request, text: &str| (request, text.to_owned());
-        assert_eq!(next(&mut feed).await, told(0, "list"));
-        assert_eq!(next(&mut feed).await, told(0, "listed line"));
-        requests.send_replace(1);
-        for event in ["list", "listed line", "whole"] {
-            assert_eq!(next(&mut feed).await, told(1, event));
-        }
-        requests.send_replace(2);
-        requests.send_replace(3);
-        assert_eq!(next(&mut feed).await, told(3, "list"), "one list for both");
-    }
-
-    #[tokio::test]
-    async fn a_plain_list_is_whole_after_its_last_page() {
-        let (mut feed, _requests) = feed(|query| {
-            let is_last = query.contains("continue=more");
-            let (name, rest) = if is_last { ("second", json!({})) } else { ("first", json!({"continue": "more"})) };
-            let mut list = json!({"apiVersion": "v1", "kind": "List", "metadata": rest, "items": [object(name, "7")]});
-            list["metadata"]["resourceVersion"] = "7".into();
-            if query.contains("watch=true") {
-                let gone = json!({"type": "DELETED", "object": object("first", "8")});
-                assert!(query.ends_with("resourceVersion=7"), "it goes on after the list: {query}");
-                return (StatusCode::OK, Body::from(format!("{gone}\n")));
-            }
-            (StatusCode::OK, Body::from(list.to_string()))
-        });
-        feed.streaming = false;
-        for event in ["list", "listed first", "listed second", "whole", "deleted first"] {
-            assert_eq!(next(&mut feed).await.1, event);
-        }
-    }
-
-    #[tokio::test]
-    async fn failures_in_a_row_are_waited_out_ever_longer_whichever_way_it_lists() {
-        let (mut feed, _requests) = feed(|_| (StatusCode::SERVICE_UNAVAILABLE, Body::empty()));
-        let mut pauses = Vec::new();
-        while pauses.len() < 9 {
-            // `Init` of a plain list comes before its first request, so the first step does not fail.
-            if let Err(failure) = feed.step().await {
-                pauses.push(feed.recover(&failure));
-            }
-        }
-        assert!(!feed.streaming, "a plain list it can always do");
-        let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
-        assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
-    }
-}
+mod tests;
