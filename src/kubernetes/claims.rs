@@ -239,11 +239,13 @@ impl Claims {
     /// If the resource names another circuit than before, or none, its old claim is removed. Gauges and regions are
     /// updated.
     fn move_claim(&self, known: &mut Known, resource: &ResourceId, before: Option<&Entry>, now: &Entry) {
-        if before.is_none_or(|before| before.labels != now.labels) {
-            if let Some(before) = before {
-                self.metrics.forget(&before.labels);
+        let shown = |entry: &Entry| (Arc::clone(&entry.labels), entry.trigger.deleting);
+        if before.is_none_or(|before| shown(before) != shown(now)) {
+            self.metrics.forget(&before.unwrap_or(now).labels);
+            // No pass looks at what is being deleted, so its gauges would never change again.
+            if !now.trigger.deleting {
+                self.metrics.track(Arc::clone(&now.labels));
             }
-            self.metrics.track(Arc::clone(&now.labels));
         }
         let before = before.and_then(|before| before.circuit.as_ref());
         if before == now.circuit.as_ref() {

@@ -96,6 +96,31 @@ async fn no_gauge_outlives_a_resource_that_is_deleted_under_a_pass() {
     assert!(left.is_empty(), "{left:#?}");
 }
 
+/// A finalizer of others can keep a deleted resource for ever, and nobody looks at it meanwhile.
+#[tokio::test]
+async fn a_deleted_resource_that_a_finalizer_keeps_has_no_gauges() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID).name("line")).await;
+    let finalizers = |held: &[&str]| serde_json::json!({ "metadata": { "finalizers": held } });
+    world.patch("line", finalizers(&["example.com/theirs"])).await;
+    let link_up = series(&world, "link_up");
+    wait::until(wait::SOON, "its gauges", async || world.operator().metric(&link_up).await == Some(1.0)).await;
+    world.delete("line").await;
+    wait::until(wait::SOON, "its gauges to be gone", async || {
+        let text = world.http_get("/metrics").await.body;
+        if text.contains(ID) { Err(text) } else { Ok(()) }
+    })
+    .await;
+    world.polls(3).await;
+    world.annotate("line", "paused", Some("true")).await;
+    world.polls(3).await;
+    let text = world.http_get("/metrics").await.body;
+    assert!(!text.contains(ID), "nothing brings them back:\n{text}");
+    world.patch("line", finalizers(&[])).await;
+    world.gone("line").await;
+}
+
 #[tokio::test]
 async fn what_fails_is_counted_by_its_reason() {
     let world = World::new().await;
