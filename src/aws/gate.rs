@@ -87,6 +87,10 @@ impl Gate {
         state.waiting.values().for_each(|waiting| waiting.notify_one());
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     fn step(&self, waiter: &Waiter<'_>) -> Step {
         let now = self.clock.now();
         let mut state = self.state();

@@ -1,6 +1,7 @@
 //! The poller of one scope: reads the whole account, and makes the calls for single circuits. It records what it reads
 //! in the state and keeps nothing itself.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::state::{State, Wakeup};
 use directconnect_core::clock::Moment;
 use directconnect_core::fault::{self, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Change, Observation, Source};
 use directconnect_core::identity::{CircuitId, RegionName, Scope};
 use directconnect_core::settings::Settings;
@@ -42,20 +44,20 @@ impl Poller {
         &self.scope.region
     }
 
-    /// Closes the gate: everyone who waits for a call leaves with an error.
+    /// Closes the gate: everyone who waits for a call leaves with an error, and calls in flight record nothing any more.
     pub(super) fn close(&self) {
         self.gate.close();
     }
 
     /// Reads one circuit by its id and records the result. An error means that no calls are made for this scope any
-    /// more.
+    /// more, and that nothing was recorded.
     pub async fn read(&self, circuit: &CircuitId, urgency: Urgency) -> Result<(), Closed> {
         let call = self.gate.acquire(urgency).await?;
         let began = self.clock.now();
         let outcome = self.client.connection(circuit.id.as_str()).await;
         call.record(&outcome, jitter());
         let ended = self.clock.now();
-        let is_news = self.state.with_fleet(|fleet| match outcome {
+        let is_news = self.record(|fleet| match outcome {
             Ok(connection) => {
                 let connection = connection.map(Arc::new);
                 fleet.record_read(circuit, Observation { began, ended, source: Source::ById, connection })
@@ -65,7 +67,7 @@ impl Poller {
                 fleet.with_history(circuit, |history| history.record_read_failure(fault, ended, interval, jitter()));
                 false
             }
-        });
+        })?;
         // The next listing will show the same and wake nobody, so the other resources for the circuit are woken now.
         if is_news {
             self.state.wake(Wakeup::Circuits(vec![circuit.clone()]));
@@ -97,23 +99,30 @@ impl Poller {
 
     /// Reads the whole account periodically until the poller is closed.
     pub(super) async fn run(&self) {
-        self.state.with_fleet(|fleet| fleet.begin_reading(self.region(), self.clock.now()));
+        let Err(Closed) = self.poll().await;
+        // Whoever closed the gate aborts this task. If the task ended by itself, that would look like a crash.
+        std::future::pending::<()>().await;
+    }
+
+    async fn poll(&self) -> Result<Infallible, Closed> {
+        self.record(|fleet| fleet.begin_reading(self.region(), self.clock.now()))?;
         let mut pages = 1;
         loop {
             let (began, factor) = (self.clock.now(), 0.9 + 0.2 * jitter());
-            let retry_at = match self.list().await {
-                Ok(Ok((connections, read))) => {
+            let retry_at = match self.list().await? {
+                Ok((connections, read)) => {
                     pages = read;
-                    self.hand_over(began, connections);
+                    self.hand_over(began, connections)?;
                     None
                 }
-                Ok(Err(fault)) => Some(self.hand_over_failure(&fault)),
-                // Whoever closed the gate aborts this task. If the task ended by itself, that would look like a crash.
-                Err(Closed) => std::future::pending().await,
+                Err(fault) => Some(self.hand_over_failure(&fault)?),
             };
             // A soak that begins during the wait may make the next listing due earlier.
             loop {
-                let due = retry_at.unwrap_or_else(|| began + self.interval(pages).mul_f64(factor));
+                let due = match retry_at {
+                    Some(retry_at) => retry_at,
+                    None => began + self.interval(pages)?.mul_f64(factor),
+                };
                 let now = self.clock.now();
                 if now >= due {
                     break;
@@ -123,13 +132,24 @@ impl Poller {
         }
     }
 
+    /// Runs `work`, which records in the state, unless the poller is closed.
+    ///
+    /// A call in flight outlives the closing, and a task that is aborted runs on to its next await. `Pollers` closes the
+    /// poller before it drops what the state has of the region, and both happen under the fleet's lock, so nothing that
+    /// was dropped comes back.
+    fn record<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> Result<T, Closed> {
+        self.state.with_fleet(|fleet| if self.gate.is_closed() { Err(Closed) } else { Ok(work(fleet)) })
+    }
+
     /// The time until the next listing. It is the soak cadence if more circuits have to be read at that cadence than
     /// there are pages, or if one of them has no resource.
-    fn interval(&self, pages: usize) -> Duration {
-        let (watched, is_unclaimed) = self.state.with_fleet(|fleet| fleet.watched(self.region()));
-        let polls_at_soak_cadence = watched > pages || is_unclaimed;
-        self.state.with_reading(self.region(), |reading| reading.polls_at_soak_cadence = polls_at_soak_cadence);
-        if polls_at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
+    fn interval(&self, pages: usize) -> Result<Duration, Closed> {
+        self.record(|fleet| {
+            let (watched, is_unclaimed) = fleet.watched(self.region());
+            let polls_at_soak_cadence = watched > pages || is_unclaimed;
+            self.state.with_reading(self.region(), |reading| reading.polls_at_soak_cadence = polls_at_soak_cadence);
+            if polls_at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
+        })
     }
 
     /// Reads all connections of the account.
@@ -152,17 +172,20 @@ impl Poller {
     }
 
     /// Records a complete listing and wakes the resources whose circuits changed.
-    fn hand_over(&self, began: Moment, connections: Vec<Listed>) {
+    fn hand_over(&self, began: Moment, connections: Vec<Listed>) -> Result<(), Closed> {
         let (region, count) = (self.region(), connections.len());
         let account = connections.iter().find_map(|(_, connection)| connection.owner_account.clone());
-        self.metrics.observed(account.as_deref(), region.as_str());
         let times = (began, self.clock.now());
-        let changed = self.state.with_fleet(|fleet| fleet.record_listing(region, times, connections));
-        let is_first = self.state.with_reading(region, |reading| {
-            let is_first = !reading.has_read || reading.fault.is_some();
-            (reading.fault, reading.failures, reading.has_read) = (None, 0, true);
-            is_first
-        });
+        let (changed, is_first) = self.record(|fleet| {
+            self.metrics.observed(account.as_deref(), region.as_str());
+            let changed = fleet.record_listing(region, times, connections);
+            let is_first = self.state.with_reading(region, |reading| {
+                let is_first = !reading.has_read || reading.fault.is_some();
+                (reading.fault, reading.failures, reading.has_read) = (None, 0, true);
+                is_first
+            });
+            (changed, is_first)
+        })?;
         debug!(%region, connections = count, changed = changed.len(), "polled");
         if is_first {
             info!(%region, connections = count, "AWS was read");
@@ -171,18 +194,21 @@ impl Poller {
             let circuit = |id| CircuitId { region: region.clone(), id };
             self.state.wake(Wakeup::Circuits(changed.into_iter().map(circuit).collect()));
         }
+        Ok(())
     }
 
     /// Records a failed listing and returns when to try again.
-    fn hand_over_failure(&self, fault: &Fault) -> Moment {
+    fn hand_over_failure(&self, fault: &Fault) -> Result<Moment, Closed> {
         let (region, interval, now) = (self.region(), self.settings.poll_interval, self.clock.now());
-        self.state.with_fleet(|fleet| fleet.record_failed_listing(region, now));
-        let (is_news, failures) = self.state.with_reading(region, |reading| {
-            reading.failures = reading.failures.saturating_add(1);
-            let is_news = reading.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
-            reading.fault = Some(fault.clone());
-            (is_news, reading.failures)
-        });
+        let (is_news, failures) = self.record(|fleet| {
+            fleet.record_failed_listing(region, now);
+            self.state.with_reading(region, |reading| {
+                reading.failures = reading.failures.saturating_add(1);
+                let is_news = reading.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
+                reading.fault = Some(fault.clone());
+                (is_news, reading.failures)
+            })
+        })?;
         if is_news {
             warn!(
                 %region,
@@ -195,6 +221,9 @@ impl Poller {
         }
         let wait = fault::retry_after(fault.kind, failures, interval, jitter()).min(interval);
         // Never at once: a refused connection fails without delay.
-        now + wait.max(interval.min(Duration::from_millis(250)))
+        Ok(now + wait.max(interval.min(Duration::from_millis(250))))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,7 +78,7 @@ impl Pollers {
         }
     }
 
-    fn begin(&self, region: &RegionName) -> Arc<Poller> {
+    pub(super) fn begin(&self, region: &RegionName) -> Arc<Poller> {
         info!(%region, "polling begins");
         let (scope, client) = (Scope::of_operator(region.clone()), self.aws.client(region.as_str()));
         let poller = Poller::new(scope, client, self.clock, Arc::clone(&self.state), self.metrics.clone());
@@ -88,11 +88,12 @@ impl Pollers {
     }
 
     /// Stops the poller of a region that no resource needs any more. Passes that wait in its gate get an error.
-    fn end(&self, region: &RegionName) {
+    pub(super) fn end(&self, region: &RegionName) {
         info!(%region, "no resource needs the region any more; polling ends");
         if let Some(poller) = self.polled().remove(region) {
             poller.close();
         }
+        // In this order: what the poller records, it records before its region is dropped or not at all.
         self.state.end_reading(region);
         self.metrics.forget_region(region.as_str());
     }

@@ -97,15 +97,17 @@ impl State {
         lock(&self.readings).get(region).cloned().unwrap_or_default()
     }
 
-    /// Changes the state of polling a region.
+    /// Changes the state of polling a region. `work` must not use the fleet, but may be part of work on it.
     pub fn with_reading<T>(&self, region: &RegionName, work: impl FnOnce(&mut Reading) -> T) -> T {
         work(lock(&self.readings).entry(region.clone()).or_default())
     }
 
-    /// Called when a region is no longer read.
+    /// Called when a region is no longer read. All of it is dropped under the fleet's lock, under which it is recorded.
     pub fn end_reading(&self, region: &RegionName) {
-        lock(&self.readings).remove(region);
-        self.with_fleet(|fleet| fleet.end_reading(region));
+        self.with_fleet(|fleet| {
+            fleet.end_reading(region);
+            lock(&self.readings).remove(region);
+        });
     }
 
     /// Whether any region has been read.

@@ -1,0 +1,104 @@
+//! What a poller records once its region has ended: nothing.
+
+use aws_credential_types::Credentials;
+use direct_connect_simulator::{Connection, Simulator};
+use directconnect_core::identity::ConnectionId;
+use test_support::wait;
+use tokio::sync::mpsc;
+
+use super::super::{Aws, Pollers, defaults};
+use super::*;
+use directconnect_core::observed::Connection as Observed;
+
+const ID: &str = "dxcon-aaaaaaaa";
+const REGION: &str = "eu-central-1";
+
+/// What an ended region must leave nothing in.
+struct World {
+    simulator: Simulator,
+    pollers: Pollers,
+    state: Arc<State>,
+    metrics: Metrics,
+    clock: Clock,
+    wakeups: mpsc::UnboundedReceiver<Wakeup>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (simulator, metrics, clock) = (Simulator::start().await, Metrics::new(), Clock::start());
+        simulator.add(REGION, Connection::new(ID, "line"));
+        let second = Duration::from_secs(1);
+        let settings = Settings {
+            poll_interval: second,
+            encryption_soak: second,
+            settle_window: second,
+            progress_deadline: second,
+        };
+        let (sender, wakeups) = mpsc::unbounded_channel();
+        let state = Arc::new(State::new(settings, sender));
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        let from = defaults().region(REGION).endpoint_url(simulator.endpoint()).credentials_provider(credentials);
+        let aws = Aws::load(from, metrics.clone()).await;
+        let pollers = Pollers::new(aws, clock, Arc::clone(&state), metrics.clone());
+        Self { simulator, pollers, state, metrics, clock, wakeups }
+    }
+
+    /// What was woken since the last call. A turn that becomes free wakes those who wait for one, here nobody.
+    fn woken(&mut self) -> Vec<Wakeup> {
+        let woken = std::iter::from_fn(|| self.wakeups.try_recv().ok());
+        woken.filter(|wakeup| *wakeup != Wakeup::Resources(Vec::new())).collect()
+    }
+
+    #[track_caller]
+    fn assert_nothing_is_left(&mut self) {
+        assert!(self.state.with_fleet(|fleet| fleet.circuit(&circuit()).is_none()), "a circuit");
+        assert!(self.state.with_fleet(|fleet| fleet.reading_since(&circuit().region).is_none()), "a region");
+        let reading = self.state.reading(&circuit().region);
+        assert!(!reading.has_read && reading.fault.is_none() && !reading.polls_at_soak_cadence, "{reading:?}");
+        let metrics = self.metrics.encode().expect("metrics");
+        assert!(!metrics.contains("observation_age_seconds{"), "{metrics}");
+        assert_eq!(self.woken(), []);
+    }
+}
+
+fn circuit() -> CircuitId {
+    let region = RegionName::parse(REGION).expect("a region");
+    CircuitId { region, id: ConnectionId::parse(ID).expect("an id") }
+}
+
+#[tokio::test]
+async fn a_read_that_is_answered_after_its_region_has_ended_brings_nothing_back() {
+    let mut world = World::new().await;
+    let poller = world.pollers.begin(&circuit().region);
+    let slow = direct_connect_simulator::FaultKind::Latency { millis: 300 };
+    world.simulator.inject(direct_connect_simulator::Fault::new(slow));
+    let circuit = circuit();
+    let read = poller.read(&circuit, Urgency::High);
+    let end = async {
+        wait::until(wait::SOON, "the read to be under way", async || world.simulator.calls().len() == 1).await;
+        world.pollers.end(&circuit.region);
+    };
+    assert_eq!(tokio::join!(read, end).0, Err(Closed));
+    assert!(world.simulator.calls().iter().all(|call| call.finished.is_some()), "it was answered");
+    world.assert_nothing_is_left();
+}
+
+#[tokio::test]
+async fn a_listing_that_is_handed_over_after_its_region_has_ended_brings_nothing_back() {
+    let mut world = World::new().await;
+    let region = circuit().region;
+    let poller = world.pollers.begin(&region);
+    let began = world.clock.now();
+    let connection = Observed { owner_account: Some("123456789012".to_owned()), ..Observed::default() };
+    let listing = || vec![(circuit().id, Arc::new(connection.clone()))];
+    assert_eq!(poller.record(|fleet| fleet.begin_reading(&region, began)), Ok(()));
+    assert_eq!(poller.hand_over(began, listing()), Ok(()));
+    assert_eq!(world.woken(), [Wakeup::Region(region.clone())], "while it is needed, it is recorded");
+    world.pollers.end(&region);
+    // The task of the poller runs on to its next await.
+    let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "no answer");
+    assert_eq!(poller.hand_over(began, listing()), Err(Closed));
+    assert_eq!(poller.hand_over_failure(&fault), Err(Closed));
+    assert_eq!(poller.interval(0), Err(Closed));
+    world.assert_nothing_is_left();
+}
