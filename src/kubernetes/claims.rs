@@ -1,15 +1,22 @@
 //! Turns what the watch delivers into claims of the fleet, and wakes the resources that a change affects.
 
+mod age;
+mod contest;
+mod trigger;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::Resource as _;
 use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
+pub use self::age::age_of;
+
+use self::age::age_since;
+use self::contest::{Contest, fingerprint};
+use self::trigger::Trigger;
 use super::status::condition;
 use super::{Reference, Watched, reference};
 use crate::api::DirectConnectConnectionStatus;
@@ -24,17 +31,6 @@ use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::ledger::{EarlierRelease, LastUpdate, Ledger};
 use directconnect_core::turn::{Claim, Shown};
 
-/// The parts of an object whose change is worth a reconcile. Status is not among them: a controller that writes status
-/// must not wake itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Trigger {
-    uid: Arc<str>,
-    generation: Option<i64>,
-    paused: bool,
-    requested_at: Option<String>,
-    deleting: bool,
-}
-
 struct Entry {
     trigger: Trigger,
     /// The circuit that the spec names, if the spec is valid.
@@ -44,6 +40,8 @@ struct Entry {
     /// was written by someone else.
     fingerprint: u64,
     written: u64,
+    /// Set once someone else has overwritten what this process wrote.
+    contest: Option<Box<Contest>>,
     /// Resource version that the watch delivered.
     version: u64,
     /// The last status that this process wrote and its version, until the watch has delivered it.
@@ -186,18 +184,13 @@ impl Claims {
         let before = before.as_deref();
         let seen = before.filter(|before| *before.trigger.uid == *object.uid());
         let proven_before = desired.as_ref().and_then(|desired| self.proven_before(object, desired, seen));
-        let entry = Entry {
-            trigger: Trigger {
-                uid: object.uid().into(),
-                generation: object.meta().generation,
-                paused: object.is_paused(),
-                requested_at: object.requested_at().map(str::to_owned),
-                deleting: object.is_being_deleted(),
-            },
+        let mut entry = Entry {
+            trigger: Trigger::of(object),
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
             manages: desired.as_ref().is_some_and(|desired| desired.policy == ManagementPolicy::Manage),
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
+            contest: seen.and_then(|before| before.contest.clone()),
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
             proven_before,
@@ -205,8 +198,17 @@ impl Claims {
         };
         let is_by_hand =
             before.is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
-        if before.is_none_or(|before| before.trigger != entry.trigger) || is_by_hand {
+        // What is older than the last write of this process was overwritten by it, whoever wrote it.
+        let is_contested = is_by_hand && entry.written != 0 && entry.latest.is_none();
+        let pause = if is_contested {
+            entry.contest.get_or_insert_default().note(&resource, self.clock.now())
+        } else {
+            is_by_hand.then_some(Duration::ZERO)
+        };
+        if before.is_none_or(|before| before.trigger != entry.trigger) || pause == Some(Duration::ZERO) {
             known.affected.insert(resource.clone());
+        } else if let Some(pause) = pause {
+            known.send_after(&resource, pause);
         }
         self.move_claim(known, &resource, before, &entry);
         if let Some(desired) = &desired {
@@ -352,6 +354,15 @@ impl Known {
             let _ = wake.send(reference(resource));
         }
     }
+
+    fn send_after(&self, resource: &ResourceId, pause: Duration) {
+        let Some(wake) = self.wake.clone() else { return };
+        let reference = reference(resource);
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = wake.send(reference);
+        });
+    }
 }
 
 /// The claim of a resource, except for the time of its last update.
@@ -381,20 +392,4 @@ pub fn labels(object: &Watched, resource: &ResourceId) -> Resource {
     let ResourceId { namespace, name } = resource.clone();
     let connection_id = object.spec.as_ref().map_or("", |spec| &spec.connection_id).into();
     Resource { namespace, name, connection_id }
-}
-
-/// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time.
-pub fn age_of(time: &str) -> Option<Duration> {
-    age_since(time.parse().ok()?)
-}
-
-fn age_since(time: Timestamp) -> Option<Duration> {
-    Timestamp::now().duration_since(time).try_into().ok()
-}
-
-/// A hash that is equal for equal statuses.
-fn fingerprint(status: &DirectConnectConnectionStatus) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    serde_json::to_vec(status).unwrap_or_default().hash(&mut hasher);
-    hasher.finish()
 }

@@ -16,4 +16,5 @@ mod restore;
 mod soak;
 mod takeover;
 mod told;
+mod two_writers;
 mod upgrade;
