@@ -28,7 +28,7 @@ async fn what_could_not_be_remembered_after_a_restart_is_not_sent() {
     world.start_operator();
     world.apply(connection("raised").id(RAISED).mode("should_encrypt")).await;
     let words = "the API server dropped status.unprovenStep: the CRD is older than this operator";
-    let told = || world.operator().logs().iter().any(|line| line.to_string().contains(words));
+    let told = || world.operator().logs().iter().any(|line| line.contains(words));
     wait::until(wait::SOON, "the log to say what is missing", async || told()).await;
     // A step down needs none of these fields.
     world.apply(connection("lowered").id(LOWERED).mode("should_encrypt")).await;
