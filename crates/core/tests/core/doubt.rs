@@ -42,6 +42,10 @@ fn a_step_down_whose_answer_was_lost_goes_again_once_a_read_shows_the_higher_mod
     story.with_spec(spec().to(No).generation(3)).sends(&sets(No));
     // After a restart too: nobody knows whether the process before got an answer.
     given(spec().to(Should)).has_sent(sets(Should), 5).sees(cut.clone()).sends(&sets(Should));
+    // If AWS has answered that it stored something else, another attempt at once is of no use.
+    let story = given(spec().to(Should)).sees(cut.clone()).gets_answer(&sets(Should), &cut);
+    let story = story.after(1).sees(cut.clone()).rests(Reason::Settling).says("should_encrypt was sent");
+    story.decides_again_in(59).after(58).sees(cut.clone()).rests(Reason::Settling).after(1).sends(&sets(Should));
     // What AWS has confirmed is not sent again for a late read.
     let story = given(spec().to(Should)).sees(cut.clone()).gets_answer(&sets(Should), &connection().key("associated"));
     story.after(1).sees(cut).rests(Reason::InSync);
