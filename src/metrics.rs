@@ -240,7 +240,8 @@ impl Metrics {
 #[derive(Debug, Default)]
 struct Resources(Mutex<BTreeMap<Arc<Resource>, Option<Health>>>);
 
-/// Name, help text and value of a gauge. One without a value is left out: 0 would be an alert that a line is down.
+/// Name, help text and value of a gauge. One without a value is not exposed, since 0 would
+/// raise the alert that the line is down.
 type Meaning = (&'static str, &'static str, fn(&Health) -> Option<bool>);
 
 impl Resources {

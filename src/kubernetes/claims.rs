@@ -2,6 +2,8 @@
 
 mod age;
 mod contest;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -196,9 +198,11 @@ impl Claims {
             proven_before,
             labels: Arc::new(labels(object, &resource)),
         };
-        let is_by_hand =
-            before.is_some_and(|before| before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written);
-        // What is older than the last write of this process was overwritten by it, whoever wrote it.
+        let is_latest = |before: &Entry| before.latest.as_ref().is_some_and(|(version, _)| *version == entry.version);
+        let is_by_hand = seen.is_some_and(|before| {
+            before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written && !is_latest(before)
+        });
+        // A status older than the last write of this process has already been replaced by that write.
         let is_contested = is_by_hand && entry.written != 0 && entry.latest.is_none();
         let pause = if is_contested {
             entry.contest.get_or_insert_default().note(&resource, self.clock.now())
@@ -216,7 +220,7 @@ impl Claims {
             // All parts refer to one copy of name and UID.
             (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
             // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
-            // and the next pass overwrites it. Resources to reconcile are asked for by the process that leads.
+            // and the next pass overwrites it. `wake` is set only in the process that leads.
             if is_by_hand && known.wake.is_some() {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }

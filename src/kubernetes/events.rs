@@ -116,7 +116,7 @@ pub fn transitions(
         match (condition_status(before, kind), condition_status(after, kind)) {
             (Some("False"), Some("True")) => news.push(EventSpec::normal(up, message)),
             (Some("True"), Some("False")) => news.push(EventSpec::warning(down, message)),
-            // It failed while AWS could not be read. The way to AWS may lead over this very line.
+            // It went down while AWS could not be read, perhaps because the way to AWS leads over it.
             (Some("Unknown"), Some("False")) if was_stale(before, kind) => news.push(EventSpec::warning(down, message)),
             _ => {}
         }

@@ -179,7 +179,7 @@ impl Elector {
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.unwrap_or_default();
         let version = lease.metadata.resource_version.clone();
-        // Seen when the answer came: while it was under way, the leader may have renewed.
+        // Its age counts from the answer, since the leader may have renewed while the request was under way.
         let now = self.clock.now();
         let since = match seen {
             Some((known, since)) if *known == version => *since,

@@ -101,11 +101,11 @@ pub enum WriteError {
     /// The API server refused the write.
     #[error("the API server refused the status: {}", super::words(.0))]
     Refused(kube::Error),
-    /// The API server stored the status without a field that decisions depend on.
+    /// The API server stored the status, with this resource version, but without a field that decisions depend on.
     #[error(
         "the API server dropped status.{0}: the CRD is older than this operator. Apply the CRD of this release (`directconnect-operator crd`); until then, what needs that field is not sent"
     )]
-    Dropped(&'static str),
+    Dropped(&'static str, u64),
     /// The API server did not answer.
     #[error("the API server did not answer within {} s", WRITE_TIMEOUT.as_secs())]
     Silent,
@@ -132,7 +132,7 @@ pub async fn write(
     let request = api.patch_subresource("status", &resource.name, &params, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, request).await {
         Ok(Ok(stored)) => dropped(&status.ledger, &stored.status.ledger)
-            .map_or_else(|| Ok(stored.version()), |field| Err(WriteError::Dropped(field))),
+            .map_or_else(|| Ok(stored.version()), |field| Err(WriteError::Dropped(field, stored.version()))),
         Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 404 | 409) => Err(WriteError::Outdated),
         Ok(Err(error)) => Err(WriteError::Refused(error)),
         Err(_) => Err(WriteError::Silent),

@@ -191,14 +191,27 @@ impl<'a> StatusWriter<'a> {
                 Err(WriteError::Outdated) if self.refresh().await => {}
                 Err(WriteError::Outdated) => break,
                 Err(error) => {
-                    // It may be stored later. As a status by someone else it is not believed then, but overwritten.
+                    // The API server may still store it. Then it counts as another writer's: its ledger is not trusted, and
+                    // it is overwritten.
                     self.context.claims.will_write(&resource, &self.written);
+                    if let WriteError::Dropped(_, version) = error {
+                        self.put_back(version).await;
+                    }
                     return Err(PassError::StatusNotWritten(resource, error.to_string()));
                 }
             }
         }
         self.context.claims.will_write(&resource, &self.written);
         Err(PassError::Outdated(resource))
+    }
+
+    /// Writes the status from before over one that was stored with a part of it missing. That one speaks of an update that
+    /// is not sent now. If this fails too, the next pass has the status that the watch brings.
+    async fn put_back(&mut self, version: u64) {
+        let before = Arc::clone(&self.written);
+        if let Ok(version) = status::write(&self.context.client, &self.object.id(), version, &before).await {
+            self.written(version, (*before).clone());
+        }
     }
 
     /// Reads the object again. Returns whether nothing has changed that the decision depends on, and status is as

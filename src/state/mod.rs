@@ -57,8 +57,8 @@ impl State {
         }
     }
 
-    /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If a circuit of
-    /// several resources holds its turn because of another one, they are.
+    /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If the hold of a
+    /// circuit with several resources moves to another of them, all of them are woken.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = lock(&self.fleet);
         let worked = work(&mut fleet);

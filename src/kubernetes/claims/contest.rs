@@ -18,7 +18,7 @@ const MAX_PAUSE: Duration = Duration::from_mins(1);
 /// After this long without an overwrite, the next one is the first again.
 const QUIET: Duration = Duration::from_mins(10);
 /// From this overwrite on, the log says that there is another writer.
-const TOLD_FROM: u32 = 3;
+const WARN_FROM: u32 = 3;
 
 /// The overwrites of one status.
 #[derive(Clone, Default)]
@@ -47,7 +47,7 @@ impl Contest {
         };
         self.count = self.count.saturating_add(1);
         self.due = Some(now + pause);
-        if self.count >= TOLD_FROM {
+        if self.count >= WARN_FROM {
             warn!(
                 object = %resource,
                 "another writer keeps overwriting the status: look for a second operator that watches this namespace, or for a webhook that changes the status. It is written again in {} s",

@@ -36,11 +36,21 @@ impl<T> FieldPlan<T> {
         if let Self::Blocked { message, .. } = self { Some(message) } else { None }
     }
 
+    /// Whether it has to be sent, now or once what blocks it is over, as far as reads show.
+    pub(super) fn is_due(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Send(_) => true,
+            Self::Blocked { reason, .. } => *reason != Reason::Settling,
+        }
+    }
+
     /// AWS shows the wanted value, but `sent`, which is another one, was sent and no answer came.
     fn in_doubt(what: &str, case: &Case<'_>, until: Moment) -> Self {
         let id = &case.desired.circuit.id;
-        let message =
-            format!("{what} was sent to {id} and no answer came; reads show within the settle window which one it has");
+        let message = format!(
+            "{what} was sent to {id}, and it is not known yet whether AWS stored it; reads show that within the settle window"
+        );
         Self::Blocked { reason: Reason::Settling, message, next_check: Some(until) }
     }
 }
@@ -125,7 +135,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         ModeStep::Send(mode) => mode,
     };
     let id = &case.desired.circuit.id;
-    // AWS took this mode and stored another. A step up waits for a settled read anyway. A step down whose answer was lost
+    // AWS answered that it stored another mode, so this one is not sent again at once. A step up waits for a settled read anyway. A step down whose answer was lost
     // goes again as soon as a read still shows the higher mode: a line that is cut must not wait, and it does no harm twice.
     let is_in_doubt = history.mode_in_doubt(settings.settle_window).is_some();
     let settling = history.mode_settles_at(mode, now, settings.settle_window).filter(|_| !is_in_doubt);

@@ -161,8 +161,9 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let plan = if let Some(older) = case.older_claim {
         Plan::rest(Reason::Conflict, messages::conflict(older, &desired.circuit))
     } else if desired.observes_only() || desired.paused {
-        let blocked = mode.why_blocked().or(name.why_blocked());
-        let (reason, message) = messages::nothing_sent(desired, is_met, &drift, blocked);
+        // A value that another resource has sent and that is in doubt is none that this resource would send.
+        let differs = !drift.is_empty() || name.is_due() || mode.is_due();
+        let (reason, message) = messages::nothing_sent(desired, !differs, &drift, mode.why_blocked());
         Plan::rest(reason, message + messages::others_wait(case, connection))
     } else if is_met {
         Plan::rest(Reason::InSync, messages::in_sync(case, connection))

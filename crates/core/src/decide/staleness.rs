@@ -48,7 +48,7 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
         return Plan {
             step: retry(case, &plan),
             verdict: Some(Verdict { stale: true, ..verdict(case, fault) }),
-            next_check: retry_at,
+            next_check: plan.next_check.into_iter().chain(retry_at).min(),
             ..plan
         };
     }

@@ -39,8 +39,8 @@ pub struct Fleet {
     holds: BTreeMap<CircuitId, Hold>,
     /// Whether a turn became free since `take_freed` was last called.
     turn_freed: bool,
-    /// Circuits of several resources that hold the turn because of another one than before, since `take_moved` was last
-    /// called.
+    /// Circuits with several resources whose hold passed from one resource to another, began or ended since the last
+    /// `take_moved`.
     moved: BTreeSet<CircuitId>,
     leading_since: Moment,
 }
@@ -210,7 +210,7 @@ impl Fleet {
             circuit.step = circuit.step.max(Some(mode));
             circuit.is_decided = true;
         }
-        self.derive_hold(id);
+        self.derive_hold_of_pass(id);
         true
     }
 
@@ -219,7 +219,7 @@ impl Fleet {
         if let Some(circuit) = self.circuits.get_mut(id) {
             (circuit.step, circuit.is_decided) = (before, false);
         }
-        self.derive_hold(id);
+        self.derive_hold_of_pass(id);
     }
 
     /// Records that an update is sent now. Its effect is visible only to reads that begin after it has ended.
@@ -307,9 +307,9 @@ impl Fleet {
         std::mem::take(&mut self.turn_freed)
     }
 
-    /// Circuits of several resources that hold the turn, or no longer hold it, because of another resource than at the
-    /// last call. All their resources have to be woken: each writes the proof or what is left of it into its own status,
-    /// and the one that holds now is the one to look at the circuit.
+    /// Circuits with several resources whose hold passed from one resource to another, began or ended since the last
+    /// call. All their resources have to be woken: each writes the proof, or that it is gone, into its own status, and
+    /// the one that holds the turn now looks at the circuit.
     pub fn take_moved(&mut self) -> BTreeSet<CircuitId> {
         std::mem::take(&mut self.moved)
     }
@@ -331,6 +331,16 @@ impl Fleet {
                 self.holds.insert(id.clone(), hold);
             }
             None => self.turn_freed |= self.holds.remove(id).is_some(),
+        }
+    }
+
+    /// The same after a change by the pass that decides on the circuit. It took the turn or gave it back itself, and to wake
+    /// it would skip the delay after a pass that failed.
+    fn derive_hold_of_pass(&mut self, id: &CircuitId) {
+        let had_moved = self.moved.contains(id);
+        self.derive_hold(id);
+        if !had_moved {
+            self.moved.remove(id);
         }
     }
 

@@ -99,6 +99,16 @@ fn while_only_listings_fail_a_lowering_goes_and_a_soak_is_looked_at() {
 }
 
 #[test]
+fn a_lowering_that_aws_refuses_is_tried_again_in_its_time_though_listings_fail() {
+    let cut = connection().key("associated").mode("must_encrypt");
+    let mut story = given(spec().to(Should)).sees(cut).polls_fail(FaultKind::Unavailable);
+    for _ in 0..5 {
+        story = story.gets_refusal(&sets(Should), fault(FaultKind::Rejected));
+    }
+    story.after(181).plan_rests().decides_again_in(59).after(59).reads();
+}
+
+#[test]
 fn after_a_failed_read_nothing_is_sent_on_an_earlier_one() {
     let story = given(spec().to(Must)).soaks(&encrypted_connection()).sends(&sets(Must)).after(1);
     let story = story.read_fails(fault(FaultKind::Unavailable)).plan_rests();

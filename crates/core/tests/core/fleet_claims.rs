@@ -238,6 +238,14 @@ fn all_resources_of_a_circuit_are_woken_when_it_holds_the_turn_for_another_of_th
     assert!(moved(&mut fleet) && why(&fleet, &a()).is_none());
     fleet.with_history(&a(), |_| ());
     assert!(!moved(&mut fleet), "nothing has changed");
+    // A pass that takes the turn and gives it back wakes nobody: it would wake itself, although it has to wait a while
+    // after a failed write.
+    fleet.apply(&a(), claim("net/old").observing().version(3));
+    read(&mut fleet, &a(), 3, &encrypted_connection());
+    fleet.take_moved();
+    assert!(fleet.begin_step(&a(), Must) && why(&fleet, &a()) == Some(HoldReason::UnderWay));
+    fleet.withdraw_step(&a(), None);
+    assert!(!moved(&mut fleet) && why(&fleet, &a()).is_none());
     // A circuit of one resource needs no one else to be woken.
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
     read(&mut fleet, &a(), 2, &cut());

@@ -1,0 +1,79 @@
+//! Whose status it is that the watch brings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::Claims;
+use crate::api::DirectConnectConnectionStatus;
+use crate::clock::Clock;
+use crate::kubernetes::Watched;
+use crate::metrics::Metrics;
+use crate::state::State;
+use directconnect_core::desired::DefaultRegion;
+use directconnect_core::identity::RegionName;
+use directconnect_core::ledger::Ledger;
+use directconnect_core::settings::Settings;
+
+/// The claims of a process that leads.
+fn claims() -> Claims {
+    let second = Duration::from_secs(1);
+    let settings =
+        Settings { poll_interval: second, encryption_soak: second, settle_window: second, progress_deadline: second };
+    let state = Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
+    let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
+    let claims = Claims::new(state, region, Clock::start(), Metrics::new());
+    drop(claims.attach());
+    claims
+}
+
+fn line(uid: &str, version: u64, status: &Value) -> Watched {
+    let object = json!({
+        "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
+        "metadata": {
+            "name": "line", "namespace": "net", "uid": uid, "generation": 1, "resourceVersion": version.to_string(),
+        },
+        "spec": { "connectionId": "dxcon-fg1234ab" },
+        "status": status,
+    });
+    serde_json::from_value(object).expect("a resource")
+}
+
+fn status(met_generation: i64) -> DirectConnectConnectionStatus {
+    serde_json::from_value(json!({ "metGeneration": met_generation })).expect("a status")
+}
+
+fn ledger(claims: &Claims, line: &Watched) -> Ledger {
+    let circuit = claims.circuit_of(&line.id()).expect("its spec is valid");
+    claims.state.with_fleet(|fleet| fleet.ledger(&circuit, &line.id()))
+}
+
+/// A list after a gap of the watch shows the new object, and no deletion of the old one.
+#[test]
+fn an_object_that_was_made_anew_under_its_name_inherits_nothing() {
+    let claims = claims();
+    let circuit = json!({ "region": "eu-central-1", "connectionId": "dxcon-fg1234ab" });
+    let proven = json!({ "metGeneration": 1, "proven": true, "mustEncryptGeneration": 1, "circuit": circuit });
+    let old = line("old", 1, &proven);
+    claims.note(&Event::Apply(old.clone()));
+    assert!(ledger(&claims, &old).proven);
+    let new = line("new", 2, &json!({}));
+    assert_eq!(claims.note(&Event::Apply(new.clone())), [new.id()]);
+    assert_eq!(ledger(&claims, &new), Ledger::default());
+}
+
+#[test]
+fn a_status_of_this_process_is_its_own_even_if_it_comes_when_the_next_is_on_its_way() {
+    let claims = claims();
+    let before = line("uid", 1, &json!({}));
+    claims.note(&Event::Apply(before.clone()));
+    let first = Arc::new(status(1));
+    claims.will_write(&before.id(), &first);
+    claims.note_written(&before, 2, Arc::clone(&first));
+    claims.will_write(&before.id(), &status(2));
+    assert_eq!(claims.note(&Event::Apply(line("uid", 2, &json!({ "metGeneration": 1 })))), []);
+    // One that nobody of this process wrote wakes the resource.
+    assert_eq!(claims.note(&Event::Apply(line("uid", 3, &json!({ "metGeneration": 7 })))), [before.id()]);
+}
