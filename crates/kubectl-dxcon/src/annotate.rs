@@ -78,6 +78,14 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
     let cluster = Cluster::connect(&flags.cluster).await?;
     let mut failed = false;
     for name in &flags.names {
+        let name = match bare_name(name) {
+            Ok(name) => name,
+            Err(problem) => {
+                failed = true;
+                anstream::eprintln!("kubectl-dxcon: {problem}");
+                continue;
+            }
+        };
         match one(&cluster, name, verb).await {
             Ok(Annotated { result, notes }) => {
                 let name = format!("{}.{}/{name}", Watched::kind(&()).to_lowercase(), Watched::group(&()));
@@ -95,6 +103,17 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The name of a resource that is given as `NAME` or, as `kubectl get --output name` prints it, as `TYPE/NAME`.
+fn bare_name(given: &str) -> Result<&str, Problem> {
+    let Some((kind, name)) = given.rsplit_once('/') else { return Ok(given) };
+    let kind = kind.split('.').next().unwrap_or_default();
+    let known = [&*Watched::kind(&()).to_lowercase(), &*Watched::plural(&()), "dxcon"];
+    if known.contains(&kind) {
+        return Ok(name);
+    }
+    Err(Problem::new(format!("{given} names another kind of resource; give names of DirectConnectConnections")))
 }
 
 /// What was done about a resource.
@@ -115,7 +134,7 @@ async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Annotated
     let metadata = api.get_metadata(name).await.map_err(|error| failed(&error))?.metadata;
     let notes = notes(&metadata, verb);
     match step(&metadata, name, verb, Timestamp::now()) {
-        Step::Unchanged(result) => Ok(Annotated { result, notes: Vec::new() }),
+        Step::Unchanged(result) => Ok(Annotated { result, notes }),
         Step::Refused(why) => Err(Failure::Of(Problem::new(why))),
         Step::Write(annotations, result) => {
             let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
@@ -162,7 +181,12 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
     };
     match verb {
         Verb::Pause(reason) if is_paused && reason.is_none_or(|reason| value == Some(reason)) => {
-            Step::Unchanged("is paused already, unchanged")
+            if !is_by_kubectl(metadata, PAUSED) {
+                return Step::Unchanged("is paused already, unchanged");
+            }
+            // Only another value makes this the manager of the annotation, and Flux would remove the one of kubectl.
+            let taken_over = format!("{} (kubectl dxcon)", value.unwrap_or("true"));
+            Step::Write(json!({ PAUSED: taken_over }), "paused")
         }
         Verb::Pause(reason) => Step::Write(json!({ PAUSED: reason.unwrap_or("true") }), "paused"),
         Verb::Resume(_) if !is_paused => Step::Unchanged("is not paused, unchanged"),
@@ -182,18 +206,27 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
     }
 }
 
-/// The field managers that set an annotation from a manifest, and would set it again.
-pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
+/// The field managers of an annotation.
+fn owners<'a>(metadata: &'a ObjectMeta, annotation: &str) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
     let key = format!("f:{annotation}");
-    let owns = |entry: &&ManagedFieldsEntry| {
+    metadata.managed_fields.iter().flatten().filter(move |entry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
         fields.and_then(|fields| fields.pointer("/f:metadata/f:annotations")).is_some_and(|own| own.get(&key).is_some())
-    };
+    })
+}
+
+/// Whether plain kubectl set an annotation. Flux takes such fields over, and removes what git does not say.
+fn is_by_kubectl(metadata: &ObjectMeta, annotation: &str) -> bool {
+    owners(metadata, annotation).any(|entry| entry.manager.as_deref().is_some_and(|it| it.starts_with("kubectl")))
+}
+
+/// The field managers that set an annotation from a manifest, and would set it again.
+pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
     let is_from_manifest = |entry: &&ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         entry.operation.as_deref() == Some("Apply") || CLIENT_SIDE.contains(&manager)
     };
-    let entries = metadata.managed_fields.iter().flatten().filter(owns).filter(is_from_manifest);
+    let entries = owners(metadata, annotation).filter(is_from_manifest);
     entries.filter_map(|entry| entry.manager.clone()).collect()
 }
 
@@ -295,6 +328,32 @@ mod tests {
         for (managers, expected) in cases {
             assert_eq!(manifest_owners(&metadata(&json!({}), managers), PAUSED), expected, "{managers:?}");
         }
+    }
+
+    #[test]
+    fn a_pause_of_plain_kubectl_is_taken_over_since_flux_would_remove_it() {
+        let now = || NOW.parse().expect("it is a time");
+        for (manager, expected) in [("kubectl-annotate", Some("true (kubectl dxcon)")), (MANAGER, None)] {
+            let metadata = metadata(&json!({ PAUSED: "true" }), &[(manager, "Update", PAUSED)]);
+            let expected = match expected {
+                Some(value) => Step::Write(json!({ PAUSED: value }), "paused"),
+                None => Step::Unchanged("is paused already, unchanged"),
+            };
+            assert_eq!(step(&metadata, "line", &Verb::Pause(None), now()), expected, "{manager}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_come_with_its_type_as_kubectl_prints_it() {
+        let long = "directconnectconnection.directconnect-operator.dev/line";
+        for given in ["line", long, "directconnectconnections/line", "dxcon/line"] {
+            assert_eq!(bare_name(given).ok(), Some("line"), "{given}");
+        }
+        let refused = bare_name("pod/line").map_err(|problem| problem.to_string());
+        assert_eq!(
+            refused.err().as_deref(),
+            Some("pod/line names another kind of resource; give names of DirectConnectConnections")
+        );
     }
 
     #[test]

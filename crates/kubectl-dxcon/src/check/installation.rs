@@ -24,6 +24,8 @@ pub struct Installation {
     pub lease: String,
     /// Namespace of its Lease.
     pub lease_namespace: String,
+    /// Whether it acts without a Lease (`--leader-elect=false`).
+    pub acts_without_lease: bool,
     /// The namespaces that it watches; empty for all.
     pub watched: Vec<String>,
     finding: Finding,
@@ -69,6 +71,7 @@ impl Installation {
             account: SHIPPED.to_owned(),
             lease: SHIPPED.to_owned(),
             lease_namespace: namespace.to_owned(),
+            acts_without_lease: false,
             watched: Vec::new(),
             finding,
         }
@@ -92,6 +95,7 @@ impl Installation {
             account: spec.and_then(|spec| spec.service_account_name.clone()).unwrap_or_else(|| "default".to_owned()),
             lease: only("--lease-name", SHIPPED),
             lease_namespace: only("--lease-namespace", &namespace),
+            acts_without_lease: only("--leader-elect", "true") == "false",
             watched: setting("--watch-namespace"),
             namespace,
             finding,
@@ -145,6 +149,17 @@ mod tests {
         assert_eq!((found.namespace.as_str(), found.account.as_str()), ("net-system", "dx"));
         assert_eq!((found.lease.as_str(), found.lease_namespace.as_str()), ("dx-lease", "leases"));
         assert_eq!(found.watched, ["three", "one", "two"]);
+        assert!(!found.acts_without_lease);
+        for way in [
+            json!({ "args": ["run", "--leader-elect=false"] }),
+            json!({ "env": [{ "name": "LEADER_ELECT", "value": "false" }] }),
+        ] {
+            let container = json!({ "name": "operator", "args": way["args"], "env": way["env"] });
+            let spec = json!({ "selector": {}, "template": { "spec": { "containers": [container] } } });
+            let alone: Deployment =
+                serde_json::from_value(json!({ "metadata": { "name": "dx" }, "spec": spec })).expect("one");
+            assert!(Installation::of(&alone).acts_without_lease, "{way}");
+        }
         assert_eq!(found.finding().outcome, Outcome::Ok);
     }
 }

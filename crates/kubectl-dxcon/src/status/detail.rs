@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use directconnect_core::observed::Connection;
+use directconnect_core::text::printable;
 use directconnect_operator::api::{DirectConnectConnectionSpec, DirectConnectConnectionStatus};
 use directconnect_operator::kubernetes::Watched;
 use k8s_openapi::jiff::Timestamp;
@@ -56,25 +57,26 @@ pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
     }
     if !status.drift.is_empty() {
         let rows = status.drift.iter().map(|drift| {
-            vec![drift.field.clone(), drift.desired.clone(), drift.observed.clone().unwrap_or_else(|| "-".to_owned())]
+            let observed = drift.observed.as_deref().unwrap_or("-");
+            vec![drift.field.clone(), printable(&drift.desired), printable(observed)]
         });
         section(&mut out, "Differs", &terminal::table(&["FIELD", "SPEC", "AWS"], rows));
     }
     let conditions = status.conditions.iter().map(|condition| {
         let since = line::ago(&condition.last_transition_time.0.to_string(), now);
         vec![
-            condition.type_.clone(),
+            printable(&condition.type_),
             condition.status.clone(),
             condition.reason.clone(),
             since,
-            condition.message.clone(),
+            printable(&condition.message),
         ]
     });
     section(&mut out, "Conditions", &terminal::table(&["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], conditions));
     let mut connection = Connection::clone(&status.connection);
     let keys = std::mem::take(&mut connection.mac_sec_keys);
     section(&mut out, "AWS shows", &terminal::yaml(&connection)?);
-    let or_none = |words: Option<String>| words.unwrap_or_else(|| "-".to_owned());
+    let or_none = |words: Option<String>| printable(words.as_deref().unwrap_or("-"));
     let rows = keys
         .into_iter()
         .map(|key| vec![or_none(key.ckn), or_none(key.state), or_none(key.start_on), or_none(key.secret_arn)]);
@@ -106,10 +108,10 @@ fn head(out: &mut String, summary: &Summary, status: &DirectConnectConnectionSta
     ];
     lines.extend(status.arn.clone().map(|arn| ("ARN", arn)));
     lines.push(("Verdict", styled(style, words)));
-    lines.push(("", summary.verdict.message.clone()));
-    lines.push(("Step", line::step(summary)));
-    lines.push(("Waits for", line::waits_for(summary)));
-    lines.extend(summary.verdict.paused.clone().map(|value| ("Paused", value)));
+    lines.push(("", printable(&summary.verdict.message)));
+    lines.push(("Step", printable(&line::step(summary))));
+    lines.push(("Waits for", printable(&line::waits_for(summary))));
+    lines.extend(summary.verdict.paused.as_deref().map(|value| ("Paused", printable(value))));
     let name = |name: &str| if name.is_empty() { String::new() } else { styled(STRONG, name) };
     let rows = lines.into_iter().map(|(named, words)| vec![name(named), words]);
     // The column names are empty, so the first line is empty and is removed.
@@ -125,5 +127,29 @@ fn section(out: &mut String, heading: &str, body: &str) {
     let _ = writeln!(out, "\n{}", styled(STRONG, heading));
     for line in lines {
         let _ = writeln!(out, "  {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::turn::TurnHolders;
+    use super::*;
+    use directconnect_operator::api::PAUSED;
+    use serde_json::json;
+
+    #[test]
+    fn no_words_of_others_reach_the_terminal_as_commands() {
+        let evil = "\u{1b}[2Jx";
+        let condition = json!({ "type": "Ready", "status": "False", "reason": "Paused", "message": evil,
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 2 });
+        let status = json!({ "observedGeneration": 2, "conditions": [condition], "connectionName": evil,
+            "encryptionMode": evil, "drift": [{ "field": "connectionName", "desired": "x", "observed": evil }],
+            "macSecKeys": [{ "ckn": evil, "state": "associated" }] });
+        let metadata = json!({ "name": "line", "namespace": "net", "annotations": { PAUSED: evil } });
+        let object = json!({ "metadata": metadata, "spec": { "connectionId": "dxcon-fg1234ab" }, "status": status });
+        let line: Watched = serde_json::from_value(object).expect("it is read");
+        let summary = Summary::of(&line, &TurnHolders::of(&[]));
+        let text = text(&Detailed::new(summary, &line), Timestamp::UNIX_EPOCH).expect("it is text");
+        assert!(text.contains("[2Jx") && !text.contains(evil), "{text:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The state of resources as text, one line each.
 
 use anstyle::Style;
+use directconnect_core::text::printable;
 use k8s_openapi::jiff::Timestamp;
 
 use super::summary::{ShownPhase, Summary};
@@ -19,8 +20,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn plain(words: impl Into<String>) -> Self {
-        Self { words: words.into(), style: Style::new() }
+    /// Words of AWS or of people, which may hold control characters that a terminal would obey.
+    fn plain(words: impl AsRef<str>) -> Self {
+        Self { words: printable(words.as_ref()), style: Style::new() }
     }
 
     fn styled(&self) -> String {

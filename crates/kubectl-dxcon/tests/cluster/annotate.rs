@@ -96,16 +96,28 @@ async fn a_name_that_is_not_there_is_told_and_the_others_are_done() {
 
 #[tokio::test]
 async fn a_pause_outlives_a_sync_of_flux_and_is_hinted_at() {
+    for (by_kubectl, expected) in [(false, "true"), (true, "true (kubectl dxcon)")] {
+        outlives_a_sync_of_flux(by_kubectl, expected).await;
+    }
+}
+
+/// `by_kubectl`: it was paused with plain kubectl before, whose annotation Flux would remove.
+async fn outlives_a_sync_of_flux(by_kubectl: bool, expected: &str) {
     let world = in_sync().await;
     let mut manifest = connection("line").id(ONE).name("Frankfurt").json();
     manifest["metadata"]["labels"] = json!({ "kustomize.toolkit.fluxcd.io/name": "circuits" });
     apply_as(&world, "kustomize-controller", &manifest).await;
+    if by_kubectl {
+        let paused = format!("{PAUSED}=true");
+        let arguments = ["annotate", "-n", &world.namespace, "dxcon", "line", &paused];
+        world.control_plane.kubectl(&arguments, "").await.text();
+    }
     let printed = typed(&world, &["pause", "line"]).await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
     assert!(printed.err.contains("Flux applies it from git"), "{printed:?}");
     apply_as(&world, "kustomize-controller", &manifest).await;
     let line = world.get("line").await;
-    assert_eq!(annotation(&line, "paused"), "true");
+    assert_eq!(annotation(&line, "paused"), expected);
     let entries = line.0["metadata"]["managedFields"].as_array().expect("there are some").clone();
     let owner = |entry: &&Value| !entry["fieldsV1"]["f:metadata"]["f:annotations"][format!("f:{PAUSED}")].is_null();
     let owners: Vec<&Value> = entries.iter().filter(owner).map(|entry| &entry["manager"]).collect();
