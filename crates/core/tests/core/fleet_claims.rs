@@ -244,8 +244,12 @@ fn all_resources_of_a_circuit_are_woken_when_it_holds_the_turn_for_another_of_th
     read(&mut fleet, &a(), 3, &encrypted_connection());
     fleet.take_moved();
     assert!(fleet.begin_step(&a(), Must) && why(&fleet, &a()) == Some(HoldReason::UnderWay));
+    assert!(!moved(&mut fleet));
     fleet.withdraw_step(&a(), None);
     assert!(!moved(&mut fleet) && why(&fleet, &a()).is_none());
+    read(&mut fleet, &a(), 4, &cut());
+    fleet.withdraw_step(&a(), None);
+    assert!(moved(&mut fleet), "what a read has shown is not lost by that");
     // A circuit of one resource needs no one else to be woken.
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
     read(&mut fleet, &a(), 2, &cut());
