@@ -1,5 +1,7 @@
 //! The forecast for one resource: what would be sent, what it would wait for, and how it ends.
 
+use std::collections::BTreeSet;
+
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::observed::Connection;
@@ -198,5 +200,18 @@ impl Forecast {
     /// Whether an update would be sent.
     pub fn sends(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Update { .. }))
+    }
+
+    /// All values that are sent, each with its field.
+    pub fn sent_values(&self) -> BTreeSet<(&'static str, &str)> {
+        let updates = self.steps.iter().filter_map(|step| match step {
+            Step::Update { connection_name, encryption_mode, .. } => Some((connection_name, encryption_mode)),
+            Step::Wait { .. } => None,
+        });
+        let values = updates.flat_map(|(name, mode)| {
+            let name = name.iter().map(|change| ("connectionName", change.to.as_str()));
+            name.chain(mode.iter().map(|change| ("encryptionMode", change.to.as_str())))
+        });
+        values.collect()
     }
 }

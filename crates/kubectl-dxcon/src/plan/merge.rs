@@ -55,7 +55,8 @@ fn id(object: &Value, namespace: &str) -> ResourceId {
     ResourceId::new(says("/metadata/namespace").unwrap_or(namespace), says("/metadata/name").unwrap_or_default())
 }
 
-fn watched(object: &Value) -> Result<Watched, Problem> {
+/// An object as the operator reads it.
+pub fn watched(object: &Value) -> Result<Watched, Problem> {
     serde_json::from_value(object.clone()).map_err(|error| Problem::new(error.to_string()))
 }
 

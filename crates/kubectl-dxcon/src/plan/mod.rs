@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::identity::RegionName;
 use directconnect_operator::config::Run;
+use directconnect_operator::kubernetes::Watched;
 use serde_json::Value;
 
 use self::merge::Merged;
@@ -59,6 +60,7 @@ pub async fn run(flags: &Plan) -> Outcome {
     } else {
         (flags.at.namespace.clone().unwrap_or_else(|| "default".to_owned()), Vec::new())
     };
+    let unchanged: Vec<Watched> = live.iter().map(merge::watched).collect::<Result<_, _>>()?;
     let account = Account::open(&flags.aws).await?;
     let default_region = flags.region.clone().map_or_else(|| account.default_region(), DefaultRegion::Set);
     let regions = regions(manifests.iter().map(|manifest| &manifest.object).chain(&live), &default_region);
@@ -71,8 +73,9 @@ pub async fn run(flags: &Plan) -> Outcome {
         read.iter().filter_map(|(region, listing)| Some(unread(region, listing.as_ref().err()?))).collect();
     // Other durations would change when updates are sent, but neither which nor their order.
     let settings = Run::default_settings().map_err(|error| Problem::new(error.to_string()))?;
-    let forecasts = Simulation::new(World::new(read), &objects, &default_region, settings).run();
-    let report = Report::new(forecasts, &planned, refused, unread);
+    let world = World::new(read);
+    let forecasts = |objects: &[Watched]| Simulation::new(world.clone(), objects, &default_region, settings).run();
+    let report = Report::new(forecasts(&objects), || forecasts(&unchanged), &planned, refused, unread);
     let text = match flags.output {
         PlanFormat::Text => text::text(&report),
         PlanFormat::Markdown => text::markdown(&report),

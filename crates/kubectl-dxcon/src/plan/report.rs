@@ -1,6 +1,6 @@
 //! The whole plan, and its form in JSON and YAML.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use directconnect_core::identity::ResourceId;
 use serde::ser::SerializeStruct as _;
@@ -14,6 +14,9 @@ use crate::terminal::API_VERSION;
 pub struct Report {
     /// The forecasts, in the order of the manifests.
     pub connections: Vec<(Location, Forecast)>,
+    /// The forecasts of resources of the cluster without a manifest for which something is sent that would not be sent
+    /// without the manifests.
+    pub others: Vec<Forecast>,
     /// The manifests that the API server would refuse.
     pub refused: Vec<Refused>,
     /// The regions that could not be read, and why.
@@ -32,9 +35,12 @@ pub struct Refused {
 }
 
 impl Report {
-    /// Keeps the forecasts of the planned resources.
+    /// Sorts the forecasts: those of the planned resources, and those of the others that the manifests set going.
+    /// `unchanged` returns the forecasts for the cluster as it is. It is only called if they are needed, since they take
+    /// as long as the plan.
     pub fn new(
         forecasts: Vec<Forecast>,
+        unchanged: impl FnOnce() -> Vec<Forecast>,
         planned: &[(ResourceId, Location)],
         refused: Vec<Refused>,
         unread: Vec<String>,
@@ -43,7 +49,7 @@ impl Report {
             forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
         let connections =
             planned.iter().filter_map(|(id, location)| Some((location.clone(), of.remove(id)?))).collect();
-        Self { connections, refused, unread }
+        Self { connections, others: set_going(of.into_values(), unchanged), refused, unread }
     }
 
     /// Whether a part could not be planned.
@@ -53,12 +59,14 @@ impl Report {
 
     /// Whether an update would be sent or a person has to act.
     pub fn has_changes(&self) -> bool {
-        self.connections.iter().any(|(_, forecast)| forecast.sends() || forecast.end.outcome != Outcome::Met)
+        let differs = |(_, forecast): &(Location, Forecast)| forecast.sends() || forecast.end.outcome != Outcome::Met;
+        !self.others.is_empty() || self.connections.iter().any(differs)
     }
 
     /// All ways in which the plan can interrupt traffic: the resource, and how.
     pub fn can_cut(&self) -> impl Iterator<Item = (&Forecast, String)> {
-        self.connections.iter().flat_map(|(_, forecast)| {
+        let planned = self.connections.iter().map(|(_, forecast)| forecast);
+        planned.chain(&self.others).flat_map(|forecast| {
             forecast.steps.iter().filter_map(move |step| match step {
                 Step::Update { encryption_mode: Some(mode), can_cut: Some(how), .. } => {
                     Some((forecast, format!("{}: {how}", mode.to)))
@@ -69,15 +77,33 @@ impl Report {
     }
 }
 
+/// Those of these forecasts that send what the forecasts for the unchanged cluster do not send for the same resource.
+fn set_going(others: impl Iterator<Item = Forecast>, unchanged: impl FnOnce() -> Vec<Forecast>) -> Vec<Forecast> {
+    let mut others: Vec<Forecast> = others.filter(Forecast::sends).collect();
+    if others.is_empty() {
+        return others;
+    }
+    let unchanged = unchanged();
+    let sent_anyway: BTreeMap<&ResourceId, BTreeSet<_>> =
+        unchanged.iter().map(|forecast| (&forecast.resource, forecast.sent_values())).collect();
+    others.retain(|other| {
+        let anyway = sent_anyway.get(&other.resource);
+        other.sent_values().iter().any(|sent| anyway.is_none_or(|anyway| !anyway.contains(sent)))
+    });
+    others
+}
+
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let connections: Vec<_> =
-            self.connections.iter().map(|(location, forecast)| Entry::new(location, forecast)).collect();
+            self.connections.iter().map(|(location, forecast)| Entry::new(Some(location), forecast)).collect();
+        let others: Vec<_> = self.others.iter().map(|forecast| Entry::new(None, forecast)).collect();
         let refused: Vec<_> = self.refused.iter().map(RefusedEntry::new).collect();
-        let mut report = serializer.serialize_struct("Plan", 5)?;
+        let mut report = serializer.serialize_struct("Plan", 6)?;
         report.serialize_field("apiVersion", API_VERSION)?;
         report.serialize_field("kind", "Plan")?;
         report.serialize_field("connections", &connections)?;
+        report.serialize_field("others", &others)?;
         report.serialize_field("refused", &refused)?;
         report.serialize_field("unread", &self.unread)?;
         report.end()
@@ -89,8 +115,10 @@ impl Serialize for Report {
 struct Entry<'a> {
     namespace: &'a str,
     name: &'a str,
-    file: &'a str,
-    line: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,13 +132,13 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(location: &'a Location, forecast: &'a Forecast) -> Self {
+    fn new(location: Option<&'a Location>, forecast: &'a Forecast) -> Self {
         let circuit = forecast.circuit.as_ref();
         Self {
             namespace: &forecast.resource.namespace,
             name: &forecast.resource.name,
-            file: &location.file,
-            line: location.line,
+            file: location.map(|location| location.file.as_str()),
+            line: location.map(|location| location.line),
             connection_id: circuit.map(|circuit| circuit.id.as_str()),
             region: circuit.map(|circuit| circuit.region.as_str()),
             steps: &forecast.steps,

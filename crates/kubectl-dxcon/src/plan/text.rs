@@ -6,6 +6,9 @@ use super::forecast::{Change, Forecast, Outcome, Step, Who};
 use super::report::Report;
 use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, WAITING, styled};
 
+/// The heading of what the manifests set going without being about it.
+const OTHERS: &str = "Lines of the cluster that this sets going";
+
 /// The plan for a terminal.
 pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n", styled(STRONG, summary(report)));
@@ -22,8 +25,13 @@ pub fn text(report: &Report) -> String {
             continue;
         }
         let heading = format!("{}  {}", styled(STRONG, name(forecast)), styled(QUIET, location));
-        let steps = forecast.steps.iter().map(|step| step_row(step, terminal_mark));
-        section(&mut text, &heading, steps.chain([end_row(forecast, terminal_mark)]).collect());
+        section(&mut text, &heading, forecast_rows(forecast, terminal_mark));
+    }
+    if !report.others.is_empty() {
+        let _ = writeln!(text, "\n{}", styled(WAITING, OTHERS));
+    }
+    for forecast in &report.others {
+        section(&mut text, &styled(STRONG, name(forecast)), forecast_rows(forecast, terminal_mark));
     }
     let met = report.connections.iter().filter(|(_, forecast)| is_as_it_should_be(forecast));
     let met = met.map(|(_, forecast)| vec![name(forecast), forecast.end.message.clone()]);
@@ -55,7 +63,18 @@ fn summary(report: &Report) -> String {
     let counts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let manifests = report.connections.len() + report.refused.len();
-    format!("{manifests} {}: {}", if manifests == 1 { "manifest" } else { "manifests" }, counts.join(", "))
+    let others = match report.others.len() {
+        0 => String::new(),
+        1 => "; 1 line of the cluster set going".to_owned(),
+        several => format!("; {several} lines of the cluster set going"),
+    };
+    format!("{manifests} {}: {}{others}", if manifests == 1 { "manifest" } else { "manifests" }, counts.join(", "))
+}
+
+/// The steps of a forecast and its end.
+fn forecast_rows(forecast: &Forecast, mark: fn(Mark, &str) -> String) -> Vec<Vec<String>> {
+    let steps = forecast.steps.iter().map(|step| step_row(step, mark));
+    steps.chain([end_row(forecast, mark)]).collect()
 }
 
 fn name(forecast: &Forecast) -> String {
@@ -154,22 +173,27 @@ pub fn markdown(report: &Report) -> String {
     let unread: Vec<String> = report.unread.iter().map(|why| escaped(why)).collect();
     list(&mut text, "Could not be read", &unread);
     for (location, forecast) in &report.connections {
-        let outcome: &str = forecast.end.outcome.into();
-        let _ = write!(
-            text,
-            "\n<details><summary><code>{}</code>: {} ({})</summary>\n\n| | |\n|---|---|\n",
-            escaped(&name(forecast)),
-            outcome,
-            escaped(&location.to_string())
-        );
-        let steps = forecast.steps.iter().map(|step| step_row(step, markdown_mark));
-        for row in steps.chain([end_row(forecast, markdown_mark)]) {
-            let [mark, what] = row.as_slice() else { continue };
-            let _ = writeln!(text, "| {mark} | {} |", escaped(what));
-        }
-        text.push_str("\n</details>\n");
+        details(&mut text, forecast, &format!(" ({location})"));
+    }
+    if !report.others.is_empty() {
+        let _ = writeln!(text, "\n**{OTHERS}**");
+    }
+    for forecast in &report.others {
+        details(&mut text, forecast, "");
     }
     text
+}
+
+/// A forecast that is folded away below its name and its outcome.
+fn details(text: &mut String, forecast: &Forecast, origin: &str) {
+    let outcome: &str = forecast.end.outcome.into();
+    let (name, origin) = (escaped(&name(forecast)), escaped(origin));
+    let _ = write!(text, "\n<details><summary><code>{name}</code>: {outcome}{origin}</summary>\n\n| | |\n|---|---|\n");
+    for row in forecast_rows(forecast, markdown_mark) {
+        let [mark, what] = row.as_slice() else { continue };
+        let _ = writeln!(text, "| {mark} | {} |", escaped(what));
+    }
+    text.push_str("\n</details>\n");
 }
 
 fn list(text: &mut String, heading: &str, items: &[String]) {

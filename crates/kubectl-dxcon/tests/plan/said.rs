@@ -26,10 +26,19 @@ pub fn text<'a>(manifests: impl IntoIterator<Item = &'a Manifest>) -> String {
 
 /// `plan -o json` for these manifests against the AWS of a world.
 pub fn planned(world: &World, manifests: &str, arguments: &[&str]) -> (Printed, Value) {
-    let all = [&["plan", "-o", "json", "-n", &world.namespace], arguments].concat();
-    let printed = dxcon(all).aws(&world.aws.endpoint()).cluster(&world.kubeconfig).with_input(manifests);
+    let printed = typed(world, manifests, &[&["-o", "json"], arguments].concat());
     let plan = serde_json::from_str(&printed.out).unwrap_or_else(|error| panic!("{error}: {printed:#?}"));
     (printed, plan)
+}
+
+/// `plan --cluster -o FORMAT` for these manifests, as people read it.
+pub fn planned_as(world: &World, format: &str, manifests: &str) -> Printed {
+    typed(world, manifests, &["--cluster", "-o", format])
+}
+
+fn typed(world: &World, manifests: &str, arguments: &[&str]) -> Printed {
+    let all = [&["plan", "-n", &world.namespace], arguments].concat();
+    dxcon(all).aws(&world.aws.endpoint()).cluster(&world.kubeconfig).with_input(manifests)
 }
 
 /// For each resource by name: the final verdict, and the updates that are sent for it.

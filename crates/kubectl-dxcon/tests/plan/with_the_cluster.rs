@@ -6,7 +6,7 @@ use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{ControlPlane, REGION, World, WorldBuilder, connection};
 
-use crate::said::{by_name, planned, text, updates};
+use crate::said::{by_name, planned, planned_as, text, updates};
 
 const A: &str = "dxcon-aaaaaaaa";
 const B: &str = "dxcon-bbbbbbbb";
@@ -70,4 +70,59 @@ async fn a_pause_of_a_manifest_goes_with_it() {
     world.apply(manifest.clone().annotation("paused", "true")).await;
     let (_, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
     assert_eq!(updates(&plan, A), [json!({ "connectionId": A, "connectionName": "new" })], "{plan:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_younger_resource_that_an_observed_elder_lets_go_is_part_of_the_plan() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let elder = connection("elder").id(A).name("a");
+    world.apply(elder.clone()).await;
+    world.apply(connection("younger").id(A).mode("no_encrypt")).await;
+    let unchanged = planned(&world, &text([&elder]), &["--cluster"]);
+    assert_eq!((unchanged.0.code, &unchanged.1["others"]), (Some(0), &json!([])), "the younger one waits");
+    let observed = text([&elder.policy("Observe")]);
+    let (printed, plan) = planned(&world, &observed, &["--cluster"]);
+    assert_eq!(printed.code, Some(2), "{printed:#?}");
+    let others = plan["others"].as_array().expect("there is a list");
+    let [younger] = others.as_slice() else { panic!("one is set going: {plan:#}") };
+    assert_eq!((&younger["name"], &younger["steps"][0]["step"]), (&json!("younger"), &json!("update")), "{plan:#}");
+    assert_eq!(younger.get("file"), None, "it has no manifest");
+    for format in ["text", "markdown"] {
+        let shown = planned_as(&world, format, &observed).out;
+        let cuts = shown.find("Can cut a line").expect("what can cut a line is told");
+        let others = shown.find("Lines of the cluster that this sets going").expect("and so are the others");
+        assert!(cuts < others && shown[cuts..others].contains("/younger"), "{shown}");
+        assert!(shown[others..].contains("(can cut the line)"), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_of_the_cluster_that_gets_the_turn_is_part_of_the_plan() {
+    let world = alone().await.build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let first = connection("first").id(A).mode("must_encrypt").transition("Immediate");
+    world.apply(first).await;
+    world.ready("first").await;
+    world.aws.add(REGION, Connection::new(B, "b").with_key("01"));
+    world.apply(connection("second").id(B).mode("must_encrypt")).await;
+    world.condition("second", "Ready", "False", "WaitingForTurn").await;
+    let watched = connection("first").id(A).policy("Observe");
+    let (printed, plan) = planned(&world, &text([&watched]), &["--cluster"]);
+    assert_eq!(printed.code, Some(2), "{printed:#?}");
+    let second = &plan["others"][0];
+    assert_eq!(second["name"], "second", "{plan:#}");
+    assert!(second["steps"].as_array().is_some_and(|steps| {
+        steps.iter().any(|step| step["encryptionMode"]["to"] == "must_encrypt" && step["canCut"].is_string())
+    }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cluster_sends_without_the_commit_is_not_part_of_the_plan() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    world.aws.add(REGION, Connection::new(B, "b"));
+    world.apply(connection("other").id(B).name("new")).await;
+    let (printed, plan) = planned(&world, &text([&connection("line").id(A).name("a")]), &["--cluster"]);
+    assert_eq!((printed.code, &plan["others"]), (Some(0), &json!([])), "{plan:#}");
 }
