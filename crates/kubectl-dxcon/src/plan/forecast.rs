@@ -71,8 +71,8 @@ pub struct Change {
 pub struct End {
     /// The outcome.
     pub outcome: Outcome,
-    /// Reason of `Ready` at the end.
-    pub reason: Reason,
+    /// Reason of `Ready` at the end; absent if the operator does not look at the resource any more.
+    pub reason: Option<Reason>,
     /// Its message.
     pub message: String,
 }
@@ -197,6 +197,14 @@ pub fn can_cut(mode: EncryptionMode, shown: &Connection) -> Option<String> {
 }
 
 impl Forecast {
+    /// The forecast for a resource that is being deleted. The operator does nothing more for it, and whatever keeps the
+    /// object decides when it can be created anew.
+    pub fn of_deleted(resource: ResourceId) -> Self {
+        let message = "the object is being deleted; it is planned once it is created anew".to_owned();
+        let end = End { outcome: Outcome::Waiting, reason: None, message };
+        Self { resource, circuit: None, steps: Vec::new(), end, needs: None }
+    }
+
     /// Whether an update would be sent.
     pub fn sends(&self) -> bool {
         self.steps.iter().any(|step| matches!(step, Step::Update { .. }))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use directconnect_core::identity::ResourceId;
+use directconnect_core::reason::Reason;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
@@ -47,8 +48,9 @@ impl Report {
     ) -> Self {
         let mut of: BTreeMap<ResourceId, Forecast> =
             forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
-        let connections =
-            planned.iter().filter_map(|(id, location)| Some((location.clone(), of.remove(id)?))).collect();
+        // Objects that are being deleted are not simulated, as the operator does not reconcile them.
+        let mut forecast = |id: &ResourceId| of.remove(id).unwrap_or_else(|| Forecast::of_deleted(id.clone()));
+        let connections = planned.iter().map(|(id, location)| (location.clone(), forecast(id))).collect();
         Self { connections, others: set_going(of.into_values(), unchanged), refused, unread }
     }
 
@@ -125,7 +127,8 @@ struct Entry<'a> {
     region: Option<&'a str>,
     steps: &'a [Step],
     outcome: Outcome,
-    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     needs: Option<Who>,
@@ -143,7 +146,7 @@ impl<'a> Entry<'a> {
             region: circuit.map(|circuit| circuit.region.as_str()),
             steps: &forecast.steps,
             outcome: forecast.end.outcome,
-            reason: forecast.end.reason.as_str(),
+            reason: forecast.end.reason.map(Reason::as_str),
             message: &forecast.end.message,
             needs: forecast.needs,
         }

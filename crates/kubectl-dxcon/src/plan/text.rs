@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use directconnect_core::reason::Reason;
+
 use super::forecast::{Change, Forecast, Outcome, Step, Who};
 use super::report::Report;
 use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, WAITING, styled};
@@ -131,7 +133,10 @@ fn step_row(step: &Step, mark: fn(Mark, &str) -> String) -> Vec<String> {
 }
 
 fn end_row(forecast: &Forecast, mark: fn(Mark, &str) -> String) -> Vec<String> {
-    let (reason, message) = (forecast.end.reason.as_str(), &forecast.end.message);
+    let message = &forecast.end.message;
+    let Some(reason) = forecast.end.reason.map(Reason::as_str) else {
+        return vec![mark(Mark::Blocked, "stop"), message.clone()];
+    };
     let needs = forecast.needs.map(Who::words).unwrap_or_default();
     match forecast.end.outcome {
         Outcome::Met => vec![mark(Mark::Met, "met"), message.clone()],

@@ -27,8 +27,11 @@ struct Wait {
 impl Track {
     /// Nothing is known yet.
     pub fn new() -> Self {
-        let end =
-            End { outcome: Outcome::Waiting, reason: Reason::ObservationStale, message: "AWS was not read".to_owned() };
+        let end = End {
+            outcome: Outcome::Waiting,
+            reason: Some(Reason::ObservationStale),
+            message: "AWS was not read".to_owned(),
+        };
         Self { steps: Vec::new(), wait: None, end }
     }
 
@@ -40,8 +43,11 @@ impl Track {
 
     /// Records what `Ready` says now; `shown` is the connection in AWS. Returns whether it changed.
     pub fn says(&mut self, verdict: &Verdict, shown: Option<&Connection>, now: Moment) -> bool {
-        let said =
-            End { outcome: Outcome::of(verdict.reason), reason: verdict.reason, message: verdict.message.clone() };
+        let said = End {
+            outcome: Outcome::of(verdict.reason),
+            reason: Some(verdict.reason),
+            message: verdict.message.clone(),
+        };
         if self.end == said {
             return false;
         }
@@ -59,7 +65,7 @@ impl Track {
 
     /// Whether it waits for its turn.
     pub fn waits_for_turn(&self) -> bool {
-        self.end.reason == Reason::WaitingForTurn
+        self.end.reason == Some(Reason::WaitingForTurn)
     }
 
     fn end_wait(&mut self, now: Moment) {
@@ -70,8 +76,8 @@ impl Track {
 
     /// The forecast. A wait that has not ended is the end of the forecast.
     pub fn forecast(self, resource: ResourceId, circuit: Option<CircuitId>, shown: Option<&Connection>) -> Forecast {
-        let on = Who::ends(self.end.reason, shown);
-        let needs = matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held).then_some(on);
+        let on = self.end.reason.map(|reason| Who::ends(reason, shown));
+        let needs = on.filter(|_| matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held));
         Forecast { resource, circuit, steps: self.steps, end: self.end, needs }
     }
 }

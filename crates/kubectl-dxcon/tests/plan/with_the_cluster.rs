@@ -126,3 +126,23 @@ async fn what_the_cluster_sends_without_the_commit_is_not_part_of_the_plan() {
     let (printed, plan) = planned(&world, &text([&connection("line").id(A).name("a")]), &["--cluster"]);
     assert_eq!((printed.code, &plan["others"]), (Some(0), &json!([])), "{plan:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_whose_object_is_being_deleted_stays_in_the_plan() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("new");
+    world.apply(manifest.clone()).await;
+    world.patch("line", json!({ "metadata": { "finalizers": ["example.com/keep"] } })).await;
+    world.delete("line").await;
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!(printed.code, Some(2), "{printed:#?}");
+    let line = &plan["connections"][0];
+    assert_eq!((&line["name"], &line["outcome"], &line["steps"]), (&json!("line"), &json!("waiting"), &json!([])));
+    assert_eq!(line["message"], "the object is being deleted; it is planned once it is created anew", "{plan:#}");
+    let shown = planned_as(&world, "text", &text([&manifest])).out;
+    assert!(
+        shown.starts_with("1 manifest: 1 would wait\n") && shown.contains("the object is being deleted"),
+        "{shown}"
+    );
+}
