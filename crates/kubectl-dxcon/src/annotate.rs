@@ -206,27 +206,41 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
     }
 }
 
-/// The field managers of an annotation.
-fn owners<'a>(metadata: &'a ObjectMeta, annotation: &str) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
-    let key = format!("f:{annotation}");
+/// Where the annotations and the spec stand in `managedFields`.
+const ANNOTATIONS: &str = "/f:metadata/f:annotations";
+const SPEC: &str = "/f:spec";
+
+/// The field managers of a field of `parent`.
+fn owners<'a>(metadata: &'a ObjectMeta, parent: &'a str, field: &str) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
+    let key = format!("f:{field}");
     metadata.managed_fields.iter().flatten().filter(move |entry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
-        fields.and_then(|fields| fields.pointer("/f:metadata/f:annotations")).is_some_and(|own| own.get(&key).is_some())
+        fields.and_then(|fields| fields.pointer(parent)).is_some_and(|own| own.get(&key).is_some())
     })
 }
 
 /// Whether plain kubectl set an annotation. Flux takes such fields over, and removes what git does not say.
 fn is_by_kubectl(metadata: &ObjectMeta, annotation: &str) -> bool {
-    owners(metadata, annotation).any(|entry| entry.manager.as_deref().is_some_and(|it| it.starts_with("kubectl")))
+    owners(metadata, ANNOTATIONS, annotation)
+        .any(|entry| entry.manager.as_deref().is_some_and(|it| it.starts_with("kubectl")))
 }
 
 /// The field managers that set an annotation from a manifest, and would set it again.
 pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
+    manifest_owners_of(metadata, ANNOTATIONS, annotation)
+}
+
+/// The field managers that set a field of the spec from a manifest.
+pub(crate) fn manifest_owners_of_spec(metadata: &ObjectMeta, field: &str) -> Vec<String> {
+    manifest_owners_of(metadata, SPEC, field)
+}
+
+fn manifest_owners_of(metadata: &ObjectMeta, parent: &str, field: &str) -> Vec<String> {
     let is_from_manifest = |entry: &&ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         entry.operation.as_deref() == Some("Apply") || CLIENT_SIDE.contains(&manager)
     };
-    let entries = owners(metadata, annotation).filter(is_from_manifest);
+    let entries = owners(metadata, parent, field).filter(is_from_manifest);
     entries.filter_map(|entry| entry.manager.clone()).collect()
 }
 

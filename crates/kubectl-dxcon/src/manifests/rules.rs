@@ -42,6 +42,12 @@ impl Rules {
         refused.into_iter().flat_map(ValidationErrors::into_vec).map(|refusal| refusal.message).collect()
     }
 
+    /// Whether a field of the spec is known and this value of it says more than its absence.
+    pub fn says_something(&self, field: &str, value: &Value) -> bool {
+        let known = self.schema.pointer("/properties/spec/properties").and_then(|known| known.get(field));
+        known.is_some_and(|known| known.get("default") != Some(value))
+    }
+
     fn unknown_fields(&self, object: &Value) -> Vec<String> {
         let known = self.schema.pointer("/properties/spec/properties").and_then(Value::as_object);
         let spec = object.get("spec").and_then(Value::as_object);

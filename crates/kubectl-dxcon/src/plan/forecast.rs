@@ -21,6 +21,8 @@ pub struct Forecast {
     pub end: End,
     /// Who has to act before it goes on from there, if anyone.
     pub needs: Option<Who>,
+    /// What its reader has to know besides.
+    pub notes: Vec<String>,
 }
 
 /// One step of a forecast.
@@ -202,7 +204,7 @@ impl Forecast {
     pub fn of_deleted(resource: ResourceId) -> Self {
         let message = "the object is being deleted; it is planned once it is created anew".to_owned();
         let end = End { outcome: Outcome::Waiting, reason: None, message };
-        Self { resource, circuit: None, steps: Vec::new(), end, needs: None }
+        Self { resource, circuit: None, steps: Vec::new(), end, needs: None, notes: Vec::new() }
     }
 
     /// Whether an update would be sent.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::report::Refused;
-use crate::annotate::manifest_owners;
+use super::report::{Planned, Refused};
+use crate::annotate::{manifest_owners, manifest_owners_of_spec};
 use crate::manifests::{Location, Manifest, Rules};
 use crate::problem::Problem;
 
@@ -18,7 +18,7 @@ pub struct Merged {
     /// All resources, by namespace and name.
     pub objects: Vec<Watched>,
     /// The resources of the manifests, in their order.
-    pub planned: Vec<(ResourceId, Location)>,
+    pub planned: Vec<Planned>,
     /// The manifests that the API server would refuse.
     pub refused: Vec<Refused>,
 }
@@ -30,9 +30,10 @@ pub fn merge(manifests: Vec<Manifest>, live: Vec<Value>, namespace: &str) -> Res
         live.into_iter().map(|object| (id(&object, namespace), object)).collect();
     let mut locations: BTreeMap<ResourceId, Location> = BTreeMap::new();
     let (mut planned, mut refused) = (Vec::new(), Vec::new());
-    for Manifest { location, object } in manifests {
+    for Manifest { location, mut object } in manifests {
         let id = id(&object, namespace);
         let old = objects.get(&id);
+        let kept = old.map(|old| keep_fields(&mut object, old, &rules)).unwrap_or_default();
         let mut why = rules.refusals(&object, old);
         if let Some(other) = locations.get(&id) {
             why.push(format!("{id} is in {other} too: a resource has one manifest"));
@@ -40,7 +41,9 @@ pub fn merge(manifests: Vec<Manifest>, live: Vec<Value>, namespace: &str) -> Res
         if why.is_empty() {
             let applied = applied(&object, old, &id)?;
             objects.insert(id.clone(), applied);
-            planned.push((id.clone(), location.clone()));
+            let stays = |field| format!("{field} is in the cluster, and not in this manifest; it stays");
+            let notes = kept.into_iter().map(stays).collect();
+            planned.push(Planned { resource: id.clone(), location: location.clone(), notes });
             locations.insert(id, location);
         } else {
             refused.push(Refused { location, resource: id, why });
@@ -58,6 +61,25 @@ fn id(object: &Value, namespace: &str) -> ResourceId {
 /// An object as the operator reads it.
 pub fn watched(object: &Value) -> Result<Watched, Problem> {
     serde_json::from_value(object.clone()).map_err(|error| Problem::new(error.to_string()))
+}
+
+/// Adds to a manifest the fields of the spec that somebody else has set in the cluster: the manifest lacks them, and
+/// applying it leaves them alone. Fields of an earlier manifest are removed when it is applied, so they are not added.
+/// Returns the names of the added fields.
+fn keep_fields(manifest: &mut Value, old: &Value, rules: &Rules) -> Vec<String> {
+    let Some(spec) = manifest.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
+    let metadata = metadata(old);
+    let is_kept = |(field, value): &(&String, &Value)| {
+        rules.says_something(field, value) && manifest_owners_of_spec(&metadata, field).is_empty()
+    };
+    let live = old.get("spec").and_then(Value::as_object).into_iter().flatten();
+    let kept: Vec<_> = live.filter(|(field, _)| !spec.contains_key(*field)).filter(is_kept).collect();
+    spec.extend(kept.iter().map(|(field, value)| ((*field).clone(), (*value).clone())));
+    kept.into_iter().map(|(field, _)| field.clone()).collect()
+}
+
+fn metadata(object: &Value) -> ObjectMeta {
+    serde_json::from_value(object.get("metadata").cloned().unwrap_or_default()).unwrap_or_default()
 }
 
 /// The object after the manifest is applied: the spec of the manifest, and everything else unchanged.
@@ -79,8 +101,7 @@ fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Val
     let mut object = old.clone();
     let mut together = annotations(old);
     // An annotation from an earlier manifest is removed if the new one lacks it. One that was set by hand is kept.
-    let metadata = old.get("metadata").cloned().unwrap_or_default();
-    let metadata: ObjectMeta = serde_json::from_value(metadata).unwrap_or_default();
+    let metadata = metadata(old);
     together.retain(|annotation, _| manifest_owners(&metadata, annotation).is_empty());
     together.extend(annotations(manifest));
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -75,7 +75,7 @@ pub async fn run(flags: &Plan) -> Outcome {
     let settings = Run::default_settings().map_err(|error| Problem::new(error.to_string()))?;
     let world = World::new(read);
     let forecasts = |objects: &[Watched]| Simulation::new(world.clone(), objects, &default_region, settings).run();
-    let report = Report::new(forecasts(&objects), || forecasts(&unchanged), &planned, refused, unread);
+    let report = Report::new(forecasts(&objects), || forecasts(&unchanged), planned, refused, unread);
     let text = match flags.output {
         PlanFormat::Text => text::text(&report),
         PlanFormat::Markdown => text::markdown(&report),

@@ -11,6 +11,17 @@ use super::forecast::{Forecast, Outcome, Step, Who};
 use crate::manifests::Location;
 use crate::terminal::API_VERSION;
 
+/// A manifest that is planned.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Its resource.
+    pub resource: ResourceId,
+    /// Its location.
+    pub location: Location,
+    /// What its reader has to know besides.
+    pub notes: Vec<String>,
+}
+
 /// The plan for all manifests.
 pub struct Report {
     /// The forecasts, in the order of the manifests.
@@ -42,15 +53,18 @@ impl Report {
     pub fn new(
         forecasts: Vec<Forecast>,
         unchanged: impl FnOnce() -> Vec<Forecast>,
-        planned: &[(ResourceId, Location)],
+        planned: Vec<Planned>,
         refused: Vec<Refused>,
         unread: Vec<String>,
     ) -> Self {
         let mut of: BTreeMap<ResourceId, Forecast> =
             forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
         // Objects that are being deleted are not simulated, as the operator does not reconcile them.
-        let mut forecast = |id: &ResourceId| of.remove(id).unwrap_or_else(|| Forecast::of_deleted(id.clone()));
-        let connections = planned.iter().map(|(id, location)| (location.clone(), forecast(id))).collect();
+        let connections = planned.into_iter().map(|Planned { resource, location, notes }| {
+            let forecast = of.remove(&resource).unwrap_or_else(|| Forecast::of_deleted(resource));
+            (location, Forecast { notes, ..forecast })
+        });
+        let connections = connections.collect();
         Self { connections, others: set_going(of.into_values(), unchanged), refused, unread }
     }
 
@@ -132,6 +146,8 @@ struct Entry<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     needs: Option<Who>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: &'a [String],
 }
 
 impl<'a> Entry<'a> {
@@ -149,6 +165,7 @@ impl<'a> Entry<'a> {
             reason: forecast.end.reason.map(Reason::as_str),
             message: &forecast.end.message,
             needs: forecast.needs,
+            notes: &forecast.notes,
         }
     }
 }

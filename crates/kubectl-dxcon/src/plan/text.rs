@@ -42,7 +42,7 @@ pub fn text(report: &Report) -> String {
 }
 
 fn is_as_it_should_be(forecast: &Forecast) -> bool {
-    forecast.steps.is_empty() && forecast.end.outcome == Outcome::Met
+    forecast.steps.is_empty() && forecast.notes.is_empty() && forecast.end.outcome == Outcome::Met
 }
 
 fn section(text: &mut String, heading: &str, rows: Vec<Vec<String>>) {
@@ -73,10 +73,11 @@ fn summary(report: &Report) -> String {
     format!("{manifests} {}: {}{others}", if manifests == 1 { "manifest" } else { "manifests" }, counts.join(", "))
 }
 
-/// The steps of a forecast and its end.
+/// The notes about a forecast, its steps and its end.
 fn forecast_rows(forecast: &Forecast, mark: fn(Mark, &str) -> String) -> Vec<Vec<String>> {
+    let notes = forecast.notes.iter().map(|note| vec![mark(Mark::Note, "note"), note.clone()]);
     let steps = forecast.steps.iter().map(|step| step_row(step, mark));
-    steps.chain([end_row(forecast, mark)]).collect()
+    notes.chain(steps).chain([end_row(forecast, mark)]).collect()
 }
 
 fn name(forecast: &Forecast) -> String {
@@ -92,6 +93,7 @@ enum Mark {
     Send,
     Cut,
     Wait,
+    Note,
     Met,
     Blocked,
 }
@@ -99,7 +101,7 @@ enum Mark {
 fn terminal_mark(mark: Mark, word: &str) -> String {
     let style = match mark {
         Mark::Send => STRONG,
-        Mark::Wait => WAITING,
+        Mark::Wait | Mark::Note => WAITING,
         Mark::Met => GOOD,
         Mark::Cut | Mark::Blocked => BAD,
     };
@@ -111,6 +113,7 @@ fn markdown_mark(mark: Mark, word: &str) -> String {
         Mark::Send => format!("**{word}**"),
         Mark::Cut => format!("⚠️ **{word}**"),
         Mark::Wait => format!("⏳ {word}"),
+        Mark::Note => format!("ℹ️ {word}"),
         Mark::Met => format!("✅ {word}"),
         Mark::Blocked => format!("❌ **{word}**"),
     }

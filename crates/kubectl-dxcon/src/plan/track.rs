@@ -78,6 +78,6 @@ impl Track {
     pub fn forecast(self, resource: ResourceId, circuit: Option<CircuitId>, shown: Option<&Connection>) -> Forecast {
         let on = self.end.reason.map(|reason| Who::ends(reason, shown));
         let needs = on.filter(|_| matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held));
-        Forecast { resource, circuit, steps: self.steps, end: self.end, needs }
+        Forecast { resource, circuit, steps: self.steps, end: self.end, needs, notes: Vec::new() }
     }
 }

@@ -146,3 +146,42 @@ async fn a_manifest_whose_object_is_being_deleted_stays_in_the_plan() {
         "{shown}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_somebody_else_set_in_the_cluster_stays() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("a");
+    world.apply(manifest.clone()).await;
+    world.patch("line", json!({ "spec": { "encryptionMode": "no_encrypt" } })).await;
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!(printed.code, Some(2), "{printed:#?}");
+    assert_eq!(updates(&plan, A), [json!({ "connectionId": A, "encryptionMode": "no_encrypt" })], "{plan:#}");
+    let note = "encryptionMode is in the cluster, and not in this manifest; it stays";
+    assert_eq!(plan["connections"][0]["notes"], json!([note]), "{plan:#}");
+    for format in ["text", "markdown"] {
+        let shown = planned_as(&world, format, &text([&manifest])).out;
+        assert!(shown.contains(note), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_of_a_manifest_goes_with_it() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("a");
+    world.apply(manifest.clone().mode("no_encrypt")).await;
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!((printed.code, plan["connections"][0].get("notes")), (Some(0), None), "{plan:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_somebody_else_set_in_the_cluster_is_no_reason_to_refuse_a_manifest_without_it() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("a");
+    let created = manifest.clone().region(REGION).json().to_string();
+    world.control_plane.kubectl(&["create", "-n", &world.namespace, "-f", "-"], &created).await;
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!((printed.code, &plan["refused"]), (Some(0), &json!([])), "{plan:#}");
+}
