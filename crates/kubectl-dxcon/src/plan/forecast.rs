@@ -21,6 +21,8 @@ pub struct Forecast {
     pub end: End,
     /// Who has to act before it goes on from there, if anyone.
     pub needs: Option<Who>,
+    /// The resource that holds it up at the end, if its removal would let it go on.
+    pub held_up_by: Option<ResourceId>,
     /// What its reader has to know besides.
     pub notes: Vec<String>,
 }
@@ -204,7 +206,7 @@ impl Forecast {
     pub fn of_deleted(resource: ResourceId) -> Self {
         let message = "the object is being deleted; it is planned once it is created anew".to_owned();
         let end = End { outcome: Outcome::Waiting, reason: None, message };
-        Self { resource, circuit: None, steps: Vec::new(), end, needs: None, notes: Vec::new() }
+        Self { resource, circuit: None, steps: Vec::new(), end, needs: None, held_up_by: None, notes: Vec::new() }
     }
 
     /// Whether an update would be sent.

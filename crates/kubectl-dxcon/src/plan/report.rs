@@ -1,6 +1,7 @@
 //! The whole plan, and its form in JSON and YAML.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use directconnect_core::identity::ResourceId;
 use directconnect_core::reason::Reason;
@@ -59,9 +60,19 @@ impl Report {
     ) -> Self {
         let mut of: BTreeMap<ResourceId, Forecast> =
             forecasts.into_iter().map(|forecast| (forecast.resource.clone(), forecast)).collect();
-        // Objects that are being deleted are not simulated, as the operator does not reconcile them.
+        let refused_ones = refused.iter().map(|refused| &refused.resource);
+        let with_manifest: BTreeSet<ResourceId> =
+            planned.iter().map(|planned| &planned.resource).chain(refused_ones).cloned().collect();
         let connections = planned.into_iter().map(|Planned { resource, location, notes }| {
-            let forecast = of.remove(&resource).unwrap_or_else(|| Forecast::of_deleted(resource));
+            // Objects that are being deleted are not simulated, as the operator does not reconcile them.
+            let mut forecast = of.remove(&resource).unwrap_or_else(|| Forecast::of_deleted(resource));
+            // A manifest that the commit removes cannot be told from one that is elsewhere.
+            if let Some(other) = forecast.held_up_by.as_ref().filter(|other| !with_manifest.contains(other)) {
+                let _ = write!(
+                    forecast.end.message,
+                    "; {other} is in the cluster and not in these manifests; if this commit removes it, this goes on"
+                );
+            }
             (location, Forecast { notes, ..forecast })
         });
         let connections = connections.collect();

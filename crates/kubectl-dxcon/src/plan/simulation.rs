@@ -12,6 +12,7 @@ use directconnect_core::conditions::Verdict;
 use directconnect_core::decide;
 use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode};
 use directconnect_core::fault::{Fault, FaultKind, UPDATE};
+use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
@@ -19,6 +20,7 @@ use directconnect_core::observed::Connection;
 use directconnect_core::pass::{Action, DecisionInputs, Event, MAX_ACTIONS, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
+use directconnect_core::turn::HoldReason;
 use directconnect_operator::clock::Clock;
 use directconnect_operator::kubernetes::Watched;
 use directconnect_operator::kubernetes::claims::Claims;
@@ -292,6 +294,9 @@ impl Simulation {
             self.state.with_fleet(|fleet| fleet.note_written(circuit, &resource.id, &resource.uid, ledger, version));
         }
         let Some(verdict) = &plan.verdict else { return };
+        resource
+            .track
+            .is_held_up_by(self.state.with_fleet(|fleet| held_up_by(fleet, circuit, &resource.id, verdict.reason)));
         let shown = plan.observation.as_ref().and_then(|read| read.connection.as_deref());
         if resource.track.says(verdict, shown, now) {
             self.last_change = now;
@@ -320,6 +325,22 @@ fn is_turn_taken(state: &State, resource: &Simulated) -> bool {
     let circuit = resource.desired.as_ref().ok().map(|desired| &desired.circuit);
     resource.track.waits_for_turn()
         && circuit.is_some_and(|circuit| state.with_fleet(|fleet| fleet.holder(circuit).is_some()))
+}
+
+/// The resource that holds up another, if its removal would let that one go on. A turn that somebody else has taken
+/// by raising the mode stays taken without the resource.
+fn held_up_by(fleet: &Fleet, circuit: &CircuitId, resource: &ResourceId, reason: Reason) -> Option<ResourceId> {
+    if reason == Reason::Conflict {
+        return fleet.older_claim(circuit, resource).cloned();
+    }
+    if reason != Reason::WaitingForTurn {
+        return None;
+    }
+    if let Some(other) = fleet.other_proof(circuit, resource) {
+        return Some(other.clone());
+    }
+    let hold = fleet.holder(circuit)?.hold;
+    hold.resource.filter(|_| hold.reason != HoldReason::RaisedByOther)
 }
 
 fn update(order: usize, change: &history::Change, before: &Connection) -> Step {

@@ -14,6 +14,8 @@ pub struct Track {
     steps: Vec<Step>,
     wait: Option<Wait>,
     end: End,
+    /// The resource that holds it up, if its removal would let it go on.
+    held_up_by: Option<ResourceId>,
 }
 
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Track {
             reason: Some(Reason::ObservationStale),
             message: "AWS was not read".to_owned(),
         };
-        Self { steps: Vec::new(), wait: None, end }
+        Self { steps: Vec::new(), wait: None, end, held_up_by: None }
     }
 
     /// Records that an update is sent.
@@ -63,6 +65,11 @@ impl Track {
         true
     }
 
+    /// Records which resource holds it up now.
+    pub fn is_held_up_by(&mut self, resource: Option<ResourceId>) {
+        self.held_up_by = resource;
+    }
+
     /// Whether it waits for its turn.
     pub fn waits_for_turn(&self) -> bool {
         self.end.reason == Some(Reason::WaitingForTurn)
@@ -78,6 +85,14 @@ impl Track {
     pub fn forecast(self, resource: ResourceId, circuit: Option<CircuitId>, shown: Option<&Connection>) -> Forecast {
         let on = self.end.reason.map(|reason| Who::ends(reason, shown));
         let needs = on.filter(|_| matches!(self.end.outcome, Outcome::Blocked | Outcome::Waiting | Outcome::Held));
-        Forecast { resource, circuit, steps: self.steps, end: self.end, needs, notes: Vec::new() }
+        Forecast {
+            resource,
+            circuit,
+            steps: self.steps,
+            end: self.end,
+            needs,
+            held_up_by: self.held_up_by,
+            notes: Vec::new(),
+        }
     }
 }

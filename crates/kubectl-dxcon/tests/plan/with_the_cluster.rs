@@ -11,6 +11,9 @@ use crate::said::{by_name, planned, planned_as, text, updates};
 const A: &str = "dxcon-aaaaaaaa";
 const B: &str = "dxcon-bbbbbbbb";
 
+/// What is added about a resource that holds a line up and has no manifest.
+const IF_REMOVED: &str = "is in the cluster and not in these manifests; if this commit removes it, this goes on";
+
 /// This test has its own API server, since `--cluster` reads all resources.
 async fn alone() -> WorldBuilder {
     World::builder().on(Arc::new(ControlPlane::start().await))
@@ -28,7 +31,8 @@ async fn a_turn_that_another_resource_of_the_cluster_holds_is_waited_for() {
     assert_eq!(printed.code, Some(2), "{printed:#?}");
     let second = &by_name(&plan)["second"];
     assert_eq!((&second["reason"], &second["needs"]), (&json!("WaitingForTurn"), &json!("turn")), "{second:#}");
-    assert!(second["message"].as_str().is_some_and(|words| words.contains("/first")), "{second:#}");
+    let message = second["message"].as_str().unwrap_or_default();
+    assert!(message.ends_with(&format!("{}/first {IF_REMOVED}", world.namespace)), "{second:#}");
     assert_eq!(updates(&plan, B), Vec::<serde_json::Value>::new());
     let alone = planned(&world, &manifests, &[]).1;
     assert_eq!(
@@ -184,4 +188,21 @@ async fn a_region_that_somebody_else_set_in_the_cluster_is_no_reason_to_refuse_a
     world.control_plane.kubectl(&["create", "-n", &world.namespace, "-f", "-"], &created).await;
     let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
     assert_eq!((printed.code, &plan["refused"]), (Some(0), &json!([])), "{plan:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_with_a_resource_of_the_cluster_says_what_its_removal_would_do() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let elder = connection("elder").id(A).name("a");
+    world.apply(elder.clone()).await;
+    let younger = connection("younger").id(A).name("b");
+    let (_, plan) = planned(&world, &text([&younger]), &["--cluster"]);
+    let conflict = &plan["connections"][0];
+    assert_eq!(conflict["reason"], "Conflict", "{plan:#}");
+    assert!(conflict["message"].as_str().is_some_and(|words| words.ends_with(IF_REMOVED)), "{plan:#}");
+    let (_, plan) = planned(&world, &text([&elder, &younger]), &["--cluster"]);
+    let conflict = &by_name(&plan)["younger"];
+    assert_eq!(conflict["reason"], "Conflict", "{plan:#}");
+    assert!(!conflict["message"].as_str().is_some_and(|words| words.contains(IF_REMOVED)), "{plan:#}");
 }
