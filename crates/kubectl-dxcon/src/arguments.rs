@@ -162,7 +162,8 @@ pub struct Plan {
     /// Take what the cluster has too: other resources, and what is written down of earlier steps
     #[arg(long)]
     pub cluster: bool,
-    /// Region of manifests that name none [default: that of the AWS configuration]
+    /// Region of manifests that name none [default: with --cluster that of its resources that name none, else that of
+    /// the AWS configuration]
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<RegionName>,
     /// How to print it

@@ -6,7 +6,7 @@ mod detail;
 mod follow;
 mod line;
 mod summary;
-mod turn;
+pub(crate) mod turn;
 
 use std::process::ExitCode;
 

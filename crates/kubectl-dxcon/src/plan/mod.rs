@@ -5,6 +5,7 @@
 
 mod forecast;
 mod merge;
+mod region;
 mod report;
 mod simulation;
 mod text;
@@ -21,6 +22,7 @@ use directconnect_operator::kubernetes::Watched;
 use serde_json::Value;
 
 use self::merge::Merged;
+use self::region::Assumed;
 use self::report::Report;
 use self::simulation::Simulation;
 use self::world::World;
@@ -62,7 +64,13 @@ pub async fn run(flags: &Plan) -> Outcome {
     };
     let unchanged: Vec<Watched> = live.iter().map(merge::watched).collect::<Result<_, _>>()?;
     let account = Account::open(&flags.aws).await?;
-    let default_region = flags.region.clone().map_or_else(|| account.default_region(), DefaultRegion::Set);
+    let Assumed { region: default_region, warning } = match flags.region.clone() {
+        Some(region) => Assumed { region: DefaultRegion::Set(region), warning: None },
+        None => region::assumed(&unchanged, account.default_region()),
+    };
+    if let Some(warning) = warning {
+        anstream::eprintln!("{}: {warning}", terminal::styled(terminal::WAITING, "note"));
+    }
     let regions = regions(manifests.iter().map(|manifest| &manifest.object).chain(&live), &default_region);
     // Both take some time, so the manifests are checked while AWS is read.
     let merging = tokio::task::spawn_blocking(move || merge::merge(manifests, live, &namespace));

@@ -206,3 +206,25 @@ async fn a_conflict_with_a_resource_of_the_cluster_says_what_its_removal_would_d
     assert_eq!(conflict["reason"], "Conflict", "{plan:#}");
     assert!(!conflict["message"].as_str().is_some_and(|words| words.contains(IF_REMOVED)), "{plan:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_without_a_region_are_for_that_of_the_cluster_and_not_for_that_of_the_caller() {
+    let world = alone().await.without_operator().build().await;
+    world.aws.add("eu-west-1", Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("a");
+    world.apply(manifest.clone()).await;
+    let (unknown, _) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!((unknown.code, unknown.err.as_str()), (Some(2), ""), "the cluster does not know the region yet");
+    world.patch_status("line", json!({ "circuit": { "connectionId": A, "region": "eu-west-1" } })).await;
+    let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!((printed.code, &plan["connections"][0]["region"]), (Some(0), &json!("eu-west-1")), "{plan:#}");
+    assert_eq!(printed.err.lines().count(), 1, "{printed:#?}");
+    assert!(printed.err.contains("eu-west-1") && printed.err.contains("eu-central-1"), "{printed:#?}");
+    let (asked, plan) = planned(&world, &text([&manifest]), &["--cluster", "--region", "eu-west-1"]);
+    assert_eq!((asked.code, asked.err.as_str()), (Some(0), ""), "who names a region is told nothing: {plan:#}");
+    world.apply(connection("other").id(B)).await;
+    world.patch_status("other", json!({ "region": "us-east-1" })).await;
+    let (printed, _) = planned(&world, &text([&manifest]), &["--cluster"]);
+    assert_eq!(printed.err.lines().count(), 1, "{printed:#?}");
+    assert!(["eu-west-1", "us-east-1", "--region"].iter().all(|part| printed.err.contains(part)), "{printed:#?}");
+}
