@@ -5,6 +5,7 @@
 
 mod chain;
 mod queries;
+mod refused;
 mod sent;
 
 use std::sync::Arc;
@@ -289,19 +290,6 @@ impl History {
         }
         self.note_refused(change, fault.kind);
         record_failure(&mut self.update_failure, fault, now, poll_interval, jitter);
-    }
-
-    fn note_refused(&mut self, change: &Change, kind: FaultKind) {
-        if kind != FaultKind::Rejected {
-            self.refused = None;
-            return;
-        }
-        let refused = self.refused.get_or_insert_default();
-        match change {
-            Change { name: Some(name), mode: None } => refused.name = Some(name.clone()),
-            Change { name: None, mode } => refused.mode = *mode,
-            Change { .. } => {}
-        }
     }
 
     fn update_ended(&mut self, change: &Change, now: Moment, name: Answer, mode: Answer) {

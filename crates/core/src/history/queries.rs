@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Change, Failure, History, Observation, Source};
+use super::{Failure, History, Observation, Source};
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::observed::Connection;
@@ -102,18 +102,6 @@ impl History {
     pub fn mode_in_doubt(&self, settle_window: Duration) -> Option<(EncryptionMode, Moment)> {
         let sent = self.sent_mode.as_ref()?;
         Some((sent.value, sent.in_doubt_until(settle_window)?))
-    }
-
-    /// While AWS refuses updates: one field of `change` that it has not refused alone, the mode first. The other field
-    /// may be what it refuses.
-    pub fn part_not_refused(&self, change: &Change) -> Option<Change> {
-        let refused = self.refused.as_deref()?;
-        let mode = change.mode.filter(|&mode| refused.mode != Some(mode));
-        if mode.is_some() {
-            return Some(Change { name: None, mode });
-        }
-        let name = change.name.clone().filter(|name| refused.name.as_ref() != Some(name))?;
-        Some(Change { name: Some(name), mode: None })
     }
 
     /// The last failed read by id, if no read succeeded since.
