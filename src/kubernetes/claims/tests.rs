@@ -6,10 +6,10 @@ use std::time::Duration;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
+use super::super::Watched;
 use super::Claims;
 use crate::api::DirectConnectConnectionStatus;
 use crate::clock::Clock;
-use crate::kubernetes::Watched;
 use crate::metrics::Metrics;
 use crate::state::State;
 use directconnect_core::desired::DefaultRegion;
