@@ -1,6 +1,7 @@
 //! `status --watch`: prints changes until it is interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::pin::pin;
 
 use directconnect_core::identity::ResourceId;
@@ -49,8 +50,9 @@ pub async fn run(cluster: &Cluster, flags: &Status, mut survey: Survey) -> Outco
     let printer = Printer::new(flags, &shown);
     let mut reads_on = printer.begin(&shown)?;
     let mut unlisted = BTreeSet::new();
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     while reads_on {
-        let Some(event) = until_interrupted(&mut events).await? else { break };
+        let Some(event) = until_interrupted(&mut interrupted, &mut events).await? else { break };
         match event {
             Ok(event) => note(&mut survey, &mut unlisted, event),
             Err(error) => {
@@ -65,10 +67,14 @@ pub async fn run(cluster: &Cluster, flags: &Status, mut survey: Survey) -> Outco
     Ok(exit_code(shown.values()))
 }
 
-/// The next event; `None` after Ctrl-C.
-async fn until_interrupted<E>(events: &mut (impl Stream<Item = E> + Unpin)) -> Result<Option<E>, Problem> {
+/// The next event; `None` after Ctrl-C. It is one future for all calls, since a Ctrl-C while none exists would be lost.
+async fn until_interrupted<E>(
+    interrupted: &mut (impl Future<Output = io::Result<()>> + Unpin),
+    events: &mut (impl Stream<Item = E> + Unpin),
+) -> Result<Option<E>, Problem> {
     tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None).map_err(Problem::from),
+        biased;
+        interrupted = interrupted => interrupted.map(|()| None).map_err(Problem::from),
         event = events.next() => Ok(event),
     }
 }
@@ -159,5 +165,26 @@ impl Printer {
             }
             Format::Yaml => Ok(format!("---\n{}", terminal::yaml(&change)?)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+    use std::process::{Command, id};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_ctrl_c_that_comes_while_a_change_is_printed_is_not_lost() {
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        let mut events = stream::iter(["a change"]).chain(stream::pending());
+        let first = until_interrupted(&mut interrupted, &mut events).await;
+        assert_eq!(first.expect("no problem"), Some("a change"));
+        let sent = Command::new("kill").args(["-INT", &id().to_string()]).status();
+        assert!(sent.expect("there is a kill").success());
+        let next =
+            tokio::time::timeout(Duration::from_secs(30), until_interrupted(&mut interrupted, &mut events)).await;
+        assert_eq!(next.expect("it ends").expect("no problem"), None);
     }
 }
