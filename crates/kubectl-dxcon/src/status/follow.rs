@@ -181,8 +181,12 @@ mod tests {
         let mut events = stream::iter(["a change"]).chain(stream::pending());
         let first = until_interrupted(&mut interrupted, &mut events).await;
         assert_eq!(first.expect("no problem"), Some("a change"));
+        let mut heard = pin!(tokio::signal::ctrl_c());
+        assert!(futures::poll!(&mut heard).is_pending());
         let sent = Command::new("kill").args(["-INT", &id().to_string()]).status();
         assert!(sent.expect("there is a kill").success());
+        // It has come by now, and whoever begins to listen after this hears nothing of it.
+        heard.await.expect("it is heard");
         let next =
             tokio::time::timeout(Duration::from_secs(30), until_interrupted(&mut interrupted, &mut events)).await;
         assert_eq!(next.expect("it ends").expect("no problem"), None);
