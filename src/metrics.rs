@@ -267,11 +267,11 @@ impl Collector for Resources {
         if resources.is_empty() {
             return Ok(());
         }
-        for (name, help, is_true) in Self::GAUGES {
+        for (name, help, value) in Self::GAUGES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (labels, health) in &resources {
-                if let Some(value) = is_true(health) {
-                    ConstGauge::new(i64::from(value)).encode(metric.encode_family(&**labels)?)?;
+                if let Some(is_true) = value(health) {
+                    ConstGauge::new(i64::from(is_true)).encode(metric.encode_family(&**labels)?)?;
                 }
             }
         }

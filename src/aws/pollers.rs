@@ -93,7 +93,7 @@ impl Pollers {
         if let Some(poller) = self.polled().remove(region) {
             poller.close();
         }
-        // In this order: what the poller records, it records before its region is dropped or not at all.
+        // The gate is closed first, so that the poller records nothing once its region is dropped.
         self.state.end_reading(region);
         self.metrics.forget_region(region.as_str());
     }

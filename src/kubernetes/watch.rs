@@ -215,32 +215,10 @@ fn changes(namespace: &str, list: HashMap<Reference, Watched>, store: &Store<Wat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Clock;
-    use crate::metrics::Metrics;
-    use crate::state::State;
-    use directconnect_core::desired::DefaultRegion;
-    use directconnect_core::identity::{RegionName, ResourceId};
-    use directconnect_core::settings::Settings;
+    use directconnect_core::identity::ResourceId;
     use serde_json::json;
     use std::sync::mpsc;
     use std::time::Duration;
-
-    fn claims() -> Claims {
-        let second = Duration::from_secs(1);
-        let settings = Settings {
-            poll_interval: second,
-            encryption_soak: second,
-            settle_window: second,
-            progress_deadline: second,
-        };
-        let state = Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
-        Claims::new(
-            state,
-            DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region")),
-            Clock::start(),
-            Metrics::new(),
-        )
-    }
 
     fn object(number: usize, generation: i64) -> Watched {
         let object = json!({
@@ -253,7 +231,7 @@ mod tests {
 
     #[test]
     fn whoever_is_woken_finds_what_woke_it() {
-        let claims = claims();
+        let claims = Claims::for_tests();
         let (mut woken, mut store) = (claims.attach(), Writer::default());
         let (reader, (finds, found)) = (store.as_reader(), mpsc::channel());
         std::thread::spawn(move || {
@@ -293,7 +271,7 @@ mod tests {
 
     #[test]
     fn lists_of_namespaces_go_out_once_all_are_whole_and_later_each_changes_its_own() {
-        let claims = claims();
+        let claims = Claims::for_tests();
         let mut store = Writer::default();
         let mut merge = Merge::new(["a", "b"].map(String::from).into_iter());
         let mut after = |namespace: &str, request, event| {

@@ -147,8 +147,7 @@ impl Reconcile<'_> {
                 }
                 Action::Send(change) => {
                     // The lease is checked last, after every wait: the next leader may act as soon as this lease ends.
-                    let until = context.leadership.until().filter(|_| permit.is_some());
-                    let (Some(until), Some(call)) = (until, call.take()) else {
+                    let (Some(until), Some(call)) = (context.leadership.until(), call.take()) else {
                         return Err(PassError::NotLeading(resource));
                     };
                     (self.has_sent, unsent.is_sent) = (true, true);

@@ -134,10 +134,9 @@ pub(super) mod tests {
     use crate::kubernetes::lease::Leadership;
     use crate::metrics::Metrics;
     use crate::reconcile::{MAX_SENDING, ReconcileSlots};
-    use crate::state::State;
+    use crate::state::{SECONDS, State};
     use directconnect_core::desired::DefaultRegion;
     use directconnect_core::identity::RegionName;
-    use directconnect_core::settings::Settings;
 
     #[tokio::test]
     async fn a_panic_in_one_pass_is_an_error_of_its_object() {
@@ -153,18 +152,12 @@ pub(super) mod tests {
 
     /// A context with two resources, `bad` and `good`, that makes no calls.
     pub(in crate::run) async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
-        let (clock, metrics, second) = (Clock::start(), Metrics::new(), Duration::from_secs(1));
-        let settings = Settings {
-            poll_interval: second,
-            encryption_soak: second,
-            settle_window: second,
-            progress_deadline: second,
-        };
+        let (clock, metrics) = (Clock::start(), Metrics::new());
         let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("a URL"));
         let client = kube::Client::try_from(nowhere).expect("a client can be made");
         let from =
             aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()).region("eu-central-1").no_credentials();
-        let state = Arc::new(State::new(settings, mpsc::unbounded_channel().0));
+        let state = Arc::new(State::new(SECONDS, mpsc::unbounded_channel().0));
         let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
         let claims = Arc::new(Claims::new(Arc::clone(&state), region, clock, metrics.clone()));
         let mut note = |event| {

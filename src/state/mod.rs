@@ -19,6 +19,13 @@ use directconnect_core::fleet::Fleet;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::settings::Settings;
 
+/// Settings of unit tests: every duration is a second.
+#[cfg(test)]
+pub const SECONDS: Settings = {
+    let second = std::time::Duration::from_secs(1);
+    Settings { poll_interval: second, encryption_soak: second, settle_window: second, progress_deadline: second }
+};
+
 /// The lock of one circuit. At most one pass at a time may change the circuit, whichever resource it is for.
 pub type CircuitLock = Arc<tokio::sync::Mutex<()>>;
 
@@ -58,7 +65,7 @@ impl State {
     }
 
     /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If the hold of a
-    /// circuit with several resources moves to another of them, all of them are woken.
+    /// circuit with several resources begins, ends or passes to another of them, all of them are woken.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = lock(&self.fleet);
         let worked = work(&mut fleet);

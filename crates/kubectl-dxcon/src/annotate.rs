@@ -190,7 +190,7 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
         }
         Verb::Pause(reason) => Step::Write(json!({ PAUSED: reason.unwrap_or("true") }), "paused"),
         Verb::Resume(_) if !is_paused => Step::Unchanged("is not paused, unchanged"),
-        Verb::Resume(reason) => match manifest_owners(metadata, PAUSED).as_slice() {
+        Verb::Resume(reason) => match manifest_owners(metadata, ANNOTATIONS, PAUSED).as_slice() {
             [] if reason.is_some() => {
                 Step::Write(json!({ PAUSED: null, RECONCILE_REQUESTED_AT: requested(*reason) }), "resumed")
             }
@@ -206,9 +206,10 @@ fn step(metadata: &ObjectMeta, name: &str, verb: &Verb<'_>, now: Timestamp) -> S
     }
 }
 
-/// Where the annotations and the spec stand in `managedFields`.
-const ANNOTATIONS: &str = "/f:metadata/f:annotations";
-const SPEC: &str = "/f:spec";
+/// The annotations in `managedFields`.
+pub(crate) const ANNOTATIONS: &str = "/f:metadata/f:annotations";
+/// The spec in `managedFields`.
+pub(crate) const SPEC: &str = "/f:spec";
 
 /// The field managers of a field of `parent`.
 fn owners<'a>(metadata: &'a ObjectMeta, parent: &'a str, field: &str) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
@@ -225,17 +226,8 @@ fn is_by_kubectl(metadata: &ObjectMeta, annotation: &str) -> bool {
         .any(|entry| entry.manager.as_deref().is_some_and(|it| it.starts_with("kubectl")))
 }
 
-/// The field managers that set an annotation from a manifest, and would set it again.
-pub(crate) fn manifest_owners(metadata: &ObjectMeta, annotation: &str) -> Vec<String> {
-    manifest_owners_of(metadata, ANNOTATIONS, annotation)
-}
-
-/// The field managers that set a field of the spec from a manifest.
-pub(crate) fn manifest_owners_of_spec(metadata: &ObjectMeta, field: &str) -> Vec<String> {
-    manifest_owners_of(metadata, SPEC, field)
-}
-
-fn manifest_owners_of(metadata: &ObjectMeta, parent: &str, field: &str) -> Vec<String> {
+/// The field managers that set a field of `parent` from a manifest, and would set it again.
+pub(crate) fn manifest_owners(metadata: &ObjectMeta, parent: &str, field: &str) -> Vec<String> {
     let is_from_manifest = |entry: &&ManagedFieldsEntry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
         entry.operation.as_deref() == Some("Apply") || CLIENT_SIDE.contains(&manager)
@@ -247,7 +239,7 @@ fn manifest_owners_of(metadata: &ObjectMeta, parent: &str, field: &str) -> Vec<S
 /// Notes for users who pause a resource by hand although a tool applies it from git.
 fn notes(metadata: &ObjectMeta, verb: &Verb<'_>) -> Vec<String> {
     let Verb::Pause(_) = verb else { return Vec::new() };
-    let owners = manifest_owners(metadata, PAUSED);
+    let owners = manifest_owners(metadata, ANNOTATIONS, PAUSED);
     if !owners.is_empty() {
         return vec![format!(
             "{} has the annotation from a manifest too, and will set it back at its next sync; pause it there",
@@ -340,20 +332,20 @@ mod tests {
             (&[("kustomize-controller", "Apply", "example.com/other")], &[]),
         ];
         for (managers, expected) in cases {
-            assert_eq!(manifest_owners(&metadata(&json!({}), managers), PAUSED), expected, "{managers:?}");
+            assert_eq!(manifest_owners(&metadata(&json!({}), managers), ANNOTATIONS, PAUSED), expected, "{managers:?}");
         }
     }
 
     #[test]
     fn a_pause_of_plain_kubectl_is_taken_over_since_flux_would_remove_it() {
-        let now = || NOW.parse().expect("it is a time");
+        let now: Timestamp = NOW.parse().expect("it is a time");
         for (manager, expected) in [("kubectl-annotate", Some("true (kubectl dxcon)")), (MANAGER, None)] {
             let metadata = metadata(&json!({ PAUSED: "true" }), &[(manager, "Update", PAUSED)]);
             let expected = match expected {
                 Some(value) => Step::Write(json!({ PAUSED: value }), "paused"),
                 None => Step::Unchanged("is paused already, unchanged"),
             };
-            assert_eq!(step(&metadata, "line", &Verb::Pause(None), now()), expected, "{manager}");
+            assert_eq!(step(&metadata, "line", &Verb::Pause(None), now), expected, "{manager}");
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::super::{Aws, Pollers, defaults};
 use super::*;
+use crate::state::SECONDS;
 use directconnect_core::observed::Connection as Observed;
 
 const ID: &str = "dxcon-aaaaaaaa";
@@ -27,15 +28,8 @@ impl World {
     async fn new() -> Self {
         let (simulator, metrics, clock) = (Simulator::start().await, Metrics::new(), Clock::start());
         simulator.add(REGION, Connection::new(ID, "line"));
-        let second = Duration::from_secs(1);
-        let settings = Settings {
-            poll_interval: second,
-            encryption_soak: second,
-            settle_window: second,
-            progress_deadline: second,
-        };
         let (sender, wakeups) = mpsc::unbounded_channel();
-        let state = Arc::new(State::new(settings, sender));
+        let state = Arc::new(State::new(SECONDS, sender));
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
         let from = defaults().region(REGION).endpoint_url(simulator.endpoint()).credentials_provider(credentials);
         let aws = Aws::load(from, metrics.clone()).await;

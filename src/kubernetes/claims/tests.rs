@@ -1,7 +1,6 @@
 //! Whose status it is that the watch brings.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
@@ -11,20 +10,23 @@ use super::Claims;
 use crate::api::DirectConnectConnectionStatus;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::state::State;
+use crate::state::{SECONDS, State};
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::identity::RegionName;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::settings::Settings;
+
+impl Claims {
+    /// The claims of a process that does not lead yet.
+    pub(in crate::kubernetes) fn for_tests() -> Self {
+        let state = Arc::new(State::new(SECONDS, tokio::sync::mpsc::unbounded_channel().0));
+        let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
+        Self::new(state, region, Clock::start(), Metrics::new())
+    }
+}
 
 /// The claims of a process that leads.
 fn claims() -> Claims {
-    let second = Duration::from_secs(1);
-    let settings =
-        Settings { poll_interval: second, encryption_soak: second, settle_window: second, progress_deadline: second };
-    let state = Arc::new(State::new(settings, tokio::sync::mpsc::unbounded_channel().0));
-    let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
-    let claims = Claims::new(state, region, Clock::start(), Metrics::new());
+    let claims = Claims::for_tests();
     drop(claims.attach());
     claims
 }

@@ -1,4 +1,4 @@
-//! What of an object makes a reconcile worth while.
+//! The parts of an object whose change causes a reconcile.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use kube::Resource as _;
 
 use super::super::Watched;
 
-/// The parts of an object whose change is worth a reconcile. Status is not among them: a controller that writes status
-/// must not wake itself.
+/// The parts of an object whose change causes a reconcile. Status is not among them: a controller that writes status must
+/// not wake itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trigger {
     pub(super) uid: Arc<str>,

@@ -156,8 +156,8 @@ mod tests {
         ] {
             let container = json!({ "name": "operator", "args": way["args"], "env": way["env"] });
             let spec = json!({ "selector": {}, "template": { "spec": { "containers": [container] } } });
-            let alone: Deployment =
-                serde_json::from_value(json!({ "metadata": { "name": "dx" }, "spec": spec })).expect("one");
+            let alone: Deployment = serde_json::from_value(json!({ "metadata": { "name": "dx" }, "spec": spec }))
+                .expect("it is a Deployment");
             assert!(Installation::of(&alone).acts_without_lease, "{way}");
         }
         assert_eq!(found.finding().outcome, Outcome::Ok);

@@ -13,11 +13,11 @@ const CHECK: &str = "Lease";
 
 /// Checks who holds the Lease, and whether it is renewed.
 pub async fn check(cluster: &Cluster, installation: &Installation) -> Finding {
-    let Installation { lease, lease_namespace: namespace, .. } = installation;
-    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
     if installation.acts_without_lease {
         return Finding::ok(CHECK, "none is taken, since --leader-elect is false");
     }
+    let Installation { lease, lease_namespace: namespace, .. } = installation;
+    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
     let name = format!("{namespace}/{lease}");
     match leases.get_opt(lease).await {
         Ok(Some(found)) => judge(&name, &found.spec.unwrap_or_default(), Timestamp::now()),

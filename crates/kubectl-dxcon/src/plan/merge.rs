@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::report::{Planned, Refused};
-use crate::annotate::{manifest_owners, manifest_owners_of_spec};
+use crate::annotate::{ANNOTATIONS, SPEC, manifest_owners};
 use crate::manifests::{Location, Manifest, Rules};
 use crate::problem::Problem;
 
@@ -70,7 +70,7 @@ fn keep_fields(manifest: &mut Value, old: &Value, rules: &Rules) -> Vec<String> 
     let Some(spec) = manifest.get_mut("spec").and_then(Value::as_object_mut) else { return Vec::new() };
     let metadata = metadata(old);
     let is_kept = |(field, value): &(&String, &Value)| {
-        rules.says_something(field, value) && manifest_owners_of_spec(&metadata, field).is_empty()
+        rules.says_something(field, value) && manifest_owners(&metadata, SPEC, field).is_empty()
     };
     let live = old.get("spec").and_then(Value::as_object).into_iter().flatten();
     let kept: Vec<_> = live.filter(|(field, _)| !spec.contains_key(*field)).filter(is_kept).collect();
@@ -102,7 +102,7 @@ fn applied(manifest: &Value, old: Option<&Value>, id: &ResourceId) -> Result<Val
     let mut together = annotations(old);
     // An annotation from an earlier manifest is removed if the new one lacks it. One that was set by hand is kept.
     let metadata = metadata(old);
-    together.retain(|annotation, _| manifest_owners(&metadata, annotation).is_empty());
+    together.retain(|annotation, _| manifest_owners(&metadata, ANNOTATIONS, annotation).is_empty());
     together.extend(annotations(manifest));
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         let generation = metadata.get("generation").and_then(Value::as_i64).unwrap_or(1);

@@ -97,6 +97,9 @@ pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
     Ok(out)
 }
 
+/// The name of the line that is highlighted.
+const VERDICT: &str = "Verdict";
+
 fn head(out: &mut String, summary: &Summary, status: &DirectConnectConnectionStatus) {
     let (words, style) = line::verdict(summary);
     let id = summary.connection_id.as_deref().unwrap_or("-");
@@ -107,13 +110,17 @@ fn head(out: &mut String, summary: &Summary, status: &DirectConnectConnectionSta
         ("Connection", format!("{id}{region}")),
     ];
     lines.extend(status.arn.clone().map(|arn| ("ARN", arn)));
-    lines.push(("Verdict", styled(style, words)));
-    lines.push(("", printable(&summary.verdict.message)));
-    lines.push(("Step", printable(&line::step(summary))));
-    lines.push(("Waits for", printable(&line::waits_for(summary))));
-    lines.extend(summary.verdict.paused.as_deref().map(|value| ("Paused", printable(value))));
+    lines.push((VERDICT, words));
+    lines.push(("", summary.verdict.message.clone()));
+    lines.push(("Step", line::step(summary)));
+    lines.push(("Waits for", line::waits_for(summary)));
+    lines.extend(summary.verdict.paused.clone().map(|value| ("Paused", value)));
     let name = |name: &str| if name.is_empty() { String::new() } else { styled(STRONG, name) };
-    let rows = lines.into_iter().map(|(named, words)| vec![name(named), words]);
+    let value = |named: &str, words: &str| {
+        let words = printable(words);
+        if named == VERDICT { styled(style, words) } else { words }
+    };
+    let rows = lines.into_iter().map(|(named, words)| vec![name(named), value(named, &words)]);
     // The column names are empty, so the first line is empty and is removed.
     out.push_str(terminal::table(&["", ""], rows).trim_start_matches([' ', '\n']));
 }
@@ -142,7 +149,7 @@ mod tests {
         let evil = "\u{1b}[2Jx";
         let condition = json!({ "type": "Ready", "status": "False", "reason": "Paused", "message": evil,
             "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 2 });
-        let status = json!({ "observedGeneration": 2, "conditions": [condition], "connectionName": evil,
+        let status = json!({ "observedGeneration": 2, "conditions": [condition], "connectionName": evil, "arn": evil,
             "encryptionMode": evil, "drift": [{ "field": "connectionName", "desired": "x", "observed": evil }],
             "macSecKeys": [{ "ckn": evil, "state": "associated" }] });
         let metadata = json!({ "name": "line", "namespace": "net", "annotations": { PAUSED: evil } });

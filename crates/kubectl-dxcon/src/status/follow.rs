@@ -67,7 +67,8 @@ pub async fn run(cluster: &Cluster, flags: &Status, mut survey: Survey) -> Outco
     Ok(exit_code(shown.values()))
 }
 
-/// The next event; `None` after Ctrl-C. It is one future for all calls, since a Ctrl-C while none exists would be lost.
+/// The next event; `None` after Ctrl-C. All calls get the same `interrupted`, since a Ctrl-C that comes while nothing
+/// listens is lost.
 async fn until_interrupted<E>(
     interrupted: &mut (impl Future<Output = io::Result<()>> + Unpin),
     events: &mut (impl Stream<Item = E> + Unpin),
