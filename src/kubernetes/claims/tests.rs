@@ -17,7 +17,7 @@ use directconnect_core::ledger::Ledger;
 
 impl Claims {
     /// The claims of a process that does not lead yet.
-    pub(in crate::kubernetes) fn for_tests() -> Self {
+    pub(in super::super) fn for_tests() -> Self {
         let state = Arc::new(State::new(SECONDS, tokio::sync::mpsc::unbounded_channel().0));
         let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
         Self::new(state, region, Clock::start(), Metrics::new())
