@@ -323,11 +323,10 @@ impl Claims {
             return seen.proven_before.clone().filter(|known| stands(known));
         }
         let encrypted = condition(status, ConditionType::Encrypted).filter(|condition| condition.status == "True");
-        let mode_sent = last.as_ref().filter(|last| last.encryption_mode.is_some());
         let earlier = EarlierRelease {
             shows_must,
             encrypted_for: encrypted.and_then(|condition| age_since(condition.last_transition_time.0)),
-            mode_sent: mode_sent.map(|last| age_of(&last.time).unwrap_or_default()),
+            updated: last.as_ref().map(|last| age_of(&last.time).unwrap_or_default()),
         };
         let soak = self.state.with_fleet(|fleet| fleet.settings().encryption_soak);
         let ledger = status.ledger.clone().about(&desired.circuit, desired.generation);

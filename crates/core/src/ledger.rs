@@ -87,8 +87,9 @@ pub struct EarlierRelease {
     pub shows_must: bool,
     /// How long condition `Encrypted` has been `True`; `None` when it is not.
     pub encrypted_for: Option<Duration>,
-    /// How long ago `lastUpdate` sent a mode; `None` when it sent none.
-    pub mode_sent: Option<Duration>,
+    /// How long ago `lastUpdate` was, whatever it sent: a mode may have been sent just before it. `None` when there is
+    /// none.
+    pub updated: Option<Duration>,
 }
 
 /// What [`Ledger::at_rest`] needs beside ledger and history.
@@ -112,18 +113,21 @@ impl Ledger {
     /// The part of a ledger from status that applies to `circuit` at `generation` of its resource.
     ///
     /// A ledger of another connection does not apply; this happens if the operator's default region was changed. A
-    /// proof without a circuit is ignored. A generation greater than the current one is ignored: it is from before the
-    /// object was restored from a backup.
+    /// proof without a circuit is ignored. A generation greater than the current one is ignored, and a proof beside it:
+    /// they are from before the object was restored from a backup.
     #[must_use]
     pub fn about(self, circuit: &CircuitId, generation: i64) -> Self {
         if self.circuit.as_ref().is_some_and(|about| *about != LedgerCircuit::from(circuit)) {
             return Self::default();
         }
         let known = |of: Option<i64>| of.filter(|&of| of <= generation);
+        let (met, must_encrypt) = (known(self.met_generation), known(self.must_encrypt_generation));
+        let is_of_this_life = (met, must_encrypt) == (self.met_generation, self.must_encrypt_generation);
         Self {
-            met_generation: known(self.met_generation),
-            must_encrypt_generation: known(self.must_encrypt_generation),
-            proven: self.proven && self.circuit.is_some(),
+            met_generation: met,
+            must_encrypt_generation: must_encrypt,
+            unproven_step: self.unproven_step.filter(|&step| step > EncryptionMode::NoEncrypt),
+            proven: self.proven && self.circuit.is_some() && is_of_this_life,
             ..self
         }
     }
@@ -138,9 +142,8 @@ impl Ledger {
     pub fn from_earlier_release(self, earlier: EarlierRelease, circuit: &CircuitId, soak: Duration) -> Self {
         let is_earlier = self.circuit.is_none() && self.must_encrypt_generation.is_some();
         let longer = |age: Option<Duration>| age.is_some_and(|age| age > soak.max(RECENT_UPDATE));
-        let was_proven = earlier.shows_must
-            && longer(earlier.encrypted_for)
-            && earlier.mode_sent.is_none_or(|age| longer(Some(age)));
+        let was_proven =
+            earlier.shows_must && longer(earlier.encrypted_for) && earlier.updated.is_none_or(|age| longer(Some(age)));
         if !is_earlier || !was_proven {
             return self;
         }
@@ -270,14 +273,12 @@ pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, s
     connection.lag_id.is_some() || connection.is_gone() || is_lower || is_proven || is_given_back
 }
 
-/// Whether the newest read shows that a proof of `must_encrypt` no longer holds.
+/// Whether the newest read shows that a proof of `must_encrypt` no longer holds. A read that does not find the
+/// connection shows no lower mode.
 fn contradicts_proof(history: &History) -> bool {
-    history.observation().is_some_and(|observation| match observation.connection.as_deref() {
-        None => !history.is_missing(),
-        Some(connection) => {
-            connection.lag_id.is_some()
-                || connection.is_gone()
-                || connection.mode().is_some_and(|mode| mode < EncryptionMode::MustEncrypt)
-        }
+    history.connection().is_some_and(|connection| {
+        connection.lag_id.is_some()
+            || connection.is_gone()
+            || connection.mode().is_some_and(|mode| mode < EncryptionMode::MustEncrypt)
     })
 }

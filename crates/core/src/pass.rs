@@ -249,7 +249,7 @@ impl Pass {
 
     fn answered(&mut self, fleet: &mut Fleet, answer: &Connection, request_id: Option<String>, now: Moment) {
         let Some(intent) = self.intent.take() else { return };
-        fleet.with_history(self.circuit(), |history| history.record_answer(&intent.change, answer, now));
+        fleet.record_answer(self.circuit(), &intent.change, answer, now);
         let ledger = intent.intention.after_answer(request_id);
         fleet.note_unwritten(self.circuit(), &self.resource, &self.uid, ledger);
     }

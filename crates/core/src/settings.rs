@@ -28,9 +28,10 @@ pub struct Settings {
 
 impl Settings {
     /// How often a connection is read during a soak: every 15 s, every poll, or twice in a soak, whichever is most
-    /// often. If reads were a whole soak apart, an outage between them could last as long as the soak.
+    /// often. If reads were a whole soak apart, an outage between them could last as long as the soak. For a short soak
+    /// it is no more often than every second, since a connection that stays down is read like this without end.
     pub fn soak_cadence(&self) -> Duration {
-        const MIN_CADENCE: Duration = Duration::from_millis(100);
+        const MIN_CADENCE: Duration = Duration::from_secs(1);
         self.poll_interval.min(Duration::from_secs(15)).min((self.encryption_soak / 2).max(MIN_CADENCE))
     }
 

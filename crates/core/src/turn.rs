@@ -83,8 +83,10 @@ pub enum Read {
         /// intervals.
         is_awaited: bool,
     },
-    /// A read by id found no such connection, or one that was deleted or rejected.
+    /// A read by id found no such connection.
     Absent,
+    /// The connection was deleted or rejected.
+    Gone,
     /// What the last read showed, with the last known mode.
     Seen(Shown),
 }
@@ -173,7 +175,7 @@ impl CircuitView<'_> {
     pub fn account(&self) -> Account {
         match &self.read {
             Read::Seen(shown) => shown.account.clone().map_or(Account::Unowned, Account::Known),
-            Read::Never { .. } | Read::Absent => {
+            Read::Never { .. } | Read::Absent | Read::Gone => {
                 let shown = self.claims.iter().find_map(|claim| claim.shown.account.clone());
                 shown.map_or(Account::Unknown, Account::Known)
             }
@@ -184,8 +186,11 @@ impl CircuitView<'_> {
     pub fn hold(&self) -> Option<Hold> {
         let in_lag = match &self.read {
             Read::Seen(shown) => shown.in_lag,
-            Read::Never { .. } => self.claims.iter().any(|claim| claim.shown.in_lag),
-            Read::Absent => return None,
+            Read::Never { .. } => self.claims.iter().any(|claim| !claim.is_being_deleted && claim.shown.in_lag),
+            // Right after an update AWS may not find the connection at all, so a step is over only once a settled read
+            // does not find it.
+            Read::Absent => false,
+            Read::Gone => return None,
         };
         if in_lag {
             return None;
@@ -204,7 +209,7 @@ impl CircuitView<'_> {
         if let Some(claim) = acting.filter(|_| !self.is_proven() && self.may_be_at_must()) {
             return held(claim, HoldReason::UnprovenMust);
         }
-        self.was_raised.then(|| {
+        (self.was_raised && self.read != Read::Absent).then(|| {
             let resource = self.claims.iter().find(|claim| !claim.is_being_deleted);
             Hold { resource: resource.map(|claim| claim.resource.clone()), reason: HoldReason::RaisedByOther }
         })
@@ -218,7 +223,7 @@ impl CircuitView<'_> {
             Read::Seen(shown) => is_must(shown),
             Read::Never { is_awaited: true } => true,
             Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(&claim.shown)),
-            Read::Absent => false,
+            Read::Absent | Read::Gone => false,
         }
     }
 }

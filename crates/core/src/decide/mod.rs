@@ -138,13 +138,16 @@ pub fn decide(case: &Case<'_>) -> Plan {
     let Some(observation) = case.history.observation() else {
         return staleness::before_first_read(case);
     };
-    let plan = match observation.connection.as_deref() {
+    let connection = observation.connection.as_deref();
+    let plan = match connection {
         None => Plan::rest(Reason::NotFound, messages::not_found(&case.desired.circuit)),
         Some(connection) if connection.is_gone() => {
             Plan::rest(Reason::ConnectionGone, messages::gone(&case.desired.circuit, connection))
         }
         Some(connection) => compare(case, connection),
     };
+    let is_watched = case.holds.is_some() || connection.is_some_and(|connection| is_watched(case, connection));
+    let plan = if is_watched { keep_reading(case, Plan { is_watched, ..plan }) } else { plan };
     // A connection that a listing does not contain is read by its id before it is reported as not found.
     let is_asked_for = case.read_requested_at.is_some_and(|at| observation.began < at) || case.history.is_missing();
     let plan = if is_asked_for && plan.step == Step::Rest { plan.read() } else { plan };
@@ -170,8 +173,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     } else {
         act(case, name, mode)
     };
-    let plan = Plan { drift, is_met, is_watched: is_watched(case, connection), ..plan };
-    if plan.is_watched { keep_reading(case, plan) } else { plan }
+    Plan { drift, is_met, ..plan }
 }
 
 /// Sends the fields that may be sent, if the last read is fresh enough; for the others, reports why they are blocked.
@@ -189,17 +191,18 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
         FieldPlan::Blocked { reason, message, next_check } => blocked.push((reason, message, next_check)),
     }
     let failure = case.history.update_failure();
+    // Decide again at the earliest time of any blocked field, not only of the one that is reported.
+    let next_check = blocked.iter().filter_map(|(_, _, next_check)| *next_check).min();
     if change.is_empty() {
-        // Decide again at the earliest time of any blocked field, not only of the one that is reported.
-        let next_check = blocked.iter().filter_map(|(_, _, next_check)| *next_check).min();
         let needs_read = next_check.is_some_and(|at| case.now >= at && case.observation_began() < at);
         // Report stalled blockers before waiting ones. A name is stalled by contention alone. On a tie the name is
         // reported, since it comes first.
         let reported = blocked.into_iter().min_by_key(|(reason, _, _)| reason.phase() != Phase::Stalled);
+        let is_in_doubt = case.history.is_update_in_doubt(case.now, case.settings.settle_window);
         let plan = match (reported, failure) {
             // The failed update may have had an effect, and only a read after the settle window can tell. Until then,
-            // report the failure.
-            (Some((Reason::Settling, _, _)), Some(failure)) => {
+            // report the failure, whatever else is missing: nothing but this tells people of it.
+            (Some((reason, _, _)), Some(failure)) if is_in_doubt || reason == Reason::Settling => {
                 let circuit = &case.desired.circuit;
                 let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, circuit));
                 Plan { verdict: Some(verdict), ..Plan::rest(Reason::Settling, "") }
@@ -213,7 +216,8 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     if let Some(failure) = failure.filter(|failure| case.now < failure.retry_at) {
         let Some(part) = case.history.part_not_refused(&change) else {
             let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, &case.desired.circuit));
-            let plan = Plan::rest(failure.fault.reason(), "").check_at(Some(failure.retry_at));
+            let next_check = next_check.filter(|&at| at > case.now);
+            let plan = Plan::rest(failure.fault.reason(), "").check_at(Some(failure.retry_at)).check_at(next_check);
             return Plan { verdict: Some(verdict), ..plan };
         };
         change = part;
@@ -224,9 +228,10 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     Plan { step, ..Plan::rest(Reason::Updating, message) }
 }
 
-/// Whether this circuit has to be read at the soak cadence. It does while it holds the turn of its account, even if the
-/// resource is paused, only observes or is in conflict; while it is in doubt which mode AWS has; and while the acting
-/// resource takes it up to `must_encrypt` and MACsec is up, or an update has not been followed by a read yet.
+/// Whether this circuit has to be read at the soak cadence. So has every one that holds the turn of its account, even if
+/// the resource is paused, only observes or is in conflict. This adds those in doubt about which mode AWS has, and those
+/// that the acting resource takes up to `must_encrypt` while MACsec is up, or an update has not been followed by a read
+/// yet.
 fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
     let goes_up = case.acts()
         && case.desired.mode == Some(EncryptionMode::MustEncrypt)
@@ -239,7 +244,7 @@ fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
             Some(EncryptionMode::NoEncrypt) | None => false,
         };
     let is_in_doubt = case.acts() && case.mode_in_doubt(connection.mode()).is_some();
-    goes_up || is_in_doubt || case.holds.is_some()
+    goes_up || is_in_doubt
 }
 
 fn keep_reading(case: &Case<'_>, plan: Plan) -> Plan {

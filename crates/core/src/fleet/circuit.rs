@@ -47,10 +47,12 @@ impl Circuit {
             Some(_) if self.history.connection().is_none() && self.history.is_missing() => Read::Never { is_awaited },
             Some(observation) => match observation.connection.as_deref() {
                 None => Read::Absent,
-                Some(connection) if connection.is_gone() => Read::Absent,
+                Some(connection) if connection.is_gone() => Read::Gone,
                 Some(connection) => {
-                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts.
-                    let mode = self.history.last_mode().filter(|_| connection.has_macsec_port());
+                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts. Nor
+                    // does a read prove it that does not say whether the port is capable of MACsec.
+                    let may_have_mode = connection.mac_sec_capable != Some(false) && connection.vlan.is_none();
+                    let mode = self.history.last_mode().filter(|_| may_have_mode);
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
             },
@@ -80,7 +82,7 @@ impl Circuit {
         let mode = history.last_mode();
         let is_ours = self.step == Some(MUST)
             || history.sent_mode() == Some(MUST)
-            || self.claims.iter().any(|claim| claim.ledger.unproven_step == Some(MUST));
+            || self.claims.iter().any(|claim| !claim.is_being_deleted && claim.ledger.unproven_step == Some(MUST));
         if before.is_some_and(|before| before < MUST) && mode == Some(MUST) && !is_ours {
             self.was_raised = true;
         }

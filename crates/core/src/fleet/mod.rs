@@ -70,6 +70,14 @@ impl Fleet {
         for circuit in self.circuits.values_mut() {
             circuit.is_inherited = false;
             circuit.note_inherited(now);
+            // A standby reads nothing that could end a step that it inherited, but it has seen the proof that did.
+            if circuit.view(false).is_proven() {
+                circuit.step = None;
+            }
+        }
+        let held: Vec<CircuitId> = self.holds.keys().cloned().collect();
+        for id in held {
+            self.derive_hold(&id);
         }
     }
 
@@ -89,19 +97,25 @@ impl Fleet {
     pub fn apply(&mut self, id: &CircuitId, mut claim: Claim) {
         let account_before = self.account(id);
         let circuit = self.circuits.entry(id.clone()).or_default();
+        let mut was_being_deleted = false;
         if let Some(at) = circuit.claims.iter().position(|known| known.resource == claim.resource) {
             let known = circuit.claims.remove(at);
+            was_being_deleted = known.is_being_deleted;
             self.turn_freed |= known.carries_proof() && !claim.carries_proof();
-            if known.uid != claim.uid || (claim.is_being_deleted && !known.is_being_deleted) {
-                circuit.inherit_step(&known);
-            }
             if known.uid != claim.uid {
+                // The step of one that was being deleted was inherited then, and may have ended since.
+                if !was_being_deleted {
+                    circuit.inherit_step(&known);
+                }
                 circuit.unwritten.remove(&claim.resource);
+                was_being_deleted = false;
             } else if known.version > claim.version {
                 claim.ledger = known.ledger;
                 claim.version = known.version;
             }
-        } else if claim.is_being_deleted {
+        }
+        // What is seen of it for the first time may be both, the step and the deletion.
+        if claim.is_being_deleted && !was_being_deleted {
             circuit.inherit_step(&claim);
         }
         let at = circuit.claims.partition_point(|known| known.age() < claim.age());

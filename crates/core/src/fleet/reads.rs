@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Fleet, Region};
 use crate::clock::Moment;
-use crate::history::{History, Observation, Source};
+use crate::desired::EncryptionMode;
+use crate::history::{Change, History, Observation, Source};
 use crate::identity::{CircuitId, ConnectionId, RegionName};
 use crate::observed::Connection;
 
@@ -48,14 +49,28 @@ impl Fleet {
         circuit.was_raised &= !(is_left_out && circuit.is_unclaimed());
         circuit.history.record_read(observation, &self.settings);
         let is_news = shown_before != shown(&circuit.history);
-        let is_settled = self.is_settled(id);
-        if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.clear_finished(before, is_settled, &self.settings);
-        }
+        self.clear_finished(id, before);
         // A circuit of unknown account held the turn of every account; other turns may be free now.
         self.turn_freed |= account_before != self.account(id);
         self.derive_hold(id);
         is_news
+    }
+
+    /// Records the answer to an update. It counts as a read of name, mode and state.
+    pub fn record_answer(&mut self, id: &CircuitId, change: &Change, answer: &Connection, now: Moment) {
+        let Some(circuit) = self.circuits.get_mut(id) else { return };
+        let before = circuit.history.last_mode();
+        circuit.history.record_answer(change, answer, now);
+        self.clear_finished(id, before);
+        self.derive_hold(id);
+    }
+
+    /// Clears what the newest read ended. `before` is the last known mode before it.
+    fn clear_finished(&mut self, id: &CircuitId, before: Option<EncryptionMode>) {
+        let is_settled = self.is_settled(id);
+        if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.clear_finished(before, is_settled, &self.settings);
+        }
     }
 
     /// Called when a status is delivered. Shares memory: if it shows the same as the last read, or as a read to come, both
@@ -112,13 +127,18 @@ impl Fleet {
     }
 
     /// Records that a listing failed. After three poll intervals without success, the first listing is no longer
-    /// awaited.
+    /// awaited, and a circuit that another writer raised and that no resource is for does not hold the turn any more:
+    /// nothing could ever show that this is over.
     pub fn record_failed_listing(&mut self, region: &RegionName, now: Moment) {
         let Some(known) = self.regions.get_mut(region) else { return };
-        if known.is_awaited && now.since(known.reading_since) >= self.settings.stale_after() {
-            known.is_awaited = false;
-            self.derive_holds_of(region);
+        if now.since(known.listed.unwrap_or(known.reading_since)) < self.settings.stale_after() {
+            return;
         }
+        known.is_awaited = false;
+        for (_, circuit) in self.circuits.iter_mut().filter(|(id, _)| id.region == *region) {
+            circuit.was_raised &= !circuit.is_unclaimed();
+        }
+        self.derive_holds_of(region);
     }
 
     /// Called when a resource names a circuit. If it is new and the last listing did not contain it, that absence is

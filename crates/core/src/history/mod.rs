@@ -261,8 +261,13 @@ impl History {
         if let Some(connection) = self.observation.as_mut().and_then(|observation| observation.connection.as_mut()) {
             let connection = Arc::make_mut(connection);
             connection.connection_name.clone_from(&answer.connection_name);
-            connection.encryption_mode.clone_from(&answer.encryption_mode);
-            connection.connection_state.clone_from(&answer.connection_state);
+            // An answer without a mode or a state says nothing of them.
+            if answer.encryption_mode.is_some() {
+                connection.encryption_mode.clone_from(&answer.encryption_mode);
+            }
+            if answer.connection_state.is_some() {
+                connection.connection_state.clone_from(&answer.connection_state);
+            }
         }
         if let Some(mode) = answer.mode() {
             self.show_mode(mode);

@@ -104,6 +104,12 @@ impl History {
         Some((sent.value, sent.in_doubt_until(settle_window)?))
     }
 
+    /// Whether an update was sent, no answer said what AWS stored, and no read has shown it yet.
+    pub fn is_update_in_doubt(&self, now: Moment, settle_window: Duration) -> bool {
+        self.sent_name.as_ref().is_some_and(|sent| sent.is_in_doubt(now, settle_window))
+            || self.sent_mode.as_ref().is_some_and(|sent| sent.is_in_doubt(now, settle_window))
+    }
+
     /// The last failed read by id, if no read succeeded since.
     pub fn read_failure(&self) -> Option<&Failure> {
         self.read_failure.as_deref()

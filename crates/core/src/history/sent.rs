@@ -76,6 +76,11 @@ impl<T: Clone + PartialEq> Sent<T> {
         (self.answer == Answer::None).then(|| self.ended + settle_window)
     }
 
+    /// Whether no answer said that the value was stored, and no read has shown it yet.
+    pub(super) fn is_in_doubt(&self, now: Moment, settle_window: Duration) -> bool {
+        self.answer == Answer::None && self.settles_at(now, settle_window).is_some()
+    }
+
     /// Whether no read has shown the value. If so, a late read after the next update may show the state before this
     /// update.
     pub(super) fn is_unconfirmed(&self) -> bool {

@@ -362,10 +362,9 @@ fn a_field_that_aws_refuses_does_not_hold_back_the_other() {
 
 #[test]
 fn contention_is_reported_first_then_stalled_blockers_then_waiting_ones() {
-    // The outcome of the rename is unknown, and the mode needs a key: the key is reported, and the name is read again
-    // anyway.
+    // The mode needs a key, but while the outcome of the rename is unknown that is reported: nothing else tells of it.
     let story = given(spec().name("fra-2").to(Must)).sees(connection()).gets_refusal(&renames("fra-2"), lost());
-    let story = story.after(1).sees(connection()).rests(Reason::NoMacSecKey).decides_again_in(59);
+    let story = story.after(1).sees(connection()).rests(Reason::AwsUnavailable).decides_again_in(59);
     let story = story.after(59).reads().sees(connection()).sends(&renames("fra-2"));
     let story = story.gets_answer(&renames("fra-2"), &connection().named("fra-2")).after(61).sees(connection());
     let mut story = story.sends(&renames("fra-2"));
@@ -373,4 +372,26 @@ fn contention_is_reported_first_then_stalled_blockers_then_waiting_ones() {
         story = story.gets_answer(&renames("fra-2"), &connection().named("fra-2")).after(61).sees(connection());
     }
     story.rests(Reason::Contended).says("connectionName of dxcon-fg1234ab back three times");
+}
+
+#[test]
+fn a_step_whose_outcome_is_unknown_is_told_before_the_soak_that_it_has_to_wait_for_again() {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_refusal(&sets(Must), lost());
+    let story = story.after(15).sees(encrypted_connection()).rests(Reason::AwsUnavailable).says("AWS says no");
+    story.after(61).sees(encrypted_connection()).rests(Reason::WaitingForEncryptionUp);
+    // Once a read shows the name, there is no doubt any more.
+    let story = given(spec().name("fra-2").to(Must)).sees(connection()).gets_refusal(&renames("fra-2"), lost());
+    story.after(1).sees(connection().named("fra-2")).rests(Reason::NoMacSecKey);
+}
+
+#[test]
+fn a_refused_name_delays_no_mode_that_waits_for_its_turn() {
+    let both = Change { name: Some("fra-2".into()), mode: Some(Should) };
+    let clear = || encrypted_connection().mode("no_encrypt");
+    let mut story = given(spec().name("fra-2").to(Should)).sees(clear()).sends(&both);
+    for _ in 0..8 {
+        story = story.gets_refusal(&renames("fra-2"), fault(FaultKind::Rejected));
+    }
+    let story = story.waits_for("net/other").after(5).sees(clear()).rests(Reason::RequestRejected);
+    story.decides_again_in(60);
 }

@@ -222,10 +222,21 @@ fn an_unknown_mode_frees_no_turn() {
         assert_eq!(sent().after(3600).sees(strange).after(1).sees(connection()).writes().holds(), None);
     }
     // The same for a circuit that was found at `must_encrypt`.
-    for strange in [connection().mode("quantum_encrypt"), connection().without_mode()] {
+    let unsaid = Connection { mac_sec_capable: None, ..cut() };
+    for strange in [connection().mode("quantum_encrypt"), connection().without_mode(), unsaid] {
         let story = given(spec().to(Must)).sees(cut()).after(60).sees(strange);
         assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
     }
+}
+
+#[test]
+fn a_step_whose_connection_is_not_found_holds_the_turn_until_a_settled_read_says_so() {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let story = story.after(15).misses().rests(Reason::NotFound).decides_again_in(15);
+    assert_eq!(story.writes().holds(), Some(HoldReason::UnprovenStep), "AWS may not find it right after an update");
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let story = story.after(15).misses().after(15).reads().after(31).misses().writes();
+    assert_eq!((story.holds(), story.ledger().unproven_step), (None, None));
 }
 
 #[test]

@@ -190,18 +190,25 @@ fn a_step_of_unknown_outcome_outlives_its_resource_while_another_one_wants_it() 
     // A new process sees the resource for the first time while it is being deleted.
     let mut fleet = ready();
     fleet.remove(&a(), &resource("net/a"));
-    fleet.apply(&a(), Claim { ledger: unproven, is_being_deleted: true, ..wants_must("net/told") });
+    let gone = || Claim { ledger: unproven.clone(), is_being_deleted: true, ..wants_must("net/told") };
+    fleet.apply(&a(), gone());
     fleet.apply(&a(), wants_must("net/younger"));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+    // One that knew it sees the step and the deletion at once, for the same object or for a new one of that name.
+    for uid in [UID, "another"] {
+        let mut fleet = pair(wants_must("net/told"), wants_must("net/b"));
+        fleet.apply(&a(), wants_must("net/younger"));
+        read(&mut fleet, &a(), 1, &encrypted_connection());
+        fleet.apply(&a(), Claim { uid: uid.into(), version: 2, ..gone() });
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay), "{uid}");
+    }
 }
 
 #[test]
 fn a_step_of_a_resource_that_is_gone_does_not_come_back_after_a_proof() {
     let told = || wants_must("net/told").unproven(Must).being_deleted();
     // A new process sees first the proof, and then the resource that a finalizer has kept since before that.
-    let mut fleet = ready();
-    fleet.remove(&a(), &resource("net/a"));
-    fleet.apply(&a(), wants_must("net/younger").proven());
+    let mut fleet = pair(wants_must("net/younger").proven(), wants_must("net/b"));
     fleet.apply(&a(), told());
     read(&mut fleet, &a(), 2, &cut());
     assert_eq!(why(&fleet, &a()), None, "an outage does not undo a proof");

@@ -113,6 +113,15 @@ fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() 
     let mut fleet = raised();
     fleet.apply(&a(), wants_must("net/a").being_deleted());
     assert_eq!(fleet.watched(&region(REGION)), (0, true));
+    // If the listings fail for good, nothing can show that it is over.
+    fleet.record_failed_listing(&region(REGION), second(60 + 179));
+    assert_eq!(holder(&fleet, &b()), Some(a()));
+    fleet.record_failed_listing(&region(REGION), second(60 + 180));
+    assert_eq!((holder(&fleet, &b()), fleet.watched(&region(REGION))), (None, (0, false)));
+    let mut fleet = raised();
+    fleet.apply(&a(), claim("net/a"));
+    fleet.record_failed_listing(&region(REGION), second(3600));
+    assert_eq!(holder(&fleet, &b()), Some(a()), "it is read by its id");
 }
 
 #[test]
@@ -121,6 +130,25 @@ fn a_raise_counts_in_a_read_that_is_late_by_its_name_alone() {
         given(spec().name("fra-2")).sees(connection()).gets_answer(&renames("fra-2"), &connection().named("fra-2"));
     let story = story.after(5).sees(cut());
     assert_eq!(story.holds(), Some(HoldReason::RaisedByOther));
+}
+
+#[test]
+fn a_raise_counts_in_the_answer_to_an_update_of_the_name() {
+    let answer = cut().named("fra-2");
+    let story = given(spec().name("fra-2")).sees(connection()).gets_answer(&renames("fra-2"), &answer);
+    assert_eq!(story.holds(), Some(HoldReason::RaisedByOther));
+    assert_eq!(story.after(1).sees(answer).holds(), Some(HoldReason::RaisedByOther));
+}
+
+#[test]
+fn a_step_of_a_resource_that_is_being_deleted_hides_no_raise_by_another_writer() {
+    let told = wants_must("net/told").unproven(Must).being_deleted();
+    let mut fleet = pair(claim("net/a"), wants_must("net/b"));
+    fleet.apply(&a(), told);
+    read(&mut fleet, &a(), 1, &encrypted_connection());
+    assert_eq!(fleet.step(&a()), None, "it was not carried out, or AWS has lowered the mode since");
+    read(&mut fleet, &a(), 2, &cut());
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::RaisedByOther));
 }
 
 // What is read, and when a read counts.

@@ -55,6 +55,18 @@ fn an_update_of_this_process_is_not_taken_for_one_of_the_leader_before() {
 }
 
 #[test]
+fn a_standby_that_inherited_a_step_and_saw_its_proof_holds_no_turn_once_it_leads() {
+    let mut fleet = pair(wants_must("net/told").unproven(Must), wants_must("net/b"));
+    fleet.apply(&a(), wants_must("net/younger"));
+    fleet.remove(&a(), &resource("net/told"));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
+    fleet.apply(&a(), wants_must("net/younger").proven().version(2));
+    fleet.lead(second(9));
+    read(&mut fleet, &a(), 10, &cut());
+    assert_eq!(why(&fleet, &a()), None, "an outage does not undo a proof");
+}
+
+#[test]
 fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
     let story =
         given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight()).restarts(5);

@@ -69,13 +69,22 @@ fn an_unproven_step_that_is_still_wanted_holds_the_turn_whatever_policy_or_claim
         ("no mode is managed any more", vec![acting().unproven(Must)], at(Must), None),
         ("being deleted", vec![acting().wanting(Must).unproven(Must).being_deleted()], at(Must), None),
         ("in a LAG", vec![acting().wanting(Must).unproven(Must)], in_lag(Must), None),
-        ("gone", vec![acting().wanting(Must).unproven(Must)], Read::Absent, None),
+        ("gone", vec![acting().wanting(Must).unproven(Must)], Read::Gone, None),
+        (
+            "not found, perhaps too early",
+            vec![acting().wanting(Must).unproven(Must)],
+            Read::Absent,
+            Some(("net/a", Step)),
+        ),
         ("a read without a mode", vec![acting().wanting(Must).unproven(Must)], without_mode(), Some(("net/a", Step))),
     ]);
     // Before the first read, a status shows that the circuit is in a LAG.
     let mut member = acting().wanting(Must).unproven(Must);
     member.shown.in_lag = true;
-    assert_eq!(view(&[member], AWAITED).hold(), None);
+    assert_eq!(view(&[member.clone()], AWAITED).hold(), None);
+    // The status of one that is being deleted is not written any more, so it says nothing.
+    let wants = acting().wanting(Must).unproven(Must);
+    assert!(view(&[wants, member.being_deleted()], AWAITED).hold().is_some());
 }
 
 #[test]
@@ -124,7 +133,8 @@ fn an_unproven_circuit_at_must_encrypt_holds_the_turn_for_the_acting_resource() 
             Some(("net/a", Held)),
         ),
         ("in a LAG", vec![acting().wanting(Must)], in_lag(Must), None),
-        ("gone", vec![acting().wanting(Must)], Read::Absent, None),
+        ("not found", vec![acting().wanting(Must)], Read::Absent, None),
+        ("gone", vec![acting().wanting(Must)], Read::Gone, None),
     ]);
 }
 
@@ -166,7 +176,8 @@ fn a_step_of_this_process_holds_the_turn_while_any_resource_wants_it() {
         assert_eq!(held(Must, &nobody, at(Should)), None);
     }
     assert_eq!(held(Must, &[acting().wanting(Must)], in_lag(Should)), None);
-    assert_eq!(held(Must, &[acting().wanting(Must)], Read::Absent), None);
+    assert_eq!(held(Must, &[acting().wanting(Must)], Read::Absent), by("net/a"));
+    assert_eq!(held(Must, &[acting().wanting(Must)], Read::Gone), None);
 }
 
 #[test]

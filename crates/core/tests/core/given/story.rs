@@ -160,7 +160,7 @@ impl Story {
     pub fn gets_answer(mut self, change: &Change, answer: &Connection) -> Self {
         self.intends(change);
         let (circuit, now) = (self.circuit().clone(), self.now);
-        self.fleet.with_history(&circuit, |history| history.record_answer(change, answer, now));
+        self.fleet.record_answer(&circuit, change, answer, now);
         let ledger = self.ledger().after_answer(Some("5b8cf2b7-0000".into()));
         self.is_written(ledger);
         self
