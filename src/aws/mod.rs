@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use aws_config::meta::region::ProvideRegion as _;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region as AwsRegion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region as AwsRegion, SdkConfig};
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_directconnect::config::retry::RetryConfig;
 use aws_sdk_directconnect::config::timeout::TimeoutConfig;
@@ -29,6 +29,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::FutureExt;
 
 use self::errors::Operation;
+use crate::config::NAME;
 use crate::metrics::Metrics;
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
@@ -61,8 +62,14 @@ pub fn check_environment() -> Result<(), String> {
     trust::bundle().map(|_| ())
 }
 
+/// `CloudTrail` shows the name of the app in the user agent, which tells these calls from those of others with the same
+/// role.
 fn defaults() -> ConfigLoader {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    match AppName::new(NAME) {
+        Ok(name) => loader.app_name(name),
+        Err(_) => loader,
+    }
 }
 
 /// What all regions share: credentials, endpoint and proxy settings, time limits and the HTTP client.
@@ -108,6 +115,12 @@ impl Aws {
         let mut shared = shared.into_builder();
         shared.set_credentials_provider(credentials);
         Self { shared: shared.build(), metrics }
+    }
+
+    /// Whether the places where the SDK looks for a region have one at this moment.
+    pub async fn finds_a_region_now(&self) -> bool {
+        let Some(http) = self.shared.http_client() else { return false };
+        default_region::provider(&http, None).region().await.is_some()
     }
 
     /// The region that `AWS_REGION`, a profile or the instance sets, if any.

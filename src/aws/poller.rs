@@ -205,7 +205,8 @@ impl Poller {
             self.state.with_reading(region, |reading| {
                 reading.failures = reading.failures.saturating_add(1);
                 let is_news = reading.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
-                reading.fault = Some(fault.clone());
+                // Until a listing works again, soaks are looked at by reads by id.
+                (reading.fault, reading.polls_at_soak_cadence) = (Some(fault.clone()), false);
                 (is_news, reading.failures)
             })
         })?;

@@ -1,22 +1,22 @@
 //! Turns what the watch delivers into claims of the fleet, and wakes the resources that a change affects.
 
 mod age;
+mod claim;
 mod contest;
-#[cfg(test)]
-mod tests;
 mod trigger;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::Resource as _;
 use kube::runtime::watcher::Event;
 use tokio::sync::{mpsc, watch};
 
 pub use self::age::age_of;
+pub use self::claim::{claim, labels};
 
 use self::age::age_since;
+use self::claim::without_valid_spec;
 use self::contest::{Contest, fingerprint};
 use self::trigger::Trigger;
 use super::status::condition;
@@ -27,7 +27,7 @@ use crate::metrics::{Metrics, Resource};
 use crate::state::{State, Wakeup};
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::ConditionType;
-use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode, ManagementPolicy};
+use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode};
 use directconnect_core::fleet::Circuit;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::ledger::{EarlierRelease, LastUpdate, Ledger};
@@ -35,9 +35,8 @@ use directconnect_core::turn::{Claim, Shown};
 
 struct Entry {
     trigger: Trigger,
-    /// The circuit that the spec names, if the spec is valid.
+    /// The circuit that the spec names. If the spec is invalid: the one that status is about.
     circuit: Option<CircuitId>,
-    manages: bool,
     /// Hashes of the status that the watch delivered last and of the one that this process wrote last. Any other status
     /// was written by someone else.
     fingerprint: u64,
@@ -66,8 +65,6 @@ struct Known {
     entries: HashMap<ResourceId, Box<Entry>>,
     /// How many resources are in each region.
     regions: BTreeMap<RegionName, usize>,
-    /// Entries not yet seen in the relist; what is left at `InitDone` was deleted.
-    unlisted: HashSet<ResourceId>,
     /// Resources to wake once the store has applied the current event.
     affected: BTreeSet<ResourceId>,
     /// Where references of resources to reconcile are sent, once a controller is attached.
@@ -112,7 +109,7 @@ impl Claims {
         woken
     }
 
-    /// The circuit that a resource names, if its spec is valid.
+    /// The circuit that a resource names or, if its spec is invalid, that its status is about.
     pub fn circuit_of(&self, resource: &ResourceId) -> Option<CircuitId> {
         self.known().entries.get(resource)?.circuit.clone()
     }
@@ -168,20 +165,15 @@ impl Claims {
         match event {
             Event::Apply(object) | Event::InitApply(object) => self.apply(&mut known, object),
             Event::Delete(object) => self.delete(&mut known, &object.id()),
-            Event::Init => known.unlisted = known.entries.keys().cloned().collect(),
-            Event::InitDone => {
-                for resource in std::mem::take(&mut known.unlisted) {
-                    self.delete(&mut known, &resource);
-                }
-            }
+            // Only the first list comes as one, when nothing is known. Later lists come as the changes that they show.
+            Event::Init | Event::InitDone => {}
         }
         std::mem::take(&mut known.affected).into_iter().collect()
     }
 
     fn apply(&self, known: &mut Known, object: &Watched) {
         let resource = object.id();
-        known.unlisted.remove(&resource);
-        let desired = self.desired(object).ok();
+        let desired = self.desired(object).ok().or_else(|| without_valid_spec(object));
         let before = known.entries.remove(&resource);
         let before = before.as_deref();
         let seen = before.filter(|before| *before.trigger.uid == *object.uid());
@@ -189,7 +181,6 @@ impl Claims {
         let mut entry = Entry {
             trigger: Trigger::of(object),
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
-            manages: desired.as_ref().is_some_and(|desired| desired.policy == ManagementPolicy::Manage),
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
             contest: seen.and_then(|before| before.contest.clone()),
@@ -202,14 +193,16 @@ impl Claims {
         let is_by_hand = seen.is_some_and(|before| {
             before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written && !is_latest(before)
         });
-        // A status older than the last write of this process has already been replaced by that write.
-        let is_contested = is_by_hand && entry.written != 0 && entry.latest.is_none();
-        let pause = if is_contested {
-            entry.contest.get_or_insert_default().note(&resource, self.clock.now())
+        let pause = if !is_by_hand || entry.latest.is_some() {
+            // A status older than the last write of this process has already been replaced by that write.
+            None
+        } else if entry.written == 0 {
+            Some(Duration::ZERO)
         } else {
-            is_by_hand.then_some(Duration::ZERO)
+            entry.contest.get_or_insert_default().note(&resource, self.clock.now())
         };
-        if before.is_none_or(|before| before.trigger != entry.trigger) || pause == Some(Duration::ZERO) {
+        let is_news = before.is_none_or(|before| before.trigger != entry.trigger);
+        if is_news || pause == Some(Duration::ZERO) {
             known.affected.insert(resource.clone());
         } else if let Some(pause) = pause {
             known.send_after(&resource, pause);
@@ -228,13 +221,7 @@ impl Claims {
                 fleet.apply(&desired.circuit, claim);
                 fleet.share(&desired.circuit, &object.status.connection);
             });
-            let stands = |before: &Entry| {
-                before.circuit == entry.circuit
-                    && before.manages == entry.manages
-                    && before.trigger.deleting == entry.trigger.deleting
-                    && before.trigger.uid == entry.trigger.uid
-            };
-            if !before.is_some_and(stands) {
+            if is_news {
                 self.mark_claimants(known, &desired.circuit);
             }
         }
@@ -368,31 +355,5 @@ impl Known {
     }
 }
 
-/// The claim of a resource, except for the time of its last update.
-pub fn claim(object: &Watched, desired: &Desired) -> Claim {
-    let status = &object.status;
-    let is_elsewhere =
-        status.connection.region.as_deref().is_some_and(|region| region != desired.circuit.region.as_str());
-    // Earlier releases did not write which circuit a ledger belongs to.
-    let ledger =
-        if status.ledger.circuit.is_none() && is_elsewhere { Ledger::default() } else { status.ledger.clone() };
-    Claim {
-        resource: object.id(),
-        uid: object.uid().into(),
-        created: object.meta().creation_timestamp.as_ref().map(|time| time.0.as_second()).unwrap_or_default(),
-        manages: desired.policy == ManagementPolicy::Manage,
-        is_being_deleted: object.is_being_deleted(),
-        wants: desired.mode,
-        updated_at: None,
-        ledger: ledger.about(&desired.circuit, desired.generation),
-        version: object.version(),
-        shown: Shown::of(&status.connection),
-    }
-}
-
-/// The labels of a resource's gauges.
-pub fn labels(object: &Watched, resource: &ResourceId) -> Resource {
-    let ResourceId { namespace, name } = resource.clone();
-    let connection_id = object.spec.as_ref().map_or("", |spec| &spec.connection_id).into();
-    Resource { namespace, name, connection_id }
-}
+#[cfg(test)]
+mod tests;

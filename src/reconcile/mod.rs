@@ -82,14 +82,15 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
     let lock = context.state.circuit_lock(&desired.circuit);
     let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
     let _lock = if acts { Some(budget.without_counting(lock.lock()).await) } else { None };
-    let inputs =
-        DecisionInputs { read_requested_at: read_requested(&status, &desired, context), ..DecisionInputs::default() };
+    let read_requested_at = read_requested(&status, &desired, context, acts);
+    let inputs = DecisionInputs { read_requested_at, ..DecisionInputs::default() };
     let pass = Reconcile { context, object, budget, poller: &poller, inputs, status, has_sent: false };
     pass.run(desired, acts).await
 }
 
-/// When the annotation first asked for a read that status does not show as served yet.
-fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context) -> Option<Moment> {
+/// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what AWS
+/// refused or somebody disputes is tried again at once, too.
+fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context, acts: bool) -> Option<Moment> {
     let (object, now) = (status.object(), context.clock.now());
     let request = object.requested_at().filter(|&request| status.last_served() != Some(request));
     let (is_new, requested_at) = context.with_memory(object, |memory| {
@@ -99,7 +100,7 @@ fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Contex
         }
         (is_new, memory.requested.as_ref().map(|(_, at)| *at))
     });
-    if is_new && requested_at.is_some() {
+    if is_new && acts && requested_at.is_some() {
         context.state.with_fleet(|fleet| fleet.with_history(&desired.circuit, History::reset_backoff));
     }
     requested_at
@@ -118,10 +119,17 @@ impl Reconcile<'_> {
         let mut unsent = Unsent { context, pass, is_sent: false };
         let (mut call, mut permit) = (None, None);
         let mut event = Event::Decide;
-        for _ in 0..MAX_ACTIONS {
+        let mut actions = 0..MAX_ACTIONS;
+        // What came of an update is always taken in, however many actions there were before.
+        while unsent.is_sent || actions.next().is_some() {
             let pass = &mut unsent.pass;
-            event = match self.next(pass, event) {
-                Action::Rest(ledger, plan) => return self.rest(pass.desired(), ledger, &plan).await,
+            let action = self.next(pass, event);
+            unsent.is_sent = false;
+            event = match action {
+                Action::Rest(ledger, plan) => {
+                    drop((call.take(), permit.take()));
+                    return self.rest(pass.desired(), ledger, &plan).await;
+                }
                 Action::Read => {
                     // A call that was admitted and is not made any more would count against the limit of the region while
                     // this pass waits for the next one: enough of such passes would wait for each other for ever.
@@ -152,7 +160,7 @@ impl Reconcile<'_> {
                     };
                     (self.has_sent, unsent.is_sent) = (true, true);
                     let outcome = self.send(&unsent.pass, call, change, until).await;
-                    (permit, unsent.is_sent) = (None, false);
+                    permit = None;
                     outcome
                 }
             };
@@ -250,7 +258,7 @@ impl Reconcile<'_> {
 struct Unsent<'a> {
     context: &'a Context,
     pass: Pass,
-    /// Whether the update is in flight.
+    /// Whether the update was sent, and what came of it is not taken in yet.
     is_sent: bool,
 }
 

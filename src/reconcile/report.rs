@@ -8,8 +8,6 @@ use crate::api::DirectConnectConnectionStatus;
 use crate::kubernetes::status::condition_status;
 use crate::metrics::Health;
 use directconnect_core::conditions::{ConditionType, Verdict};
-use directconnect_core::decide::Plan;
-use directconnect_core::desired::Desired;
 use directconnect_core::observed::ObservedMode;
 use directconnect_core::reason::Reason;
 
@@ -20,7 +18,7 @@ pub(super) async fn invalid(mut status: StatusWriter<'_>, message: String) -> Re
 }
 
 /// The gauges of a resource, from its status.
-pub(super) fn health(status: &DirectConnectConnectionStatus, about: Option<(&Desired, &Plan)>) -> Health {
+pub(super) fn health(status: &DirectConnectConnectionStatus, paused: bool) -> Health {
     let known = |kind| match condition_status(status, kind) {
         Some("True") => Some(true),
         Some("False") => Some(false),
@@ -32,6 +30,6 @@ pub(super) fn health(status: &DirectConnectConnectionStatus, about: Option<(&Des
         encrypted: known(ConditionType::Encrypted),
         must_encrypt: status.connection.encryption_mode == Some(ObservedMode::MustEncrypt),
         drifted: !status.drift.is_empty(),
-        paused: about.is_some_and(|(desired, _)| desired.paused),
+        paused,
     }
 }

@@ -68,6 +68,8 @@ impl ReconcileSlots {
             if self.take(&waiter) {
                 return Some(Permit { slots: self, region: region.to_owned() });
             }
+            // If regions have gone, there may be room for somebody who has waited for longer.
+            self.change(|_| {});
             waiter.woken.notified().await;
         }
     }

@@ -71,8 +71,12 @@ impl<'a> StatusWriter<'a> {
         desired.transition == EncryptionTransition::Immediate && self.before.ledger.must_encrypt_generation.is_none()
     }
 
-    /// Adds an event, once per pass, if AWS matched the spec before and differs now.
+    /// Adds an event, once per pass, if AWS matched the spec before and differs now. It may still show what was there
+    /// before an update, of this process or of the one before.
     pub(super) fn note_drift(&mut self, desired: &Desired, plan: &Plan) {
+        if plan.verdict.as_ref().is_some_and(|verdict| verdict.reason == Reason::Settling) {
+            return;
+        }
         let is_first = !std::mem::replace(&mut self.has_noted_drift, true);
         let was_met = self.before.ledger.met_generation == Some(desired.generation) && self.before.drift.is_empty();
         if is_first && was_met && !plan.drift.is_empty() {
@@ -95,6 +99,7 @@ impl<'a> StatusWriter<'a> {
         if let Some((plan, verdict)) = plan.and_then(|plan| Some((plan, plan.verdict.as_ref()?))) {
             self.show(&mut next, desired, plan, verdict);
         }
+        self.set_gauges(&next, desired.paused);
         self.write(next).await?;
         Ok(self.version)
     }
@@ -117,6 +122,7 @@ impl<'a> StatusWriter<'a> {
             }
             self.show(&mut next, desired, plan, verdict);
         }
+        self.set_gauges(&next, desired.paused);
         // While nothing is known of the circuit yet, status is written only if the ledger would otherwise be lost.
         let may_write = plan.verdict.is_some() || self.has_unwritten(desired);
         if may_write && next != *self.written {
@@ -148,6 +154,7 @@ impl<'a> StatusWriter<'a> {
     pub(super) async fn report_invalid(&mut self, verdict: &Verdict) -> Result<(), PassError> {
         let mut next = (*self.written).clone();
         self.set_conditions(&mut next, verdict, None);
+        self.set_gauges(&next, false);
         if next != *self.written {
             self.write(next).await?;
         }
@@ -158,8 +165,8 @@ impl<'a> StatusWriter<'a> {
     /// Puts into a status what AWS showed in the read that the plan is based on, and the conditions of the verdict.
     fn show(&self, next: &mut DirectConnectConnectionStatus, desired: &Desired, plan: &Plan, verdict: &Verdict) {
         next.connection_id = Some(desired.circuit.id.to_string());
-        next.drift = status::drift(&plan.drift);
         if let Some(observation) = &plan.observation {
+            next.drift = status::drift(&plan.drift);
             next.connection = observation.connection.clone().unwrap_or_default();
             next.arn = status::arn(&desired.circuit, &next.connection);
         }
@@ -240,7 +247,12 @@ impl<'a> StatusWriter<'a> {
         self.context.claims.note_written(self.object, version, Arc::clone(&self.written));
     }
 
-    /// Publishes the events of the whole pass and sets the gauges.
+    /// Called before status is written: even if it cannot be, alerts about the line must go on.
+    fn set_gauges(&self, next: &DirectConnectConnectionStatus, paused: bool) {
+        self.context.metrics.health(&labels(self.object, &self.object.id()), report::health(next, paused));
+    }
+
+    /// Publishes the events of the whole pass.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
         self.context.reset_failures(self.object);
         let mut events = std::mem::take(&mut self.events);
@@ -248,7 +260,6 @@ impl<'a> StatusWriter<'a> {
         events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
         self.context.events.publish(self.object, events);
-        self.context.metrics.health(&labels(self.object, &self.object.id()), report::health(&self.written, about));
     }
 
     /// The fault of the last update, if the plan reports it. A read may have failed since, or the line may have another

@@ -106,10 +106,8 @@ async fn start(flags: &Run) -> Result<(), String> {
         lease = tokio::select! {
             lease = elector.acquire() => Some(lease),
             ended = tasks.first_to_end() => return Err(ended),
-            signal = &mut shutdown => {
-                info!(signal, "ended as told");
-                return Ok(());
-            }
+            // It may have taken the lease in this very moment.
+            signal = &mut shutdown => return end(signal, tasks, flags, &elector).await,
         };
         caught_up = listed.relist();
     }
@@ -144,6 +142,7 @@ async fn start(flags: &Run) -> Result<(), String> {
             // No update begins from here on. Those in flight end first. Reads are not waited for, since the next leader
             // reads for itself.
             let all_permits = tokio::time::timeout(GRACE, context.sending.acquire_many(MAX_SENDING)).await;
+            context.sending.close();
             let _ = tokio::time::timeout(SHORT_GRACE, controlling).await;
             if all_permits.is_err() {
                 // While an update may be in flight, no other process may begin one. So the lease is not released, but
@@ -234,6 +233,9 @@ fn identity() -> String {
 }
 
 /// Waits until credentials are available. Later the SDK renews them, and conditions show if it cannot.
+///
+/// Region and credentials may come from the same metadata service, and one that did not answer when the process began
+/// left it without a region. So it is asked once more, and if it has a region now, the process begins anew with it.
 async fn wait_for_credentials(aws: Aws, readiness: Readiness) -> String {
     let mut tries: u32 = 0;
     while let Err(reason) = aws.check_credentials().await {
@@ -250,6 +252,9 @@ async fn wait_for_credentials(aws: Aws, readiness: Readiness) -> String {
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     readiness.has_credentials();
+    if aws.default_region() == DefaultRegion::Unset && aws.finds_a_region_now().await {
+        return "the operator's own region can be read now, and could not when it started".to_owned();
+    }
     std::future::pending().await
 }
 

@@ -73,7 +73,10 @@ impl State {
         drop(fleet);
         if is_freed {
             let waiting = std::mem::take(&mut *lock(&self.waiting));
-            self.wake(Wakeup::Resources(waiting.into_iter().collect()));
+            // On a standby nobody waits, and nobody receives wakeups yet.
+            if !waiting.is_empty() {
+                self.wake(Wakeup::Resources(waiting.into_iter().collect()));
+            }
         }
         if !moved.is_empty() {
             self.wake(Wakeup::Circuits(moved.into_iter().collect()));

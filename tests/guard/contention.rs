@@ -35,6 +35,13 @@ async fn a_field_put_back_three_times_is_left_alone_until_someone_asks() {
     assert_eq!(sent(&world, A), json!(vec![json!({ "connectionName": "new" }); 3]), "the next try is minutes away");
     assert_eq!(sent(&world, B), json!(vec![json!({ "encryptionMode": "should_encrypt" }); 3]));
 
+    // A request of a resource that only observes the connection ends no dispute.
+    let asks = connection("watcher").id(A).policy("Observe").annotation("reconcile-requested-at", "now");
+    world.apply(asks).await;
+    world.until("watcher", "served", |line| line.status("lastHandledReconcileAt") == "now").await;
+    world.polls(2).await;
+    assert_eq!(updates(&world, A).len(), 3);
+
     world.apply(connection("named").id(A).name("newer")).await;
     world.ready("named").await;
     assert_eq!(updates(&world, A).len(), 4, "a spec change is tried at once");

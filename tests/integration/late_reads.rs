@@ -38,6 +38,7 @@ async fn a_restart_amid_late_reads_does_not_send_the_update_again() {
     world.condition("line", "Ready", "True", "InSync").await;
     world.polls(2).await;
     assert_eq!(world.updates().len(), 1);
+    told(&world, "line", "DriftDetected", 0).await;
 }
 
 #[tokio::test]

@@ -48,3 +48,25 @@ async fn a_profile_says_the_region_where_the_variables_are_empty() {
     world.apply(connection("line").id(ID).name("new")).await;
     world.ready("line").await;
 }
+
+/// The spec of a resource without `spec.region` is invalid while the operator has no region of its own.
+#[tokio::test]
+async fn a_line_whose_region_is_not_known_after_a_restart_keeps_its_turn() {
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
+    let twin = "dxcon-bbbbbbbb";
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.aws.add(REGION, Connection::new(twin, "twin"));
+    let cut = |name, id| connection(name).id(id).mode("must_encrypt").transition("Immediate");
+    world.apply(cut("first", ID)).await;
+    world.until("first", "on its way", |line| line.status("unprovenStep") == "must_encrypt").await;
+    world.apply(cut("second", twin).region(REGION)).await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    world.settings = world.settings.env("AWS_REGION", format!("{REGION} "));
+    world.start_operator();
+    world.condition("first", "Stalled", "True", "InvalidSpec").await;
+    world.polls(5).await;
+    let waits = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    let message = waits.condition("Ready").expect("it is there").message;
+    assert!(message.contains("/first"), "{message}");
+    assert_eq!(world.updates().len(), 1);
+}

@@ -106,8 +106,22 @@ async fn not_allowed_to_write_status_it_sends_nothing_to_aws_and_says_why() {
     world.polls(5).await;
     assert_eq!(world.updates(), [], "what cannot be written down is not sent");
     assert!(told(&world, "was not written") < 12, "{:#?}", world.operator().logs());
+    // Alerts about the line go on.
+    let gauge = format!(
+        "directconnect_connection_link_up{{namespace=\"{}\",name=\"line\",connection_id=\"{ID}\"}}",
+        world.namespace
+    );
+    for (state, up) in [("available", 1.0), ("down", 0.0)] {
+        world.aws.edit(REGION, ID, |line| line.connection_state = Some(state.to_owned()));
+        wait::until(wait::SOON, format!("the gauge of a line that is {state}"), async || {
+            world.operator().metric(&gauge).await == Some(up)
+        })
+        .await;
+    }
 
     grant(&world, &["list", "watch"], &["patch"]).await;
     world.condition("line", "Ready", "True", "InSync").await;
     assert_eq!(world.updates().len(), 1);
+    let agent = world.updates()[0].user_agent.clone().unwrap_or_default();
+    assert!(agent.contains("app/directconnect-operator"), "CloudTrail tells its calls apart: {agent}");
 }

@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time.
+use directconnect_core::settings::RECENT_UPDATE;
+
+/// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time. The
+/// clock of the process that wrote it may be ahead, so a time less than an hour from now counts as now.
 pub fn age_of(time: &str) -> Option<Duration> {
-    age_since(time.parse().ok()?)
+    let time: Timestamp = time.parse().ok()?;
+    let is_almost_now = Timestamp::now() + RECENT_UPDATE > time;
+    age_since(time).or(is_almost_now.then_some(Duration::ZERO))
 }
 
 pub(super) fn age_since(time: Timestamp) -> Option<Duration> {

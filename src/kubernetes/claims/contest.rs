@@ -50,7 +50,7 @@ impl Contest {
         if self.count >= WARN_FROM {
             warn!(
                 object = %resource,
-                "another writer keeps overwriting the status: look for a second operator that watches this namespace, or for a webhook that changes the status. It is written again in {} s",
+                "another writer keeps overwriting the status: look for a second operator that watches this namespace, for a webhook that changes the status, or for a CRD that is older than this operator and drops fields. It is written again in {} s",
                 pause.as_secs()
             );
         }

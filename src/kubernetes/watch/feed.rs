@@ -190,6 +190,8 @@ impl Feed {
             },
             Stage::Known { version } => {
                 let changes = self.open(&version, false).await?;
+                // An API server that answers lists and refuses watches must not be asked for whole lists without a pause.
+                self.watches();
                 (Stage::Watching { version, changes }, None)
             }
             Stage::Watching { version, mut changes } => match next_of(&mut changes).await? {
@@ -207,17 +209,23 @@ impl Feed {
             },
         };
         match event {
-            // Try to stream the next list, even if this one could not be streamed.
             Some(Event::InitDone) => {
-                (self.listing, self.streaming, self.failures) = (false, true, 0);
-                self.interruptions.note_list(&self.namespace);
+                self.listing = false;
+                if matches!(stage, Stage::Watching { .. }) {
+                    self.watches();
+                }
             }
-            Some(Event::InitApply(_) | Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
-            // `Init` of a plain list comes before its first request, so it does not prove that the API server answers.
-            Some(Event::Init) | None => {}
+            Some(Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
+            Some(Event::Init | Event::InitApply(_)) | None => {}
         }
         self.stage = stage;
         Ok(event)
+    }
+
+    /// A watch is open, so the interruption is over. Try to stream the next list, even if this one could not be streamed.
+    fn watches(&mut self) {
+        (self.streaming, self.failures) = (true, 0);
+        self.interruptions.note_list(&self.namespace);
     }
 
     async fn open(&mut self, version: &str, list: bool) -> Result<Changes, Failure> {

@@ -101,6 +101,25 @@ async fn failures_in_a_row_are_waited_out_ever_longer_whichever_way_it_lists() {
     assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
 }
 
+#[tokio::test]
+async fn whole_lists_are_not_asked_for_without_a_pause_if_watches_are_refused() {
+    let (mut feed, _requests) = feed(|query| {
+        if query.contains("watch=true") {
+            return (StatusCode::TOO_MANY_REQUESTS, Body::empty());
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": [object("line", "7")]});
+        (StatusCode::OK, Body::from(list.to_string()))
+    });
+    let mut pauses = Vec::new();
+    while pauses.len() < 9 {
+        if let Err(failure) = feed.step().await {
+            pauses.push(feed.recover(&failure));
+        }
+    }
+    let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
+    assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_that_go_on_are_logged_every_few_minutes() {
     let (mut feed, _requests) = feed(|_| (StatusCode::FORBIDDEN, Body::empty()));
