@@ -1,5 +1,6 @@
 //! Finds the manifests of connections in files, folders and standard input.
 
+mod metadata;
 mod rules;
 
 use std::io::{IsTerminal as _, Read as _};
@@ -29,7 +30,7 @@ impl std::fmt::Display for Location {
     }
 }
 
-/// A manifest of a `DirectConnectConnection`.
+/// A manifest of a `DirectConnectConnection`, or of another version or kind of its group, which is to be refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
     /// Its location.
@@ -38,7 +39,8 @@ pub struct Manifest {
     pub object: Value,
 }
 
-/// Reads all manifests of connections in these files and folders; `-` is standard input. Other kinds are ignored.
+/// Reads all manifests of the operator's group in these files and folders; `-` is standard input. Other groups are
+/// ignored.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     for path in paths {
@@ -57,6 +59,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
             }
         }
     }
+    rules::fill_nulls(manifests.iter_mut().map(|manifest| &mut manifest.object))?;
     Ok(manifests)
 }
 
@@ -101,19 +104,21 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
     Ok(manifests)
 }
 
-/// Adds the object if it is a connection, or the connections in it if it is a list.
+/// Adds the object if it is one of the group, or those in it if it is a list. An object of another version or kind is
+/// added too, so that a misspelt one is refused and not passed over; so is a connection that does not say its group.
 fn collect(location: &Location, object: Value, manifests: &mut Vec<Manifest>) {
     let says = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
-    let is_ours = says("apiVersion").split('/').next() == Some(GROUP);
-    if is_ours && says("kind") == DirectConnectConnection::kind(&()) {
-        manifests.push(Manifest { location: location.clone(), object });
-    } else if says("kind").ends_with("List")
-        && let Value::Object(mut list) = object
-        && let Some(Value::Array(items)) = list.remove("items")
+    let (api_version, kind) = (says("apiVersion"), says("kind"));
+    let is_ours = api_version.split('/').next() == Some(GROUP)
+        || (api_version.is_empty() && kind == DirectConnectConnection::kind(&()));
+    if kind.ends_with("List")
+        && let Some(Value::Array(items)) = object.get("items")
     {
-        for item in items {
+        for item in items.clone() {
             collect(location, item, manifests);
         }
+    } else if is_ours {
+        manifests.push(Manifest { location: location.clone(), object });
     }
 }
 

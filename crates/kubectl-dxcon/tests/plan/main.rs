@@ -3,6 +3,7 @@
 #[path = "../typed/mod.rs"]
 mod typed;
 
+mod api_server;
 mod cases;
 mod fleets;
 mod page;

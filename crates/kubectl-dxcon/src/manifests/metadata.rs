@@ -1,0 +1,106 @@
+//! What the API server refuses in the metadata of an object. It is the same for every kind.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::{Map, Value, json};
+
+/// Why the API server would refuse this metadata; empty if it would accept it.
+pub fn refusals(metadata: &Value) -> Vec<String> {
+    let Some(metadata) = metadata.as_object() else {
+        return vec![if metadata.is_null() {
+            "metadata.name is missing".to_owned()
+        } else {
+            format!("metadata is {metadata}, and no mapping: write the fields of it below, as name: NAME")
+        }];
+    };
+    let mut why: Vec<String> = metadata.iter().filter_map(|(field, value)| refused_field(field, value)).collect();
+    let of = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|value| !value.is_empty());
+    match of("name") {
+        Some(name) if !is_subdomain(name) => why.push(format!(
+            "metadata.name is {name:?}: a name has at most 253 lower-case letters, digits, '-' and '.', and each part between dots begins and ends with a letter or a digit"
+        )),
+        None if metadata.get("name").is_none_or(|name| name.is_null() || name == "") => {
+            why.push("metadata.name is missing".to_owned());
+        }
+        Some(_) | None => {}
+    }
+    if let Some(namespace) = of("namespace").filter(|namespace| !is_label(namespace)) {
+        why.push(format!(
+            "metadata.namespace is {namespace:?}: a namespace has at most 63 lower-case letters, digits and '-', and begins and ends with a letter or a digit"
+        ));
+    }
+    let entries = |field: &str| metadata.get(field).and_then(Value::as_object).into_iter().flat_map(Map::iter);
+    for (key, value) in entries("labels") {
+        let value = value.as_str().unwrap_or_default();
+        if !is_qualified(key) {
+            why.push(unqualified("label", key));
+        } else if !value.is_empty() && !is_label_part(value) {
+            why.push(format!(
+                "metadata.labels: the value of {key} is {value:?}: it has at most 63 letters, digits, '-', '_' and '.', and begins and ends with a letter or a digit; an annotation may have any text"
+            ));
+        }
+    }
+    // The API server takes capital letters in the prefix of an annotation, and not in that of a label.
+    let annotations = entries("annotations").filter(|(key, _)| !is_qualified(&key.to_lowercase()));
+    why.extend(annotations.map(|(key, _)| unqualified("annotation", key)));
+    why
+}
+
+/// Why this field alone would be refused: it is unknown, or its value is of another type.
+fn refused_field(field: &str, value: &Value) -> Option<String> {
+    let parse = |value: &Value| serde_json::from_value::<ObjectMeta>(json!({ field: value }));
+    // No field of metadata is a boolean, so this is an error for each but an unknown one, which is ignored.
+    if parse(&Value::Bool(true)).is_ok() {
+        let field = field.escape_debug();
+        return Some(format!("metadata.{field} is no field of metadata; `kubectl explain dxcon.metadata` lists them"));
+    }
+    if let ("labels" | "annotations", Some(entries)) = (field, value.as_object()) {
+        // A null is an empty text there.
+        let (key, value) = entries.iter().find(|(_, value)| !value.is_string() && !value.is_null())?;
+        return Some(format!("metadata.{field}: the value of {} is {value}, and no text: {QUOTE}", key.escape_debug()));
+    }
+    let error = parse(value).err()?;
+    let is_text = matches!(field, "name" | "namespace" | "generateName" | "uid" | "resourceVersion");
+    Some(if is_text {
+        format!("metadata.{field} is {value}, and no text: {QUOTE}")
+    } else {
+        format!("metadata.{field} is {value}: {error}")
+    })
+}
+
+/// The next step for a value that has to be text.
+pub const QUOTE: &str = "put it in quotes";
+
+fn unqualified(what: &str, key: &str) -> String {
+    format!(
+        "metadata.{what}s: {key:?} is no name of {what}: it has at most 63 letters, digits, '-', '_' and '.', begins and ends with a letter or a digit, and may have a domain and '/' before it"
+    )
+}
+
+/// A DNS-1123 subdomain. Its parts may be longer than 63 characters, as in the API server.
+fn is_subdomain(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(is_dns)
+}
+
+/// A DNS-1123 label.
+fn is_label(name: &str) -> bool {
+    name.len() <= 63 && is_dns(name)
+}
+
+fn is_dns(name: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !name.is_empty() && name.chars().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+/// A key of a label: a name, with a domain and a slash before it if there is one.
+fn is_qualified(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_label_part(name),
+        None => is_label_part(key),
+    }
+}
+
+fn is_label_part(part: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_end = |c: char| c.is_ascii_alphanumeric();
+    part.len() <= 63 && part.chars().all(is_inner) && part.starts_with(is_end) && part.ends_with(is_end)
+}
