@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use directconnect_operator::api::{DirectConnectConnection, GROUP};
 use kube::Resource as _;
 use serde_json::Value;
+use serde_saphyr::{Error, UserMessageFormatter};
 
 use crate::problem::Problem;
 
@@ -96,7 +97,7 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
         let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
             let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(1) - 1);
             let location = Location { file: file.to_owned(), line: first + line };
-            Problem::new(format!("{location}: the document cannot be read: {}", one_line(&error.to_string())))
+            Problem::new(format!("{location}: the document cannot be read: {}", unparsed(&error)))
         })?;
         let line = first + document.lines().take_while(|line| is_blank(line)).count();
         collect(&Location { file: file.to_owned(), line }, object, &mut manifests);
@@ -146,10 +147,20 @@ fn is_blank(line: &str) -> bool {
     line.is_empty() || line.starts_with('#') || line == "..."
 }
 
-/// The first line of a parser's message. The other lines only show the position.
-fn one_line(words: &str) -> String {
-    let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    first.trim_start_matches("error: ").to_owned()
+/// What a parser's message says to a user: its first line, as the others only show the position.
+fn unparsed(error: &Error) -> String {
+    match error.without_snippet() {
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+            format!("the key{key} is there twice: take one of them out")
+        }
+        Error::MultipleDocuments { .. } => "another document follows in it: write a line --- before that".to_owned(),
+        other => {
+            let words = other.render_with_formatter(&UserMessageFormatter);
+            let first = words.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,5 +193,15 @@ mod tests {
         let line: usize = problem.split(':').nth(1).and_then(|line| line.parse().ok()).expect("there is a line");
         assert!((6..=8).contains(&line), "{problem}");
         assert!(!problem.contains('\n'), "{problem}");
+    }
+
+    #[test]
+    fn a_broken_document_is_told_in_words_of_yaml_and_not_of_the_library() {
+        let first = |text: &str| documents("-", text).expect_err("it is broken").to_string();
+        assert!(first(&format!("{LINE}kind: a\n")).ends_with("the key kind is there twice: take one of them out"));
+        assert!(first(&format!("{LINE}...\na: b\n")).ends_with("write a line --- before that"));
+        assert!(first("? {}\n: a\n").starts_with("standard input:1: the document cannot be read: "));
+        let told = [first("a: 1\na: 2\n"), first("{a: 1}\n...\n{a: 2}\n"), first("a: !!binary /w==\n")].concat();
+        assert!(!told.contains("Options") && !told.contains("from_"), "{told}");
     }
 }
