@@ -68,7 +68,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// The file itself, or the YAML and JSON files in the folder and its subfolders, sorted by name.
+/// The file itself, or the YAML and JSON files in the folder and its subfolders, sorted by name. Links to folders below it
+/// are not followed, as by kubectl: one could lead back to where it is.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -81,7 +82,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     for entry in entries {
         let is_hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         let extension = entry.extension().and_then(|extension| extension.to_str());
-        if entry.is_dir() && !is_hidden {
+        if entry.is_dir() && !entry.is_symlink() && !is_hidden {
             found.extend(files(&entry)?);
         } else if matches!(extension, Some("yaml" | "yml" | "json")) && !is_hidden {
             found.push(entry);
@@ -203,5 +204,23 @@ mod tests {
         assert!(first("? {}\n: a\n").starts_with("standard input:1: the document cannot be read: "));
         let told = [first("a: 1\na: 2\n"), first("{a: 1}\n...\n{a: 2}\n"), first("a: !!binary /w==\n")].concat();
         assert!(!told.contains("Options") && !told.contains("from_"), "{told}");
+    }
+
+    #[test]
+    fn links_to_folders_are_not_followed_and_links_to_files_are() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("below")).expect("it is made");
+        for name in ["b.yaml", "below/a.yml"] {
+            std::fs::write(at(name), LINE).expect("it is written");
+        }
+        // The first two lead back to the folder that holds them.
+        for (target, link) in [(".", "loop"), (".", "below/more"), ("../b.yaml", "below/c.json")] {
+            std::os::unix::fs::symlink(target, at(link)).expect("it is linked");
+        }
+        let found = files(folder.path()).expect("it can be read");
+        assert_eq!(found, [at("b.yaml"), at("below/a.yml"), at("below/c.json")]);
+        std::os::unix::fs::symlink(folder.path(), at("given")).expect("it is linked");
+        assert_eq!(files(&at("given")).expect("it can be read").len(), 3, "a link that the user names is followed");
     }
 }
