@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use directconnect_core::text::printable;
 use kubectl_dxcon::arguments::Arguments;
 
 fn main() -> ExitCode {
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 fn failed(words: &str) -> ExitCode {
-    anstream::eprintln!("kubectl-dxcon: {words}");
+    anstream::eprintln!("kubectl-dxcon: {}", printable(words));
     ExitCode::FAILURE
 }
 

@@ -6,6 +6,7 @@ mod rules;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
+use directconnect_core::text::printable;
 use directconnect_operator::api::{DirectConnectConnection, GROUP};
 use kube::Resource as _;
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub struct Location {
 impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let file = if self.file == "-" { "standard input" } else { &self.file };
-        write!(f, "{file}:{}", self.line)
+        write!(f, "{}:{}", printable(file), self.line)
     }
 }
 

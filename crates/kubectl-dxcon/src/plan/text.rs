@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use directconnect_core::reason::Reason;
+use directconnect_core::text::printable;
 
 use super::forecast::{Change, Forecast, Outcome, Step, Who};
 use super::report::Report;
@@ -16,10 +17,9 @@ pub fn text(report: &Report) -> String {
     let mut text = format!("{}\n", styled(STRONG, summary(report)));
     let cuts: Vec<_> = report.can_cut().map(|(forecast, how)| vec![forecast.resource.to_string(), how]).collect();
     section(&mut text, &styled(BAD, "Can cut a line"), cuts);
-    let refused = report
-        .refused
-        .iter()
-        .map(|refused| vec![format!("{} ({})", refused.resource, refused.location), refused.why.join("; ")]);
+    let refused = report.refused.iter().map(|refused| {
+        vec![printable(&format!("{} ({})", refused.resource, refused.location)), printable(&refused.why.join("; "))]
+    });
     section(&mut text, &styled(BAD, "The API server would refuse"), refused.collect());
     section(&mut text, &styled(BAD, "Could not be read"), report.unread.iter().map(|why| vec![why.clone()]).collect());
     for (location, forecast) in &report.connections {

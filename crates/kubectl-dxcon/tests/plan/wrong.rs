@@ -65,6 +65,41 @@ async fn each_exit_code_says_what_it_is_to_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_gets_no_control_characters_of_others() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "line\u{1b}[35m"));
+    let folder = tempfile::tempdir().expect("there is room");
+    // The program itself never uses this colour.
+    let (escape, magenta) = ("\\u001b[35m", "\u{1b}[35m");
+    let manifests = [
+        format!(r#"{{name: "a{escape}\n  met"}}|{{connectionId: {A}}}"#),
+        format!(
+            r#"{{name: b, "x{escape}": 1, namespace: "n{escape}", labels: {{"y{escape}": 1}}}}|{{connectionId: {A}}}"#
+        ),
+        format!(r#"{{name: c}}|{{connectionId: {A}, "z{escape}": 1}}"#),
+        format!(r#"{{name: d}}|{{connectionId: {A}, encryptionMode: "{escape}"}}"#),
+        format!(r#"{{name: e}}|{{connectionId: "{escape}"}}"#),
+        format!(r#"{{name: f, annotations: {{directconnect-operator.dev/paused: "{escape}"}}}}|{{connectionId: {A}}}"#),
+        format!("{{name: g}}|{{connectionId: {A}, connectionName: new}}"),
+        // JSON does not escape this one, which begins a sequence too.
+        format!(r#"{{name: h, labels: ["\u009b35m"]}}|{{connectionId: {A}}}"#),
+    ];
+    let documents = manifests.iter().map(|manifest| {
+        let (metadata, spec) = manifest.split_once('|').expect("it has two parts");
+        format!("apiVersion: directconnect-operator.dev/v1alpha1\nkind: DirectConnectConnection\nmetadata: {metadata}\nspec: {spec}\n")
+    });
+    let file = folder.path().join(format!("{magenta}.yaml"));
+    std::fs::write(&file, documents.collect::<Vec<_>>().join("---\n")).expect("it is written");
+    let typed = dxcon(["plan", "-f", &file.to_string_lossy()]).aws(&aws.endpoint()).env("CLICOLOR_FORCE", "1");
+    let printed = typed.run();
+    assert!(printed.out.contains("6 refused") && printed.out.contains("\u{1b}[1m"), "{printed:#?}");
+    let obeyed = [magenta, "\u{9b}", "\n  met"];
+    assert!(!obeyed.iter().any(|sequence| printed.out.contains(sequence)), "{printed:#?}");
+    let printed = dxcon(["plan", "-f", magenta]).env("CLICOLOR_FORCE", "1").run();
+    assert!(printed.err.contains("cannot be read") && !printed.err.contains('\u{1b}'), "{printed:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_gets_no_colours_and_markdown_no_markup_of_others() {
     let aws = Simulator::start().await;
     aws.add(REGION, Connection::new(A, "line"));
