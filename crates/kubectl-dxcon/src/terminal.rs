@@ -62,7 +62,9 @@ pub fn yaml(value: &impl Serialize) -> Result<String, Problem> {
 
 /// The number of columns of the terminal. Without a terminal, as in the log of a pipeline, the value of `COLUMNS`.
 pub fn width() -> Option<u16> {
-    Table::new().width().or_else(|| std::env::var("COLUMNS").ok()?.parse().ok())
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    // A terminal whose size was never set says 0.
+    Table::new().width().filter(|width| *width > 0).or_else(columns).filter(|width| *width > 0)
 }
 
 /// A table in the style of `kubectl`, wrapped to the width of the terminal.
@@ -79,9 +81,9 @@ pub fn rows(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 
 fn bare(rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).add_rows(rows);
+    table.load_style(presets::NOTHING).add_rows(rows);
     if let Some(columns) = width() {
-        table.set_width(columns);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
     }
     table
 }

@@ -100,6 +100,21 @@ async fn a_terminal_gets_no_control_characters_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_says_no_width_gets_whole_lines() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "line"));
+    let plan = |columns: &str| dxcon(["plan"]).aws(&aws.endpoint()).env("COLUMNS", columns).env("NO_COLOR", "1");
+    for columns in ["0", ""] {
+        let printed =
+            plan(columns).with_input(&manifest()).out + &plan(columns).on_a_terminal_without_size(&manifest());
+        let whole = printed.matches("send   connectionName \"line\" → \"new\"").count();
+        assert_eq!(whole, 2, "{columns:?}: {printed}");
+    }
+    let wrapped = plan("30").on_a_terminal_without_size(&manifest());
+    assert!(wrapped.contains("send") && !wrapped.contains("send   connectionName \"line\" → \"new\""), "{wrapped}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_gets_no_colours_and_markdown_no_markup_of_others() {
     let aws = Simulator::start().await;
     aws.add(REGION, Connection::new(A, "line"));

@@ -1,9 +1,14 @@
 //! Runs the binary as a user does.
 #![allow(dead_code, reason = "each of the tests that share it needs other parts of it")]
 
-use std::io::Write as _;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// A command that has not been started yet.
 pub struct Typed(Command);
@@ -75,5 +80,23 @@ impl Typed {
         let ended = process.wait_with_output().expect("it ends");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints UTF-8");
         Printed { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+    }
+
+    /// Runs the command with this standard input, and returns what it prints to a terminal whose size was never set, as
+    /// `script` and `docker run --tty` make it.
+    pub fn on_a_terminal_without_size(mut self, input: &str) -> String {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("it can be opened");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+        let screen = File::options().write(true).open(OsStr::from_bytes(name.as_bytes())).expect("it is opened");
+        let mut process = self.0.stdin(Stdio::piped()).stdout(screen).spawn().expect("kubectl-dxcon starts");
+        // It holds the other end of the terminal, which has to be closed for the reading to end.
+        drop(self);
+        let _ = process.stdin.take().expect("stdin is piped").write_all(input.as_bytes());
+        let mut printed = Vec::new();
+        // The end of a terminal is an error.
+        let _ = File::from(terminal).read_to_end(&mut printed);
+        process.wait().expect("it ends");
+        String::from_utf8(printed).expect("it prints UTF-8")
     }
 }
