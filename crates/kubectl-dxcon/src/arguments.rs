@@ -49,7 +49,9 @@ Examples:
   kubectl dxcon reconcile frankfurt-primary --reason 'new key'")]
     Reconcile(Annotate),
     /// Print a completion script
-    #[command(after_help = "Examples:
+    #[command(after_help = "It completes what begins with kubectl-dxcon, and not kubectl dxcon.
+
+Examples:
   source <(kubectl dxcon completion bash)
   kubectl dxcon completion fish > ~/.config/fish/completions/kubectl-dxcon.fish")]
     Completion {

@@ -27,6 +27,7 @@ pub mod terminal;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 
 use self::arguments::{Arguments, Verb};
 use self::problem::Problem;
@@ -44,12 +45,22 @@ pub async fn run(arguments: Arguments) -> Outcome {
         Verb::Pause(flags) => annotate::pause(&flags).await,
         Verb::Resume(flags) => annotate::resume(&flags).await,
         Verb::Reconcile(flags) => annotate::reconcile(&flags).await,
-        Verb::Completion { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "kubectl-dxcon", &mut script);
-            terminal::print(&String::from_utf8_lossy(&script))
-        }
+        Verb::Completion { shell } => terminal::print(&completion(shell)),
         Verb::Man => terminal::print(&manual_page()?),
+    }
+}
+
+/// The completion script of a shell.
+fn completion(shell: Shell) -> String {
+    let script = |name: &str| {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Arguments::command(), name, &mut script);
+        String::from_utf8_lossy(&script).into_owned()
+    };
+    match shell {
+        // With a dash in the name of the program, no flag of a verb is completed: clap-rs/clap#6421.
+        Shell::Bash => script("kubectl_dxcon").replace(" kubectl_dxcon\n", " kubectl-dxcon\n"),
+        _ => script("kubectl-dxcon"),
     }
 }
 

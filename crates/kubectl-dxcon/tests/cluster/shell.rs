@@ -21,6 +21,29 @@ async fn a_completion_script_is_one_that_its_shell_can_read() {
 }
 
 #[tokio::test]
+async fn bash_completes_verbs_their_flags_and_the_values_of_these() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let script = folder.path().join("completion");
+    std::fs::write(&script, run(dxcon(["completion", "bash"])).await.out).expect("the folder is writable");
+    for (typed, expected) in [
+        ("pl", "plan"),
+        ("plan --ou", "--output"),
+        ("plan --output ma", "markdown"),
+        ("status --all", "--all-namespaces"),
+        ("pause --rea", "--reason"),
+    ] {
+        // As bash calls a completion: the words in an array, then the command, the word and the one before it.
+        let complete = r#"source "$1"; COMP_WORDS=(kubectl-dxcon $2); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            function=$(complete -p kubectl-dxcon | sed 's/.*-F \([^ ]*\) .*/\1/')
+            $function kubectl-dxcon "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"; echo "${COMPREPLY[*]}""#;
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", complete, "bash"]).arg(&script).arg(typed);
+        let answer = bash.output().expect("there is a bash");
+        assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), expected, "{typed}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_shell_that_is_not_known_is_one_line() {
     crate::assert_one_line(&run(dxcon(["completion", "tcsh"])).await, &["tcsh", "bash"]);
 }
