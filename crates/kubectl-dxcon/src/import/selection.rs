@@ -10,6 +10,7 @@ use directconnect_core::observed::Connection;
 use directconnect_operator::kubernetes::Watched;
 
 use crate::aws::Listing;
+use crate::status;
 
 /// The connections of all regions that could be read.
 #[derive(Debug, Default)]
@@ -55,9 +56,11 @@ impl Found {
 /// Whether a resource is for this connection.
 ///
 /// A resource with an invalid spec counts too, as far as it can be parsed: a second resource would conflict with it as
-/// soon as it is corrected. A resource without a region counts if no default region is configured, since connection ids
-/// are unique.
+/// soon as it is corrected. A resource without a region is for the one in which the operator has read it, which need not be
+/// the caller's. Without that either it counts if no default region is configured, since connection ids are unique.
 pub fn is_about(resource: &Watched, circuit: &CircuitId, default_region: &DefaultRegion) -> bool {
+    let read = status::region(resource).map(DefaultRegion::Set);
+    let default_region = read.as_ref().unwrap_or(default_region);
     if let Ok(desired) = resource.desired(default_region) {
         return desired.circuit == *circuit;
     }
@@ -86,9 +89,10 @@ mod tests {
     use directconnect_core::identity::ConnectionId;
     use serde_json::{Value, json};
 
-    fn resource(spec: &Value) -> Watched {
-        serde_json::from_value(json!({ "metadata": { "name": "line", "namespace": "net" }, "spec": spec }))
-            .expect("it is read")
+    fn resource(spec: &Value, read_in: Option<&str>) -> Watched {
+        let metadata = json!({ "name": "line", "namespace": "net" });
+        let status = json!({ "region": read_in });
+        serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).expect("it is read")
     }
 
     fn set(region: &str) -> DefaultRegion {
@@ -114,7 +118,22 @@ mod tests {
             (json!({ "connectionId": id, "connectionName": " ", "region": "eu-west-2" }), set("eu-west-1"), false),
             (json!({ "connectionId": 7 }), set("eu-west-1"), false),
         ] {
-            assert_eq!(is_about(&resource(&spec), &circuit, &default_region), expected, "{spec} {default_region:?}");
+            assert_eq!(
+                is_about(&resource(&spec, None), &circuit, &default_region),
+                expected,
+                "{spec} {default_region:?}"
+            );
+        }
+        for (spec, read_in, expected) in [
+            (json!({ "connectionId": id }), "eu-west-1", true),
+            (json!({ "connectionId": id }), "eu-west-2", false),
+            (json!({ "connectionId": id, "connectionName": " " }), "eu-west-1", true),
+            (json!({ "connectionId": id, "region": "eu-west-1" }), "eu-west-2", true),
+        ] {
+            let resource = resource(&spec, Some(read_in));
+            for default_region in [DefaultRegion::Unset, set("eu-west-1"), set("eu-west-2")] {
+                assert_eq!(is_about(&resource, &circuit, &default_region), expected, "{spec} {default_region:?}");
+            }
         }
     }
 }
