@@ -106,7 +106,7 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
 }
 
 /// The name of a resource that is given as `NAME` or, as `kubectl get --output name` prints it, as `TYPE/NAME`.
-fn bare_name(given: &str) -> Result<&str, Problem> {
+pub(crate) fn bare_name(given: &str) -> Result<&str, Problem> {
     let Some((kind, name)) = given.rsplit_once('/') else { return Ok(given) };
     let kind = kind.split('.').next().unwrap_or_default();
     let known = [&*Watched::kind(&()).to_lowercase(), &*Watched::plural(&()), "dxcon"];

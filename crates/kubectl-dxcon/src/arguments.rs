@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use directconnect_core::identity::RegionName;
 
+use crate::annotate::bare_name;
+
 /// Adopt Direct Connect connections, and see what a commit will do to them
 ///
 /// AWS is only ever read. Changes are made by the operator, from what is applied to the cluster.
@@ -189,6 +191,7 @@ Examples:
   kubectl dxcon status frankfurt-primary")]
 pub struct Status {
     /// Show all of this one
+    #[arg(value_parser = |given: &str| bare_name(given).map(str::to_owned))]
     pub name: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]

@@ -61,6 +61,17 @@ async fn one_that_waits_for_its_turn_names_the_one_that_has_it() {
 }
 
 #[tokio::test]
+async fn a_name_may_have_its_type_before_it_as_kubectl_prints_it() {
+    let world = World::builder().without_operator().build().await;
+    world.apply(connection("line").id(ONE)).await;
+    for name in ["line", "dxcon/line", "directconnectconnection.directconnect-operator.dev/line"] {
+        let printed = typed(&world, &["status", name, "-o", "json"]).await;
+        assert_eq!((printed.code, &json(&printed)["connections"][0]["name"]), (Some(0), &"line".into()), "{printed:?}");
+    }
+    assert_one_line(&typed(&world, &["status", "pod/line"]).await, &["pod/line names another kind of resource"]);
+}
+
+#[tokio::test]
 async fn a_resource_that_was_never_reconciled_is_reported_as_such() {
     let world = World::builder().without_operator().build().await;
     world.apply(connection("line").id(ONE)).await;
