@@ -155,12 +155,12 @@ fn failure(cluster: &Cluster, name: &str, error: &kube::Error) -> Failure {
         kube::Error::Api(answer) if answer.code == 404 && answer.message.contains(name) => Failure::Of(Problem::new(
             format!("{name} was not found in namespace {namespace}; `kubectl dxcon status -A` lists what there is"),
         )),
-        kube::Error::Api(answer) if answer.code == 404 => Failure::OfCluster(crate::cluster::unlisted(error)),
+        kube::Error::Api(answer) if answer.code == 404 => Failure::OfCluster(cluster.unlisted(error)),
         kube::Error::Api(answer) if answer.code == 403 => {
             Failure::Of(Problem::new(format!("{}; ask for the right to get and patch it", words(error))))
         }
         kube::Error::Api(_) => Failure::Of(Problem::new(format!("{name}: {}", words(error)))),
-        _ => Failure::OfCluster(Problem::new(format!("the API server cannot be asked: {}", words(error)))),
+        _ => Failure::OfCluster(cluster.unanswered(error)),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use directconnect_core::text;
 use directconnect_operator::kubernetes::{Watched, words};
 use kube::api::{ApiResource, DynamicObject};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
 use crate::arguments::ClusterFlags;
@@ -19,19 +20,23 @@ pub struct Cluster {
     pub client: Client,
     /// The default namespace.
     pub namespace: String,
+    /// Its API server, and the context of the kubeconfig that names it.
+    server: String,
+    context: Option<String>,
 }
 
 impl Cluster {
     /// Connects to the cluster of the kubeconfig, or to that of the pod.
     pub async fn connect(flags: &ClusterFlags) -> Result<Self, Problem> {
-        let mut config = config(flags).await?;
+        let (mut config, context) = config(flags).await?;
+        let server = config.cluster_url.to_string();
         config.read_timeout = Some(SILENCE);
         config.connect_timeout = Some(SILENCE);
         config.default_retry = false;
         let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config)
             .map_err(|error| format!("the Kubernetes configuration does not work: {}", words(&error)))?;
-        Ok(Self { client, namespace })
+        Ok(Self { client, namespace, server, context })
     }
 
     /// The API for the resources of one namespace or of all.
@@ -46,41 +51,93 @@ impl Cluster {
     /// Lists the resources of one namespace or of all.
     pub async fn list(&self, all_namespaces: bool) -> Result<Vec<Watched>, Problem> {
         let listed = self.resources(all_namespaces).list(&kube::api::ListParams::default()).await;
-        Ok(listed.map_err(|error| unlisted(&error))?.items)
+        Ok(listed.map_err(|error| self.unlisted(&error))?.items)
     }
 
     /// Lists the resources of all namespaces as complete objects.
     pub async fn list_whole(&self) -> Result<Vec<serde_json::Value>, Problem> {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Watched>(&()));
-        let listed = api.list(&kube::api::ListParams::default()).await.map_err(|error| unlisted(&error))?;
+        let listed = api.list(&kube::api::ListParams::default()).await.map_err(|error| self.unlisted(&error))?;
         let whole = listed.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>();
         whole.map_err(|error| Problem::new(error.to_string()))
     }
-}
 
-async fn config(flags: &ClusterFlags) -> Result<Config, Problem> {
-    let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
-    if options.context.is_none() {
-        return Config::infer().await.map_err(|error| {
-            Problem::new(format!("no Kubernetes cluster: no kubeconfig was found (set KUBECONFIG): {error}"))
-        });
-    }
-    let kubeconfig = Kubeconfig::read().map_err(|error| format!("the kubeconfig cannot be read: {error}"))?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    config.map_err(|error| {
-        let context = options.context.unwrap_or_default();
-        Problem::new(format!("--context {context:?}: {error}; `kubectl config get-contexts` lists them"))
-    })
-}
-
-/// The message for resources that cannot be listed.
-pub fn unlisted(error: &kube::Error) -> Problem {
-    Problem::new(match error {
-        kube::Error::Api(answer) if answer.code == 404 => {
-            "the cluster does not know DirectConnectConnection: install the CRD of directconnect-operator first"
-                .to_owned()
+    /// The message for resources that cannot be listed.
+    pub fn unlisted(&self, error: &kube::Error) -> Problem {
+        match error {
+            kube::Error::Api(answer) if answer.code == 404 => Problem::new(
+                "the cluster does not know DirectConnectConnection: install the CRD of directconnect-operator first",
+            ),
+            kube::Error::Api(answer) if answer.code == 403 => {
+                Problem::new(format!("{}; ask for the right to list them", words(error)))
+            }
+            kube::Error::Api(_) => {
+                Problem::new(format!("the resources of the cluster cannot be listed: {}", words(error)))
+            }
+            _ => self.unanswered(error),
         }
-        kube::Error::Api(answer) if answer.code == 403 => format!("{}; ask for the right to list them", words(error)),
-        _ => format!("the resources of the cluster cannot be listed: {}", words(error)),
+    }
+
+    /// The message for an API server that gives no answer, or none that can be read.
+    pub fn unanswered(&self, error: &kube::Error) -> Problem {
+        let why = match error {
+            kube::Error::Service(error) => text::clean(&text::with_sources(&**error)),
+            error => words(error),
+        };
+        let of = self.context.as_ref().map(|context| format!(" of context {context:?}")).unwrap_or_default();
+        let flag = self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
+        Problem::new(format!(
+            "the API server {}{of} does not answer: {why}; see with `kubectl version{flag}` whether it is up, or name another with --context",
+            self.server
+        ))
+    }
+}
+
+/// The configuration of the kubeconfig, with its context; without a kubeconfig that of the pod.
+async fn config(flags: &ClusterFlags) -> Result<(Config, Option<String>), Problem> {
+    let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
+    let found = match Kubeconfig::read() {
+        Ok(kubeconfig) => {
+            let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone());
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map(|config| (config, context))
+        }
+        Err(error) => Err(error),
+    };
+    match found {
+        Err(_)
+            if flags.context.is_none()
+                && let Ok(config) = Config::incluster() =>
+        {
+            Ok((config, None))
+        }
+        found => found.map_err(|error| unusable(&error, flags.context.as_deref())),
+    }
+}
+
+/// The message for a kubeconfig that names no cluster.
+fn unusable(error: &KubeconfigError, wanted: Option<&str>) -> Problem {
+    let named = std::env::var("KUBECONFIG").ok().filter(|named| !named.is_empty());
+    let kubeconfig = format!("the kubeconfig {}", named.as_deref().unwrap_or("~/.kube/config"));
+    let lists = "`kubectl config get-contexts` lists them";
+    Problem::new(match error {
+        KubeconfigError::FindPath => "no Kubernetes cluster: no kubeconfig was found; set KUBECONFIG to one".to_owned(),
+        KubeconfigError::ReadConfig(missing, path) if missing.kind() == std::io::ErrorKind::NotFound => {
+            format!("no Kubernetes cluster: there is no kubeconfig {}; set KUBECONFIG to one", path.display())
+        }
+        KubeconfigError::CurrentContextNotSet => {
+            format!("{kubeconfig} has no current context: name one with --context; {lists}")
+        }
+        KubeconfigError::LoadContext(_) if let Some(wanted) = wanted => {
+            format!("--context {wanted:?}: {kubeconfig} has no such context; {lists}")
+        }
+        KubeconfigError::LoadContext(gone) => format!(
+            "the current context of {kubeconfig} is {gone:?}, which it does not have: name another with --context; {lists}"
+        ),
+        other => {
+            // What follows the first line of a parser's message only shows the position.
+            let words = other.to_string();
+            let first = words.lines().next().unwrap_or_default();
+            format!("{kubeconfig} cannot be used: {first}; correct it, or set KUBECONFIG to another")
+        }
     })
 }

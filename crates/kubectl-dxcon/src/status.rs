@@ -20,7 +20,7 @@ use self::summary::Summary;
 pub use self::turn::region;
 use crate::Outcome;
 use crate::arguments::{Format, Status};
-use crate::cluster::{Cluster, unlisted};
+use crate::cluster::Cluster;
 use crate::problem::Problem;
 use crate::terminal::{self, API_VERSION};
 
@@ -102,7 +102,7 @@ impl Survey {
             Err(kube::Error::Api(answer)) if answer.code == 403 && !flags.all_namespaces => {
                 (cluster.list(false).await?, false)
             }
-            Err(error) => return Err(unlisted(&error)),
+            Err(error) => return Err(cluster.unlisted(&error)),
         };
         objects.sort_by_key(Watched::id);
         let namespace = Some(cluster.namespace.clone()).filter(|_| !flags.all_namespaces);

@@ -46,8 +46,32 @@ async fn an_api_server_that_does_not_answer_is_told_once() {
     fs::write(&kubeconfig, text).expect("the folder is writable");
     for verb in [&["status"] as &[&str], &["pause", "one", "two"], &["resume", "one", "two"]] {
         let printed = run(dxcon(verb.iter().copied()).cluster(&kubeconfig)).await;
-        assert_one_line(&printed, &["onnection refused"]);
+        assert_one_line(&printed, &["http://127.0.0.1:1/ of context \"x\"", "onnection refused", "kubectl version"]);
+        assert!(!printed.err.contains("ServiceError"), "{printed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_that_names_no_cluster_is_told_with_what_is_wrong_in_it() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig: PathBuf = folder.path().join("kubeconfig");
+    let path = kubeconfig.to_str().expect("it is text");
+    for (text, wrong, next) in [
+        ("{clusters: [], users: [], contexts: [], current-context: gone}", "is \"gone\"", "get-contexts"),
+        ("{clusters: [], users: [], contexts: []}", "no current context", "--context"),
+        ("a: [\nb", "cannot be used: failed to parse kubeconfig YAML", "correct it"),
+        ("{contexts: [{name: x, context: {cluster: c}}], current-context: x}", "cluster of context: c", "correct it"),
+    ] {
+        fs::write(&kubeconfig, text).expect("the folder is writable");
+        for verb in VERBS {
+            let printed = run(dxcon(verb.iter().copied()).cluster(&kubeconfig)).await;
+            assert_one_line(&printed, &[path, wrong, next]);
+            assert!(!printed.err.contains("no kubeconfig was found") && !printed.err.contains("-->"), "{printed:?}");
+        }
+    }
+    fs::remove_file(&kubeconfig).expect("it is there");
+    let printed = run(dxcon(["status"]).cluster(&kubeconfig)).await;
+    assert_one_line(&printed, &["there is no kubeconfig", path, "set KUBECONFIG"]);
 }
 
 #[tokio::test]
