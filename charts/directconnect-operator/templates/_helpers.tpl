@@ -36,8 +36,8 @@ so that no value can part a Deployment from its Pods. */}}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
 {{- $_ := set $labels "app.kubernetes.io/version" $root.Chart.AppVersion }}
 {{- $_ := set $labels "app.kubernetes.io/managed-by" $root.Release.Service }}
-{{- $metadata := dict "labels" (merge $labels (index . 1 | default dict) $root.Values.commonLabels) }}
-{{- with merge dict (index . 2 | default dict) $root.Values.commonAnnotations }}
+{{- $metadata := dict "labels" (merge $labels (index . 1 | default dict) ($root.Values.commonLabels | default dict)) }}
+{{- with merge dict (index . 2 | default dict) ($root.Values.commonAnnotations | default dict) }}
 {{- $_ := set $metadata "annotations" . }}
 {{- end }}
 {{- toYaml $metadata }}
@@ -46,7 +46,7 @@ so that no value can part a Deployment from its Pods. */}}
 {{/* As for Docker, what is before the first slash is a registry if it has a dot or a port, or is localhost. */}}
 {{- define "operator.image" -}}
 {{- $repository := .Values.image.repository }}
-{{- with .Values.global.imageRegistry }}
+{{- with (.Values.global).imageRegistry }}
 {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}
 {{- end }}
 {{- if .Values.image.digest }}
@@ -59,7 +59,7 @@ so that no value can part a Deployment from its Pods. */}}
 {{/* Other charts write a global secret as its name alone, so both ways are understood. */}}
 {{- define "operator.imagePullSecrets" -}}
 {{- $secrets := list }}
-{{- range concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets }}
+{{- range concat ((.Values.global).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
 {{- end }}
 {{- toYaml (uniq $secrets) }}
@@ -67,7 +67,7 @@ so that no value can part a Deployment from its Pods. */}}
 
 {{/* OpenShift gives each namespace its own range of users, and refuses Pods that ask for another. */}}
 {{- define "operator.podSecurityContext" -}}
-{{- $context := .Values.podSecurityContext }}
+{{- $context := .Values.podSecurityContext | default dict }}
 {{- if or (eq (toString .Values.openshift) "true") (and (eq (toString .Values.openshift) "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) }}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" }}
 {{- end }}
@@ -89,5 +89,5 @@ so that no value can part a Deployment from its Pods. */}}
 
 {{/* CEL: whether the request comes from whom, or goes where, the lists say. */}}
 {{- define "operator.allowed" -}}
-request.namespace in {{ toJson .namespaces }} || request.userInfo.username in {{ toJson .users }} || request.userInfo.groups.exists(group, group in {{ toJson .groups }})
+request.namespace in {{ .namespaces | default list | toJson }} || request.userInfo.username in {{ .users | default list | toJson }} || request.userInfo.groups.exists(group, group in {{ .groups | default list | toJson }})
 {{- end }}
