@@ -38,10 +38,9 @@ impl Installation {
             Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
             None => Api::all(cluster.client.clone()),
         };
-        let labelled = ListParams::default().labels(&format!("app.kubernetes.io/name={SHIPPED}"));
         let scope = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
         let namespace = namespace.unwrap_or(SHIPPED);
-        match deployments.list(&labelled).await.map(|listed| listed.items) {
+        match labelled(&deployments).await {
             Ok(found) => match found.as_slice() {
                 [one] => Self::of(one),
                 [] => Self::shipped(
@@ -101,6 +100,16 @@ impl Installation {
             finding,
         }
     }
+}
+
+/// The Deployments of the chart, which have a label that no value changes, and those of other manifests.
+async fn labelled(deployments: &Api<Deployment>) -> kube::Result<Vec<Deployment>> {
+    let (chart, name) = ("app.kubernetes.io/part-of", "app.kubernetes.io/name");
+    let mut found = Vec::new();
+    for labels in [format!("{chart}={SHIPPED}"), format!("{name}={SHIPPED},{chart}!={SHIPPED}")] {
+        found.extend(deployments.list(&ListParams::default().labels(&labels)).await?);
+    }
+    Ok(found)
 }
 
 /// The values of a flag of a container: from its arguments, or else from the environment variable of the same name.

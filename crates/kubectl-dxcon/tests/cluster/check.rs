@@ -100,20 +100,32 @@ async fn an_operator_that_has_never_run_is_a_problem() {
     assert_finding(&printed, "Lease", "problem", "has never run there");
 }
 
-#[tokio::test]
-async fn what_the_deployment_says_of_the_operator_is_followed() {
+/// Makes a Deployment of the operator with this label, whose Lease has a name of its own, and checks.
+async fn check_beside_deployment(label: &str) -> Printed {
     let world = World::builder().without_operator().build().await;
-    let labels = json!({ "app.kubernetes.io/name": "directconnect-operator" });
+    let labels = json!({ label: "directconnect-operator" });
     let container = json!({ "name": "operator", "image": "x", "args": ["run", "--lease-name=of-its-own"] });
     let deployment = json!({ "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": { "name": "dx", "labels": labels },
         "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels },
             "spec": { "serviceAccountName": "somebody", "containers": [container] } } } });
     world.control_plane.kubectl(&["apply", "-n", &world.namespace, "-f", "-"], &deployment.to_string()).await.text();
-    let printed = typed(&world, &["check", "-o", "json"]).await;
+    typed(&world, &["check", "-o", "json"]).await
+}
+
+#[tokio::test]
+async fn what_the_deployment_says_of_the_operator_is_followed() {
+    let printed = check_beside_deployment("app.kubernetes.io/name").await;
     assert_finding(&printed, "Deployment", "problem", "/dx has no Pod that is ready");
     assert_finding(&printed, "Lease", "problem", "/of-its-own does not exist");
     assert_finding(&printed, "operator's rights", "problem", "/somebody may not list directconnectconnections");
+}
+
+#[tokio::test]
+async fn a_deployment_of_the_chart_is_found_whatever_its_name() {
+    let printed = check_beside_deployment("app.kubernetes.io/part-of").await;
+    assert_finding(&printed, "Deployment", "problem", "/dx has no Pod that is ready");
+    assert_finding(&printed, "Lease", "problem", "/of-its-own does not exist");
 }
 
 #[tokio::test]
