@@ -23,7 +23,7 @@ use crate::terminal;
 /// Field manager of these writes. Its name must not begin with `kubectl`.
 pub const MANAGER: &str = "dxcon";
 
-/// Field managers that write what manifests say without server-side apply, so their operation is not `Apply`.
+/// Field managers that compute from an earlier manifest what to remove, and may not have written all of it.
 const CLIENT_SIDE: [&str; 4] =
     ["argocd-application-controller", "argocd-controller", "helm", "kubectl-client-side-apply"];
 
@@ -228,12 +228,21 @@ fn is_by_kubectl(metadata: &ObjectMeta, annotation: &str) -> bool {
 
 /// The field managers that set a field of `parent` from a manifest, and would set it again.
 pub(crate) fn manifest_owners(metadata: &ObjectMeta, parent: &str, field: &str) -> Vec<String> {
-    let is_from_manifest = |entry: &&ManagedFieldsEntry| {
-        let manager = entry.manager.as_deref().unwrap_or_default();
-        entry.operation.as_deref() == Some("Apply") || CLIENT_SIDE.contains(&manager)
-    };
-    let entries = owners(metadata, parent, field).filter(is_from_manifest);
+    let entries = owners(metadata, parent, field).filter(|entry| writes_manifests(metadata, entry));
     entries.filter_map(|entry| entry.manager.clone()).collect()
+}
+
+/// Whether a field manager writes whole manifests, so that it removes what they do not contain any more.
+///
+/// Every manifest has `spec.connectionId`, which never changes. So who owns it has applied a manifest or created the object
+/// from one; who does not has set single fields, even by server-side apply. What kubectl creates and replaces it does not
+/// write again.
+fn writes_manifests(metadata: &ObjectMeta, entry: &ManagedFieldsEntry) -> bool {
+    let (manager, operation) = (entry.manager.as_deref().unwrap_or_default(), entry.operation.as_deref());
+    let is_this = |owner: &ManagedFieldsEntry| (&owner.manager, &owner.operation) == (&entry.manager, &entry.operation);
+    let has_whole = owners(metadata, SPEC, "connectionId").any(is_this);
+    let is_by_hand = manager.starts_with("kubectl") || manager == MANAGER || manager == "before-first-apply";
+    CLIENT_SIDE.contains(&manager) || (has_whole && (operation == Some("Apply") || !is_by_hand))
 }
 
 /// Notes for users who pause a resource by hand although a tool applies it from git.
@@ -277,10 +286,12 @@ mod tests {
 
     const NOW: &str = "2026-01-02T03:04:05Z";
 
-    fn metadata(annotations: &Value, managers: &[(&str, &str, &str)]) -> ObjectMeta {
-        let entry = |(manager, operation, annotation): &(&str, &str, &str)| {
+    /// Metadata with field managers: name, operation, annotation, and whether it has written the spec too.
+    fn metadata(annotations: &Value, managers: &[(&str, &str, &str, bool)]) -> ObjectMeta {
+        let entry = |(manager, operation, annotation, whole): &(&str, &str, &str, bool)| {
+            let spec = if *whole { json!({ "f:connectionId": {} }) } else { json!({}) };
             json!({ "manager": manager, "operation": operation, "fieldsType": "FieldsV1",
-                "fieldsV1": { "f:metadata": { "f:annotations": { format!("f:{annotation}"): {} } } } })
+                "fieldsV1": { "f:metadata": { "f:annotations": { format!("f:{annotation}"): {} } }, "f:spec": spec } })
         };
         let managed: Vec<Value> = managers.iter().map(entry).collect();
         serde_json::from_value(json!({ "name": "line", "annotations": annotations, "managedFields": managed }))
@@ -322,14 +333,18 @@ mod tests {
 
     #[test]
     fn a_pause_from_a_manifest_is_told_with_who_applies_it_and_one_by_hand_is_not() {
-        type Manager<'a> = (&'a str, &'a str, &'a str);
-        let cases: [(&[Manager<'_>], &[&str]); 6] = [
-            (&[("kustomize-controller", "Apply", PAUSED)], &["kustomize-controller"]),
-            (&[("argocd-controller", "Update", PAUSED)], &["argocd-controller"]),
-            (&[("kubectl-client-side-apply", "Update", PAUSED)], &["kubectl-client-side-apply"]),
-            (&[("kubectl-annotate", "Update", PAUSED)], &[]),
-            (&[(MANAGER, "Update", PAUSED)], &[]),
-            (&[("kustomize-controller", "Apply", "example.com/other")], &[]),
+        type Manager<'a> = (&'a str, &'a str, &'a str, bool);
+        let cases: [(&[Manager<'_>], &[&str]); 10] = [
+            (&[("kustomize-controller", "Apply", PAUSED, true)], &["kustomize-controller"]),
+            (&[("helm-controller", "Update", PAUSED, true)], &["helm-controller"]),
+            (&[("argocd-controller", "Update", PAUSED, false)], &["argocd-controller"]),
+            (&[("kubectl-client-side-apply", "Update", PAUSED, false)], &["kubectl-client-side-apply"]),
+            (&[("kubectl", "Apply", PAUSED, true)], &["kubectl"]),
+            (&[("kubectl-create", "Update", PAUSED, true)], &[]),
+            (&[("kubectl-annotate", "Update", PAUSED, false)], &[]),
+            (&[("oncall", "Apply", PAUSED, false)], &[]),
+            (&[(MANAGER, "Update", PAUSED, false)], &[]),
+            (&[("kustomize-controller", "Apply", "example.com/other", true)], &[]),
         ];
         for (managers, expected) in cases {
             assert_eq!(manifest_owners(&metadata(&json!({}), managers), ANNOTATIONS, PAUSED), expected, "{managers:?}");
@@ -340,7 +355,7 @@ mod tests {
     fn a_pause_of_plain_kubectl_is_taken_over_since_flux_would_remove_it() {
         let now: Timestamp = NOW.parse().expect("it is a time");
         for (manager, expected) in [("kubectl-annotate", Some("true (kubectl dxcon)")), (MANAGER, None)] {
-            let metadata = metadata(&json!({ PAUSED: "true" }), &[(manager, "Update", PAUSED)]);
+            let metadata = metadata(&json!({ PAUSED: "true" }), &[(manager, "Update", PAUSED, false)]);
             let expected = match expected {
                 Some(value) => Step::Write(json!({ PAUSED: value }), "paused"),
                 None => Step::Unchanged("is paused already, unchanged"),

@@ -166,6 +166,9 @@ pub struct Plan {
     /// Take what the cluster has too: other resources, and what is written down of earlier steps
     #[arg(long)]
     pub cluster: bool,
+    /// Namespace that the operator watches, as its own flag says; may be given several times [default: all]
+    #[arg(long, value_name = "NAMESPACE", requires = "cluster")]
+    pub watch_namespace: Vec<String>,
     /// Region of manifests that name none [default: with --cluster that of its resources that name none, else that of
     /// the AWS configuration]
     #[arg(long, value_name = "REGION", value_parser = region)]

@@ -53,7 +53,8 @@ pub fn merge(manifests: Vec<Manifest>, live: Vec<Value>, namespace: &str) -> Res
     Ok(Merged { objects, planned, refused })
 }
 
-fn id(object: &Value, namespace: &str) -> ResourceId {
+/// The namespace and name of an object; one without a namespace is in `namespace`.
+pub fn id(object: &Value, namespace: &str) -> ResourceId {
     let says = |field: &str| object.pointer(field).and_then(Value::as_str).filter(|value| !value.is_empty());
     ResourceId::new(says("/metadata/namespace").unwrap_or(namespace), says("/metadata/name").unwrap_or_default())
 }

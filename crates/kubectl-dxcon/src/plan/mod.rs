@@ -29,6 +29,7 @@ use self::world::World;
 use crate::arguments::{Plan, PlanFormat};
 use crate::aws::{Account, unread};
 use crate::cluster::Cluster;
+use crate::manifests::Manifest;
 use crate::problem::Problem;
 use crate::{Outcome, manifests, terminal};
 
@@ -57,11 +58,25 @@ pub async fn run(flags: &Plan) -> Outcome {
     }
     let (namespace, live) = if flags.cluster {
         let cluster = Cluster::connect(&flags.at).await?;
-        let live = cluster.list_whole().await?;
+        let mut live = cluster.list_whole().await?;
+        // What another operator watches, this one neither acts on nor waits for.
+        if !flags.watch_namespace.is_empty() {
+            live.retain(|object| {
+                flags.watch_namespace.contains(&merge::id(object, &cluster.namespace).namespace.to_string())
+            });
+        }
         (cluster.namespace, live)
     } else {
         (flags.at.namespace.clone().unwrap_or_else(|| "default".to_owned()), Vec::new())
     };
+    for Manifest { location, object } in &manifests {
+        let id = merge::id(object, &namespace);
+        if !flags.watch_namespace.is_empty() && !flags.watch_namespace.contains(&id.namespace.to_string()) {
+            return Err(Problem::new(format!(
+                "{id} in {location} is in a namespace that --watch-namespace does not name: name it too, or plan it for the operator that watches it"
+            )));
+        }
+    }
     let unchanged: Vec<Watched> = live.iter().map(merge::watched).collect::<Result<_, _>>()?;
     let account = Account::open(&flags.aws).await?;
     let Assumed { region: default_region, warning } = match flags.region.clone() {

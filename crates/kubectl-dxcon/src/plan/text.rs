@@ -163,15 +163,15 @@ fn duration(seconds: u64) -> String {
 pub fn markdown(report: &Report) -> String {
     let mut text = format!("### Direct Connect: {}\n", summary(report));
     let cuts: Vec<String> =
-        report.can_cut().map(|(forecast, how)| format!("`{}`: {}", name(forecast), escaped(&how))).collect();
+        report.can_cut().map(|(forecast, how)| format!("{}: {}", code(&name(forecast)), escaped(&how))).collect();
     list(&mut text, "Can cut a line", &cuts);
     let refused: Vec<String> = report
         .refused
         .iter()
         .map(|refused| {
             format!(
-                "`{}` ({}): {}",
-                refused.resource,
+                "{} ({}): {}",
+                code(&refused.resource.to_string()),
                 escaped(&refused.location.to_string()),
                 escaped(&refused.why.join("; "))
             )
@@ -195,8 +195,8 @@ pub fn markdown(report: &Report) -> String {
 /// A forecast that is folded away below its name and its outcome.
 fn details(text: &mut String, forecast: &Forecast, origin: &str) {
     let outcome: &str = forecast.end.outcome.into();
-    let (name, origin) = (escaped(&name(forecast)), escaped(origin));
-    let _ = write!(text, "\n<details><summary><code>{name}</code>: {outcome}{origin}</summary>\n\n| | |\n|---|---|\n");
+    let (name, origin) = (code(&name(forecast)), escaped(origin));
+    let _ = write!(text, "\n<details><summary>{name}: {outcome}{origin}</summary>\n\n| | |\n|---|---|\n");
     for row in forecast_rows(forecast, markdown_mark) {
         let [mark, what] = row.as_slice() else { continue };
         let _ = writeln!(text, "| {mark} | {} |", escaped(what));
@@ -213,7 +213,16 @@ fn list(text: &mut String, heading: &str, items: &[String]) {
     }
 }
 
-/// Escapes text from elsewhere for Markdown and HTML.
+fn code(words: &str) -> String {
+    format!("<code>{}</code>", escaped(words))
+}
+
+/// Keeps apart what GitHub and GitLab would take for a mention, a reference or a link. They look for these in the text after
+/// entities are resolved, so it is a character: one that takes no room.
+const APART: &str = "&#8203;";
+
+/// Escapes text from elsewhere for Markdown and HTML. Names of connections come from AWS, so from anybody who may set them
+/// there: they must neither mention people, nor refer to issues, nor become links.
 fn escaped(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len());
     for c in words.chars() {
@@ -222,11 +231,14 @@ fn escaped(words: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '\n' | '\r' => escaped.push(' '),
-            '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '#' | '@' | '~' => {
+            '#' | '@' => {
+                let _ = write!(escaped, "&#{};{APART}", u32::from(c));
+            }
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' => {
                 let _ = write!(escaped, "&#{};", u32::from(c));
             }
             other => escaped.push(other),
         }
     }
-    escaped
+    escaped.replace("://", &format!(":{APART}//")).replace("www.", &format!("www{APART}."))
 }

@@ -5,6 +5,7 @@ mod typed;
 
 mod api_server;
 mod cases;
+mod field_managers;
 mod fleets;
 mod page;
 mod said;
