@@ -9,6 +9,7 @@ pub mod object;
 pub mod status;
 pub mod watch;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::client::AuthError;
 use kube::runtime::reflector::ObjectRef;
 
@@ -22,6 +23,18 @@ pub type Reference = ObjectRef<Watched>;
 /// The reference to a resource.
 pub fn reference(resource: &ResourceId) -> Reference {
     Reference::new(&resource.name).within(&resource.namespace)
+}
+
+/// Leaves out the proxy of the environment if `NO_PROXY` names the API server. kube compares `NO_PROXY` with the address of
+/// the proxy instead. A proxy of the kubeconfig stays.
+pub fn heed_no_proxy(config: &mut kube::Config) {
+    let of_environment = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| {
+        let proxy = std::env::var(name).ok().filter(|proxy| !proxy.is_empty())?;
+        proxy.parse().ok()
+    });
+    if config.proxy_url == of_environment && Matcher::from_env().intercept(&config.cluster_url).is_none() {
+        config.proxy_url = None;
+    }
 }
 
 /// The message for a failed request to the API server, with all its causes.

@@ -8,9 +8,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
-/// A proxy that only connects to this machine. Returns its URL, and the hosts that it was asked to connect to.
+/// A proxy that only connects to this machine, at another address than the API server. Returns its URL, and the hosts that
+/// it was asked to connect to.
 async fn tunnels() -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let listener = TcpListener::bind("127.0.0.2:0").await.expect("loopback has a free port");
     let url = format!("http://{}", listener.local_addr().expect("it listens"));
     let asked = Arc::<Mutex<Vec<String>>>::default();
     let noted = Arc::clone(&asked);
