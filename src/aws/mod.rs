@@ -29,7 +29,6 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::FutureExt;
 
 use self::errors::Operation;
-use crate::config::NAME;
 use crate::metrics::Metrics;
 use directconnect_core::desired::DefaultRegion;
 use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
@@ -66,7 +65,7 @@ pub fn check_environment() -> Result<(), String> {
 /// role.
 fn defaults() -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
-    match AppName::new(NAME) {
+    match AppName::new(env!("CARGO_PKG_NAME")) {
         Ok(name) => loader.app_name(name),
         Err(_) => loader,
     }
