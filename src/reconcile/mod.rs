@@ -116,15 +116,15 @@ impl Reconcile<'_> {
             let age = last.and_then(|last| age_of(&last.time));
             Pass::begin(fleet, resource.clone(), self.object.uid(), desired, age, now)
         });
-        let mut unsent = Unsent { context, pass, is_sent: false };
+        let mut running = Running { context, pass, is_sent: false };
         let (mut call, mut permit) = (None, None);
         let mut event = Event::Decide;
         let mut actions = 0..MAX_ACTIONS;
         // What came of an update is always taken in, however many actions there were before.
-        while unsent.is_sent || actions.next().is_some() {
-            let pass = &mut unsent.pass;
+        while running.is_sent || actions.next().is_some() {
+            let pass = &mut running.pass;
             let action = self.next(pass, event);
-            unsent.is_sent = false;
+            running.is_sent = false;
             event = match action {
                 Action::Rest(ledger, plan) => {
                     drop((call.take(), permit.take()));
@@ -158,8 +158,8 @@ impl Reconcile<'_> {
                     let (Some(until), Some(call)) = (context.leadership.until(), call.take()) else {
                         return Err(PassError::NotLeading(resource));
                     };
-                    (self.has_sent, unsent.is_sent) = (true, true);
-                    let outcome = self.send(&unsent.pass, call, change, until).await;
+                    (self.has_sent, running.is_sent) = (true, true);
+                    let outcome = self.send(&running.pass, call, change, until).await;
                     permit = None;
                     outcome
                 }
@@ -199,8 +199,7 @@ impl Reconcile<'_> {
         self.status.write_ledger(pass.desired(), ledger, shown).await
     }
 
-    /// Calls `UpdateConnection`. If this future is dropped before the answer comes, the effect of the update counts as
-    /// unknown.
+    /// Calls `UpdateConnection`.
     async fn send(&self, pass: &Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
         let (context, circuit) = (self.context, pass.desired().circuit.clone());
         let before = context.state.with_fleet(|fleet| {
@@ -210,9 +209,7 @@ impl Reconcile<'_> {
         if change.mode == Some(EncryptionMode::MustEncrypt) && self.status.skips_ladder(pass.desired()) {
             context.events.publish(self.object, vec![events::sent_at_once(&circuit.id)]);
         }
-        let mut pending = PendingUpdate { context, circuit: &circuit, change: Some(change.clone()) };
         let outcome = self.poller.update(call, &circuit, &change, until).await;
-        pending.change = None;
         let (object, mode) = (self.object.id(), change.mode.map(|mode| mode.to_string()));
         match outcome {
             Ok(updated) => {
@@ -253,41 +250,28 @@ impl Reconcile<'_> {
     }
 }
 
-/// A pass. If it ends, for whatever reason, after its intention was written and before the update was sent, it takes the
-/// intention back. That an update is in flight is known to [`PendingUpdate`].
-struct Unsent<'a> {
+/// A pass that is running. If it ends, for whatever reason, before what came of an update was taken in, the effect of the
+/// update counts as unknown. If it ends after an intention was written and before the update was sent, it takes the
+/// intention back.
+struct Running<'a> {
     context: &'a Context,
     pass: Pass,
     /// Whether the update was sent, and what came of it is not taken in yet.
     is_sent: bool,
 }
 
-impl Drop for Unsent<'_> {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
-        if !self.is_sent {
-            self.context.state.with_fleet(|fleet| self.pass.withdraw(fleet));
-        }
-    }
-}
-
-/// An update in flight. If it is dropped before the outcome is known, the effect is recorded as unknown.
-struct PendingUpdate<'a> {
-    context: &'a Context,
-    circuit: &'a directconnect_core::identity::CircuitId,
-    change: Option<Change>,
-}
-
-impl Drop for PendingUpdate<'_> {
-    fn drop(&mut self) {
-        let Some(change) = self.change.take() else { return };
-        let message = "the pass ended before the answer came";
-        let fault = Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) };
-        let now = self.context.clock.now();
+        let (now, is_sent) = (self.context.clock.now(), self.is_sent);
         self.context.state.with_fleet(|fleet| {
-            let interval = fleet.settings().poll_interval;
-            fleet.with_history(self.circuit, |history| {
-                history.record_update_failure(&change, fault, now, interval, jitter());
-            });
+            if is_sent {
+                let message = "the pass ended before the answer came";
+                let fault = Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) };
+                let lost = Event::Failed { fault, jitter: jitter() };
+                self.pass.next(lost, fleet, &DecisionInputs::default(), now);
+            } else {
+                self.pass.withdraw(fleet);
+            }
         });
     }
 }
