@@ -127,26 +127,10 @@ pub struct Hold {
     pub reason: HoldReason,
 }
 
-/// The account of a circuit, as far as it is known.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Account {
-    /// A read or a status shows it.
-    Known(AccountId),
-    /// AWS shows the connection without an owner.
-    Unowned,
-    /// Neither a read nor a status shows it.
-    Unknown,
-}
-
-impl Account {
-    /// Whether circuits of these accounts share a turn. An account that is not known may be any account, so it shares
-    /// with all.
-    pub fn shares_turn_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Known(one), Self::Known(other)) => one == other,
-            _ => true,
-        }
-    }
+/// Whether circuits of these accounts share a turn. An account that is not known, or that AWS does not show, may be any
+/// account, so it shares with all.
+pub fn share_turn(one: &Option<AccountId>, other: &Option<AccountId>) -> bool {
+    one.as_ref().zip(other.as_ref()).is_none_or(|(one, other)| one == other)
 }
 
 /// The circuit that holds the turn that another one waits for.
@@ -172,12 +156,11 @@ impl CircuitView<'_> {
     }
 
     /// The account that the last read shows, otherwise the one that a status shows.
-    pub fn account(&self) -> Account {
+    pub fn account(&self) -> Option<AccountId> {
         match &self.read {
-            Read::Seen(shown) => shown.account.clone().map_or(Account::Unowned, Account::Known),
+            Read::Seen(shown) => shown.account.clone(),
             Read::Never { .. } | Read::Absent | Read::Gone => {
-                let shown = self.claims.iter().find_map(|claim| claim.shown.account.clone());
-                shown.map_or(Account::Unknown, Account::Known)
+                self.claims.iter().find_map(|claim| claim.shown.account.clone())
             }
         }
     }

@@ -11,10 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::history::History;
-use crate::identity::{CircuitId, RegionName, ResourceId};
+use crate::identity::{AccountId, CircuitId, RegionName, ResourceId};
 use crate::ledger::{LastUpdate, Ledger};
 use crate::settings::{MAX_CALL_DURATION, Settings};
-use crate::turn::{Account, Claim, Hold, Holder};
+use crate::turn::{Claim, Hold, Holder, share_turn};
 
 pub use self::circuit::Circuit;
 
@@ -293,7 +293,7 @@ impl Fleet {
     /// Another circuit of the same account that holds the turn, if there is one.
     pub fn holder(&self, id: &CircuitId) -> Option<Holder> {
         let account = self.account(id);
-        let shares = |other: &CircuitId| account.shares_turn_with(&self.account(other));
+        let shares = |other: &CircuitId| share_turn(&account, &self.account(other));
         let mut others = self.holds.iter().filter(|(other, _)| *other != id);
         let (circuit, hold) = others.find(|(other, _)| shares(other))?;
         Some(Holder { circuit: circuit.clone(), hold: hold.clone() })
@@ -311,9 +311,9 @@ impl Fleet {
         claims.iter().find(|claim| claim.carries_proof() && claim.resource != *resource).map(|claim| &claim.resource)
     }
 
-    /// The account of a circuit.
-    pub fn account(&self, id: &CircuitId) -> Account {
-        self.circuits.get(id).map_or(Account::Unknown, |circuit| circuit.view(false).account())
+    /// The account of a circuit, if it is known.
+    pub fn account(&self, id: &CircuitId) -> Option<AccountId> {
+        self.circuits.get(id)?.view(false).account()
     }
 
     /// Whether a turn became free since the last call. If so, the resources that wait for one have to be woken.

@@ -7,7 +7,7 @@ use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::MAX_CALL_DURATION;
-use directconnect_core::turn::{Account, Claim, HoldReason};
+use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::given::{
     ACCOUNT, Asks, ConnectionExt, Must, REGION, SETTINGS, Says, Should, UID, circuit, claim, connection,
@@ -131,7 +131,7 @@ fn after_a_restart_all_wait_for_all_that_are_unproven() {
 fn one_whose_account_is_not_known_holds_in_every_account() {
     let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
     read(&mut fleet, &b(), 1, &encrypted_connection().of_account(OTHER_ACCOUNT));
-    assert_eq!((fleet.account(&a()), holder(&fleet, &b())), (Account::Unknown, Some(a())));
+    assert_eq!((fleet.account(&a()), holder(&fleet, &b())), (None, Some(a())));
     fleet.take_freed();
     // A read or a status shows its account, so the resources that wait in other accounts are woken.
     let mut of_status = fleet.clone();

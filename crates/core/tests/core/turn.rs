@@ -2,7 +2,7 @@
 
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::identity::AccountId;
-use directconnect_core::turn::{Account, CircuitView, Claim, HoldReason, Read, Shown};
+use directconnect_core::turn::{CircuitView, Claim, HoldReason, Read, Shown, share_turn};
 
 use crate::given::{ACCOUNT, ConnectionExt, Must, No, Says, Should, claim, connection, encrypted_connection, resource};
 
@@ -197,33 +197,25 @@ fn a_circuit_that_another_writer_raised_holds_the_turn_for_any_resource() {
 
 #[test]
 fn the_account_is_that_of_the_last_read_else_of_a_status() {
-    let known = |account| Account::Known(AccountId::new(account));
+    let known = |account| Some(AccountId::new(account));
     let of = |claims: &[Claim], read| view(claims, read).account();
     let elsewhere = acting().showing_account(OTHER_ACCOUNT);
     assert_eq!(of(std::slice::from_ref(&elsewhere), at(Must)), known(ACCOUNT), "the read goes before");
     for read in [AWAITED, GIVEN_UP, Read::Absent] {
         assert_eq!(of(&[acting(), younger().showing_account(OTHER_ACCOUNT)], read.clone()), known(OTHER_ACCOUNT));
-        assert_eq!(of(&[acting()], read), Account::Unknown);
+        assert_eq!(of(&[acting()], read), None);
     }
     let ownerless = directconnect_core::observed::Connection { owner_account: None, ..connection() };
-    assert_eq!(of(&[elsewhere], Read::Seen(Shown::of(&ownerless))), Account::Unowned);
+    assert_eq!(of(&[elsewhere], Read::Seen(Shown::of(&ownerless))), None);
 }
 
 #[test]
 fn accounts_of_which_one_is_not_known_share_their_turn() {
-    let known = |account| Account::Known(AccountId::new(account));
-    let table = [
-        (known(ACCOUNT), known(ACCOUNT), true),
-        (known(ACCOUNT), known(OTHER_ACCOUNT), false),
-        (known(ACCOUNT), Account::Unknown, true),
-        (known(ACCOUNT), Account::Unowned, true),
-        (Account::Unowned, Account::Unowned, true),
-        (Account::Unknown, Account::Unowned, true),
-        (Account::Unknown, Account::Unknown, true),
-    ];
+    let (this, that) = (Some(AccountId::new(ACCOUNT)), Some(AccountId::new(OTHER_ACCOUNT)));
+    let table = [(&this, &this, true), (&this, &that, false), (&this, &None, true), (&None, &None, true)];
     for (one, other, expected) in table {
-        assert_eq!(one.shares_turn_with(&other), expected, "{one:?} {other:?}");
-        assert_eq!(other.shares_turn_with(&one), expected, "{other:?} {one:?}");
+        assert_eq!(share_turn(one, other), expected, "{one:?} {other:?}");
+        assert_eq!(share_turn(other, one), expected, "{other:?} {one:?}");
     }
 }
 

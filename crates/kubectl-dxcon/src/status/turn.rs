@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use directconnect_core::desired::{DefaultRegion, Desired};
-use directconnect_core::identity::{CircuitId, RegionName};
-use directconnect_core::turn::{Account, CircuitView, Claim, Holder, Read, Shown};
+use directconnect_core::identity::{AccountId, CircuitId, RegionName};
+use directconnect_core::turn::{CircuitView, Claim, Holder, Read, Shown, share_turn};
 use directconnect_operator::kubernetes::Watched;
 use directconnect_operator::kubernetes::claims::claim;
 
 /// The circuits that hold the turn of their account.
 pub struct TurnHolders {
-    holders: Vec<(Account, Holder)>,
+    holders: Vec<(Option<AccountId>, Holder)>,
 }
 
 impl TurnHolders {
@@ -40,8 +40,8 @@ impl TurnHolders {
     /// The holders that a resource may be waiting for.
     pub fn before<'a>(&'a self, object: &Watched) -> impl Iterator<Item = &'a Holder> {
         let circuit = desired(object).map(|desired| desired.circuit);
-        let account = Shown::of(&object.status.connection).account.map_or(Account::Unknown, Account::Known);
-        let others = self.holders.iter().filter(move |(of, _)| of.shares_turn_with(&account));
+        let account = Shown::of(&object.status.connection).account;
+        let others = self.holders.iter().filter(move |(of, _)| share_turn(of, &account));
         others.map(|(_, holder)| holder).filter(move |holder| Some(&holder.circuit) != circuit.as_ref())
     }
 }
