@@ -55,37 +55,3 @@ impl Clock {
 pub fn jitter() -> f64 {
     fastrand::f64()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn work_takes_no_step_once_its_time_has_passed() {
-        let clock = Clock::start();
-        let end = clock.now() + Duration::from_millis(20);
-        let (begun, begins) = tokio::sync::oneshot::channel();
-        let (go_on, goes_on) = tokio::sync::oneshot::channel();
-        let mut sent = false;
-        let work = clock.unless_past(end, async {
-            let _ = begun.send(());
-            let _ = goes_on.await;
-            sent = true;
-        });
-        let halt = async {
-            let _ = begins.await;
-            // This blocks the thread, so nothing else runs meanwhile, as in a process that is stopped.
-            std::thread::sleep(Duration::from_millis(40));
-            let _ = go_on.send(());
-        };
-        let (done, ()) = tokio::join!(work, halt);
-        assert_eq!((done, sent), (None, false));
-    }
-
-    #[tokio::test]
-    async fn work_that_is_done_in_time_is_handed_out() {
-        let clock = Clock::start();
-        let far = Moment::after_start(Duration::from_millis(u64::MAX));
-        assert_eq!(clock.unless_past(far, async { 7 }).await, Some(7));
-    }
-}

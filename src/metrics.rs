@@ -377,14 +377,4 @@ mod tests {
         metrics.track(Arc::new(resource("line")));
         assert_eq!(exposed(&metrics), "", "of one that was made anew nothing is known");
     }
-
-    #[test]
-    fn passes_that_were_given_up_are_counted_from_zero() {
-        let metrics = Metrics::new();
-        for count in 0..3 {
-            let text = metrics.encode().expect("metrics");
-            assert!(text.contains(&format!("\ndirectconnect_operator_passes_timed_out_total {count}\n")), "{text}");
-            metrics.pass_timed_out();
-        }
-    }
 }

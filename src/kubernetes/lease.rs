@@ -306,21 +306,3 @@ async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T,
         Err(_) => Err(format!("the API server did not answer within {} s", REQUEST.as_secs())),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leadership_ends_by_itself_unless_it_is_extended() {
-        let clock = Clock::start();
-        let leadership = Leadership::none(clock);
-        assert_eq!(leadership.until(), None, "nobody leads by birth");
-        let later = clock.now() + Duration::from_hours(1);
-        leadership.extend(later);
-        assert_eq!(leadership.until(), Some(later));
-        leadership.extend(clock.now());
-        assert_eq!(leadership.until(), None);
-        assert!(Leadership::without_lease(clock).until().is_some());
-    }
-}

@@ -166,38 +166,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn object(spec: &Value, status: &Value) -> Watched {
-        let metadata = json!({ "name": "line", "namespace": "net", "uid": "one", "resourceVersion": "7",
-            "labels": { "team": "net" }, "annotations": { "example.com/note": "x", PAUSED: "yes" } });
-        serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).expect("it is read")
-    }
-
-    #[test]
-    fn what_nobody_asks_for_is_not_kept() {
-        let watched = object(&json!({ "connectionId": "dxcon-fg1234ab" }), &json!({}));
-        assert_eq!(watched.metadata.labels, None);
-        assert_eq!(watched.annotations().keys().collect::<Vec<_>>(), [PAUSED]);
-        assert_eq!((watched.version(), watched.uid()), (7, "one"));
-    }
-
-    #[test]
-    fn any_value_but_false_pauses() {
-        for (value, paused) in
-            [("true", true), ("True", true), ("yes", true), ("1", true), ("", true), ("false", false)]
-        {
-            let mut watched = object(&json!({ "connectionId": "dxcon-fg1234ab" }), &json!({}));
-            watched.annotations_mut().insert(PAUSED.to_owned(), value.to_owned());
-            assert_eq!(watched.is_paused(), paused, "{value:?}");
-        }
-    }
-
     #[test]
     fn of_a_status_that_cannot_be_read_the_rest_is() {
         let condition = json!({ "type": "Ready", "status": "False", "reason": "InvalidSpec", "message": "no",
             "lastTransitionTime": "2026-01-01T00:00:00Z" });
         let status =
             json!({ "conditions": [condition], "metGeneration": "seven", "unprovenStep": "must_encrypt", "vlan": {} });
-        let watched = object(&json!({ "connectionId": 7 }), &status);
+        let object = json!({ "metadata": { "name": "line" }, "spec": { "connectionId": 7 }, "status": status });
+        let watched: Watched = serde_json::from_value(object).expect("it is read");
         assert!(watched.spec.is_err());
         assert_eq!(watched.status.conditions.len(), 1);
         assert!(watched.status.ledger.unproven_step.is_some());

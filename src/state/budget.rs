@@ -44,21 +44,3 @@ impl Budget {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::FutureExt;
-
-    #[tokio::test]
-    async fn time_apart_does_not_count() {
-        let budget = Budget::new(Duration::from_millis(50));
-        let wait = budget.without_counting(tokio::time::sleep(Duration::from_millis(200)));
-        tokio::select! {
-            () = budget.spent() => panic!("it waited for its pace"),
-            () = wait => {}
-        }
-        budget.spent().await;
-        assert!(Budget::new(Duration::from_hours(1)).spent().now_or_never().is_none());
-    }
-}

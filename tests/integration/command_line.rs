@@ -105,9 +105,19 @@ fn an_empty_variable_counts_as_unset() {
 
 #[test]
 fn a_level_that_is_none_is_one_line_and_silences_nothing() {
-    for levels in ["warning", "info,directconnect_operator=verbose", "kube"] {
-        assert_told(&run(&["run"], &[("RUST_LOG", levels)]), &["RUST_LOG", "error, warn, info, debug, trace"]);
+    for (levels, bad) in [
+        ("warning", "\"warning\""),
+        ("info,verbose", "\"verbose\""),
+        ("info,directconnect_operator=verbose", "\"verbose\""),
+        ("kube", "\"kube\""),
+        ("info=", "\"\""),
+        ("fatal,info", "\"fatal\""),
+        ("\"info\"", "info"),
+        ("7", "\"7\""),
+    ] {
+        assert_told(&run(&["run"], &[("RUST_LOG", levels)]), &["RUST_LOG: ", bad, "error, warn, info, debug, trace"]);
     }
+    assert_told(&run(&["run"], &[("RUST_LOG", "a=b=info")]), &["RUST_LOG: ", "a=b=info"]);
 }
 
 #[test]
@@ -180,15 +190,23 @@ fn kubeconfig(name: &str, cluster: &str, user: &str) -> PathBuf {
 
 #[test]
 fn a_kubeconfig_that_asks_for_what_is_not_supported_is_one_line_that_says_what() {
-    for (name, cluster, user) in [
-        ("socks5", "proxy-url: 'socks5://127.0.0.1:1'", "token: t"),
-        ("azure", "", "auth-provider: {name: azure, config: {}}"),
+    let proxy = "http://";
+    let provider = "exec plugin";
+    for (name, cluster, user, advice) in [
+        ("socks5", "proxy-url: 'socks5://user:word@127.0.0.1:1'", "token: t", proxy),
+        ("ftp", "proxy-url: 'ftp://127.0.0.1:1'", "token: t", proxy),
+        ("azure", "", "auth-provider: {name: azure, config: {}}", provider),
+        ("openstack", "", "auth-provider: {name: openstack, config: {}}", provider),
     ] {
         let path = kubeconfig(name, cluster, user);
         let told = run(&["run"], &[("HTTP_ADDRESS", "127.0.0.1:0"), ("KUBECONFIG", &path.to_string_lossy())]);
         let stderr = String::from_utf8_lossy(&told.stderr);
         assert_eq!(told.status.code(), Some(1), "{stderr}");
-        assert!(stderr.lines().count() == 1 && stderr.contains(name), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        for part in [name, "not supported", advice] {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
+        assert!(!stderr.contains("word"), "a password is not told: {stderr}");
         std::fs::remove_file(path).expect("it was written");
     }
 }

@@ -159,10 +159,3 @@ async fn an_update_that_never_got_a_connection_had_no_effect() {
     assert_eq!((fault.kind, fault.effect), (Unavailable, Effect::None));
     assert!(fault.message.contains("onnection refused"), "{}", fault.message);
 }
-
-#[test]
-fn a_certificate_that_nobody_vouches_for_is_told_with_the_setting_that_can() {
-    let untrusted = std::io::Error::other("invalid peer certificate: UnknownIssuer");
-    let fault = fault(Operation::Page, &AnyError::dispatch_failure(ConnectorError::io(Box::new(untrusted))));
-    assert!(fault.kind == Unavailable && fault.message.contains("AWS_CA_BUNDLE"), "{}", fault.message);
-}
