@@ -24,7 +24,6 @@ pub const RECONCILE_REQUESTED_AT: &str = "directconnect-operator.dev/reconcile-r
 /// An existing AWS Direct Connect connection whose name and MACsec encryption mode are to be as the spec says.
 ///
 /// Creating the resource creates no connection, and deleting it deletes none.
-#[allow(clippy::duplicated_attributes, reason = "every printer column has a type; false positive of the lint")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -39,78 +38,18 @@ pub const RECONCILE_REQUESTED_AT: &str = "directconnect-operator.dev/reconcile-r
     status = "DirectConnectConnectionStatus",
     derive = "PartialEq",
     doc = "An existing AWS Direct Connect connection whose name and MACsec encryption mode are to be as the spec says. Creating the resource creates no connection, and deleting it deletes none.",
-    printcolumn(
-        name = "Connection",
-        type_ = "string",
-        json_path = ".spec.connectionId",
-        description = "Id of the connection"
-    ),
-    printcolumn(
-        name = "Connection Name",
-        type_ = "string",
-        json_path = ".status.connectionName",
-        description = "Name of the connection in AWS"
-    ),
-    printcolumn(
-        name = "State",
-        type_ = "string",
-        json_path = ".status.connectionState",
-        description = "State of the connection"
-    ),
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".status.encryptionMode",
-        description = "MACsec encryption mode in AWS"
-    ),
-    printcolumn(
-        name = "Encryption",
-        type_ = "string",
-        json_path = ".status.portEncryptionStatus",
-        description = "Whether the MACsec session is up"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Whether AWS has what the spec asks for"
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Region",
-        type_ = "string",
-        json_path = ".status.region",
-        priority = "1",
-        description = "AWS region of the connection"
-    ),
-    printcolumn(
-        name = "Location",
-        type_ = "string",
-        json_path = ".status.location",
-        priority = "1",
-        description = "Direct Connect location"
-    ),
-    printcolumn(
-        name = "Bandwidth",
-        type_ = "string",
-        json_path = ".status.bandwidth",
-        priority = "1",
-        description = "Bandwidth of the connection"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        priority = "1",
-        description = "Why it is ready or not"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        priority = "1",
-        description = "Why it is ready or not, and what to do next"
-    )
+    printcolumn = r#"{"name":"Connection","type":"string","jsonPath":".spec.connectionId","description":"Id of the connection"}"#,
+    printcolumn = r#"{"name":"Connection Name","type":"string","jsonPath":".status.connectionName","description":"Name of the connection in AWS"}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.connectionState","description":"State of the connection"}"#,
+    printcolumn = r#"{"name":"Mode","type":"string","jsonPath":".status.encryptionMode","description":"MACsec encryption mode in AWS"}"#,
+    printcolumn = r#"{"name":"Encryption","type":"string","jsonPath":".status.portEncryptionStatus","description":"Whether the MACsec session is up"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether AWS has what the spec asks for"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Region","type":"string","jsonPath":".status.region","priority":1,"description":"AWS region of the connection"}"#,
+    printcolumn = r#"{"name":"Location","type":"string","jsonPath":".status.location","priority":1,"description":"Direct Connect location"}"#,
+    printcolumn = r#"{"name":"Bandwidth","type":"string","jsonPath":".status.bandwidth","priority":1,"description":"Bandwidth of the connection"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","priority":1,"description":"Why it is ready or not"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message","priority":1,"description":"Why it is ready or not, and what to do next"}"#
 )]
 #[x_kube(
     validation = Rule::new("has(self.region) == has(oldSelf.region) && (!has(self.region) || self.region == oldSelf.region)")
