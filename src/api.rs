@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
@@ -207,37 +209,24 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 /// own default.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = DirectConnectConnection::crd();
-    for version in &mut crd.spec.versions {
-        let Some(schema) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else {
-            continue;
-        };
-        never_null(schema);
-        let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) else {
-            continue;
-        };
-        no_defaults(status);
-        status.default = serde_json::from_value(serde_json::json!({ "observedGeneration": -1 })).ok();
+    let validations = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());
+    for schema in validations.filter_map(|validation| validation.open_api_v3_schema.as_mut()) {
+        for_each(schema, &|schema| schema.nullable = None);
+        if let Some(status) = schema.properties.as_mut().and_then(|properties| properties.get_mut("status")) {
+            for_each(status, &|schema| schema.default = None);
+            status.default = serde_json::from_value(serde_json::json!({ "observedGeneration": -1 })).ok();
+        }
     }
     crd
 }
 
-fn never_null(schema: &mut JSONSchemaProps) {
-    schema.nullable = None;
-    for_each_child(schema, never_null);
-}
-
-fn no_defaults(schema: &mut JSONSchemaProps) {
-    schema.default = None;
-    for_each_child(schema, no_defaults);
-}
-
-fn for_each_child(schema: &mut JSONSchemaProps, apply: fn(&mut JSONSchemaProps)) {
-    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaPropsOrArray as Items;
-
+/// Changes a schema and all schemas in it.
+fn for_each(schema: &mut JSONSchemaProps, change: &dyn Fn(&mut JSONSchemaProps)) {
+    change(schema);
     for child in schema.properties.iter_mut().flat_map(|properties| properties.values_mut()) {
-        apply(child);
+        for_each(child, change);
     }
-    if let Some(Items::Schema(items)) = &mut schema.items {
-        apply(items);
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        for_each(items, change);
     }
 }
