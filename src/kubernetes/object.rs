@@ -1,9 +1,6 @@
 //! A resource as the watch delivers it, reduced to the needed fields, and even if it is malformed.
 
-use std::borrow::Cow;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -18,42 +15,14 @@ use directconnect_core::text;
 
 /// A resource of the cluster. A malformed one does not stop the watch on others; the readable fields of its status are
 /// kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Resource)]
+#[resource(inherit = "DirectConnectConnection")]
 pub struct Watched {
     metadata: ObjectMeta,
     /// The spec, or the parse error.
     pub spec: Result<DirectConnectConnectionSpec, String>,
     /// The status, with the fields that can be parsed.
     pub status: DirectConnectConnectionStatus,
-}
-
-impl Resource for Watched {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        DirectConnectConnection::kind(&())
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        DirectConnectConnection::group(&())
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        DirectConnectConnection::version(&())
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        DirectConnectConnection::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
 }
 
 impl<'de> Deserialize<'de> for Watched {
