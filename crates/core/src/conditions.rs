@@ -3,7 +3,7 @@
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::history::Observation;
-use crate::observed::{ConnectionState, PortEncryptionStatus};
+use crate::observed::{Connection, ConnectionState, PortEncryptionStatus};
 use crate::reason::{Phase, Reason};
 use crate::text;
 
@@ -83,84 +83,65 @@ pub struct Condition {
 ///
 /// `Reconciling` and `Stalled` are present only while true, and never together.
 pub fn conditions(verdict: &Verdict, observation: Option<&Observation>) -> Vec<Condition> {
-    let mut conditions = vec![ready(verdict), link_up(verdict, observation), encrypted(verdict, observation)];
+    let read = observation.filter(|_| !verdict.stale).map(|observation| observation.connection.as_deref());
+    let unread = || (ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
     let carries = match verdict.reason.phase() {
         Phase::Reconciling => Some(ConditionType::Reconciling),
         Phase::Stalled => Some(ConditionType::Stalled),
         Phase::Done | Phase::Held | Phase::Unknown => None,
     };
-    conditions.extend(carries.map(|condition_type| Condition {
-        condition_type,
-        status: ConditionStatus::True,
-        reason: verdict.reason,
-        message: verdict.message.clone(),
-    }));
-    // Messages quote text from AWS, which may contain any character and be of any length.
-    for condition in &mut conditions {
-        let printable = text::printable(&condition.message);
-        text::cut_bytes(&printable, text::CONDITION_LIMIT).clone_into(&mut condition.message);
-    }
-    conditions
+    let mut conditions = vec![
+        (ConditionType::Ready, ready(verdict)),
+        (ConditionType::LinkUp, read.map_or_else(unread, link_up)),
+        (ConditionType::Encrypted, read.map_or_else(unread, encrypted)),
+    ];
+    conditions.extend(carries.map(|kind| (kind, (ConditionStatus::True, verdict.reason, verdict.message.clone()))));
+    let complete = |(condition_type, (status, reason, message)): (ConditionType, Content)| {
+        // Messages quote text from AWS, which may contain any character and be of any length.
+        let message = text::cut_bytes(&text::printable(&message), text::CONDITION_LIMIT).to_owned();
+        Condition { condition_type, status, reason, message }
+    };
+    conditions.into_iter().map(complete).collect()
 }
 
-fn ready(verdict: &Verdict) -> Condition {
+/// Status, reason and message of a condition.
+type Content = (ConditionStatus, Reason, String);
+
+fn ready(verdict: &Verdict) -> Content {
     let status = match verdict.reason.phase() {
         _ if verdict.stale => ConditionStatus::Unknown,
         Phase::Done => ConditionStatus::True,
         Phase::Reconciling | Phase::Stalled | Phase::Held => ConditionStatus::False,
         Phase::Unknown => ConditionStatus::Unknown,
     };
-    Condition {
-        condition_type: ConditionType::Ready,
-        status,
-        reason: if verdict.stale { Reason::ObservationStale } else { verdict.reason },
-        message: verdict.message.clone(),
+    let reason = if verdict.stale { Reason::ObservationStale } else { verdict.reason };
+    (status, reason, verdict.message.clone())
+}
+
+fn link_up(connection: Option<&Connection>) -> Content {
+    let state = connection.and_then(|connection| connection.connection_state.as_ref());
+    let message = match (connection, state) {
+        (_, Some(state)) => format!("connectionState is {}", state.as_str()),
+        (Some(_), None) => "AWS shows no connectionState".to_owned(),
+        (None, None) => "AWS shows no such connection".to_owned(),
+    };
+    if state == Some(&ConnectionState::Available) {
+        (ConditionStatus::True, Reason::Available, message)
+    } else {
+        (ConditionStatus::False, Reason::NotAvailable, message)
     }
 }
 
-fn link_up(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
-    let condition =
-        |status, reason, message: String| Condition { condition_type: ConditionType::LinkUp, status, reason, message };
-    let Some(observation) = observation.filter(|_| !verdict.stale) else {
-        return condition(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
-    };
-    match observation.connection.as_ref().map(|connection| &connection.connection_state) {
-        Some(Some(ConnectionState::Available)) => {
-            condition(ConditionStatus::True, Reason::Available, "connectionState is available".into())
+fn encrypted(connection: Option<&Connection>) -> Content {
+    let shown = connection.and_then(|connection| connection.port_encryption_status.as_ref());
+    let says = |status: &PortEncryptionStatus| format!("portEncryptionStatus is {}", status.as_str());
+    match shown {
+        Some(up @ PortEncryptionStatus::Up) => (ConditionStatus::True, Reason::EncryptionUp, says(up)),
+        Some(down @ PortEncryptionStatus::Down) => (ConditionStatus::False, Reason::EncryptionDown, says(down)),
+        Some(PortEncryptionStatus::Other(word)) => {
+            let message = format!("portEncryptionStatus is {word:?}, which this operator does not know");
+            (ConditionStatus::Unknown, Reason::NotReported, message)
         }
-        Some(Some(state)) => {
-            condition(ConditionStatus::False, Reason::NotAvailable, format!("connectionState is {}", state.as_str()))
-        }
-        Some(None) => condition(ConditionStatus::False, Reason::NotAvailable, "AWS shows no connectionState".into()),
-        None => condition(ConditionStatus::False, Reason::NotAvailable, "AWS shows no such connection".into()),
-    }
-}
-
-fn encrypted(verdict: &Verdict, observation: Option<&Observation>) -> Condition {
-    let condition = |status, reason, message: String| Condition {
-        condition_type: ConditionType::Encrypted,
-        status,
-        reason,
-        message,
-    };
-    let Some(observation) = observation.filter(|_| !verdict.stale) else {
-        return condition(ConditionStatus::Unknown, Reason::ObservationStale, verdict.message.clone());
-    };
-    let status = observation.connection.as_ref().and_then(|connection| connection.port_encryption_status.as_ref());
-    match status {
-        Some(up @ PortEncryptionStatus::Up) => {
-            condition(ConditionStatus::True, Reason::EncryptionUp, format!("portEncryptionStatus is {}", up.as_str()))
-        }
-        Some(down @ PortEncryptionStatus::Down) => condition(
-            ConditionStatus::False,
-            Reason::EncryptionDown,
-            format!("portEncryptionStatus is {}", down.as_str()),
-        ),
-        Some(PortEncryptionStatus::Other(word)) => condition(
-            ConditionStatus::Unknown,
-            Reason::NotReported,
-            format!("portEncryptionStatus is {word:?}, which this operator does not know"),
-        ),
-        None => condition(ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".into()),
+        None => (ConditionStatus::Unknown, Reason::NotReported, "AWS shows no portEncryptionStatus".to_owned()),
     }
 }
