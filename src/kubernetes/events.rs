@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::Lookup;
+use strum::VariantArray as _;
 use tracing::debug;
 
 use super::Watched;
@@ -19,7 +20,7 @@ use directconnect_core::fault::Fault;
 use directconnect_core::history::Change;
 use directconnect_core::identity::ConnectionId;
 use directconnect_core::observed::Connection;
-use directconnect_core::reason::Reason;
+use directconnect_core::reason::{Phase, Reason};
 use directconnect_core::text;
 
 /// Longest note of an event, in bytes (`events.k8s.io/v1`).
@@ -150,27 +151,13 @@ fn with_request(words: &str, request_id: Option<&str>) -> String {
 
 /// The event for a new reason of `Ready`, if it has one. The reasons of a failed update are those of a failed read too.
 fn event_of(reason: &str, with_update: bool) -> Option<&'static str> {
-    let is = |any: &[Reason]| any.iter().any(|one| one.as_str() == reason);
-    if is(&[Reason::Conflict]) {
-        Some("Conflict")
-    } else if is(&[Reason::Contended]) {
-        Some("Contended")
-    } else if is(&[
-        Reason::NoMacSecKey,
-        Reason::MacSecNotSupported,
-        Reason::LagMember,
-        Reason::EncryptionNotUp,
-        Reason::NotFound,
-        Reason::ConnectionGone,
-        Reason::InvalidSpec,
-    ]) {
-        Some("Blocked")
-    } else if with_update
-        && is(&[Reason::RequestRejected, Reason::AccessDenied, Reason::CredentialsInvalid, Reason::AwsUnavailable])
-    {
-        Some(UPDATE_FAILED)
-    } else {
-        None
+    let reason = *Reason::VARIANTS.iter().find(|known| known.as_str() == reason)?;
+    match reason {
+        Reason::Conflict | Reason::Contended => Some(reason.as_str()),
+        Reason::RequestRejected | Reason::AccessDenied | Reason::CredentialsInvalid | Reason::AwsUnavailable => {
+            with_update.then_some(UPDATE_FAILED)
+        }
+        other => (other.phase() == Phase::Stalled).then_some("Blocked"),
     }
 }
 
