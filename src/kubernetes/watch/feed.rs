@@ -13,13 +13,11 @@
 //! The watcher of kube-runtime is not used because it streams lists with `resourceVersion=0`, "any version": the same
 //! functions then ask etcd nothing and end the list at whatever the cache holds.
 
-use std::fmt;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::Status;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt};
 use tokio::sync::watch;
@@ -82,16 +80,10 @@ enum Stage {
     Watching { version: String, changes: Changes },
 }
 
-/// Why a list or a watch failed.
-enum Failure {
-    Request(kube::Error),
-    Answer(Box<Status>),
-    /// A list ended before it was complete.
-    Cut,
-    /// Nothing was received for [`SILENCE`].
-    Silent,
-    /// A list or an object has no resource version, so no watch can continue from it.
-    NoVersion,
+/// Why a list or a watch failed, with the code of the API server's answer if it gave one.
+struct Failure {
+    code: Option<u16>,
+    message: String,
 }
 
 impl Feed {
@@ -179,9 +171,11 @@ impl Feed {
                     (Stage::Watching { version: mark.metadata.resource_version, changes }, Some(Event::InitDone))
                 }
                 Some(WatchEvent::Bookmark(_)) => (Stage::Streaming(changes), None),
-                Some(WatchEvent::Error(status)) => return Err(Failure::Answer(status.boxed())),
+                Some(WatchEvent::Error(status)) => return Err(kube::Error::Api(status.boxed()).into()),
                 // A list contains no deletions.
-                Some(WatchEvent::Deleted(_)) | None => return Err(Failure::Cut),
+                Some(WatchEvent::Deleted(_)) | None => {
+                    return Err(Failure::saying("the list was cut off before its end"));
+                }
             },
             Stage::Paging { mut page, next, version } => match (page.next(), version) {
                 (Some(object), version) => (Stage::Paging { page, next, version }, Some(Event::InitApply(object))),
@@ -195,16 +189,18 @@ impl Feed {
                 (Stage::Watching { version, changes }, None)
             }
             Stage::Watching { version, mut changes } => match next_of(&mut changes).await? {
-                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
-                    (Stage::Watching { version: version_of(&object)?, changes }, Some(Event::Apply(object)))
-                }
-                Some(WatchEvent::Deleted(object)) => {
-                    (Stage::Watching { version: version_of(&object)?, changes }, Some(Event::Delete(object)))
-                }
+                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => (
+                    Stage::Watching { version: given(object.resource_version())?, changes },
+                    Some(Event::Apply(object)),
+                ),
+                Some(WatchEvent::Deleted(object)) => (
+                    Stage::Watching { version: given(object.resource_version())?, changes },
+                    Some(Event::Delete(object)),
+                ),
                 Some(WatchEvent::Bookmark(mark)) => {
                     (Stage::Watching { version: mark.metadata.resource_version, changes }, None)
                 }
-                Some(WatchEvent::Error(status)) => return Err(Failure::Answer(status.boxed())),
+                Some(WatchEvent::Error(status)) => return Err(kube::Error::Api(status.boxed()).into()),
                 None => (Stage::Known { version }, None),
             },
         };
@@ -230,15 +226,14 @@ impl Feed {
 
     async fn open(&mut self, version: &str, list: bool) -> Result<Changes, Failure> {
         let params = WatchParams { send_initial_events: list, ..WatchParams::default() }.timeout(WATCH_SECONDS);
-        Ok(within_silence(self.api.watch(&params, version)).await?.map_err(Failure::Request)?.boxed())
+        Ok(within_silence(self.api.watch(&params, version)).await??.boxed())
     }
 
     async fn page(&mut self, next: Option<String>) -> Result<Stage, Failure> {
         let params = ListParams { continue_token: next, ..ListParams::default() }.limit(PAGE);
-        let list = within_silence(self.api.list(&params)).await?.map_err(Failure::Request)?;
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let (next, version) = (given(list.metadata.continue_), given(list.metadata.resource_version));
-        let version = if next.is_some() { None } else { Some(version.ok_or(Failure::NoVersion)?) };
+        let list = within_silence(self.api.list(&params)).await??;
+        let next = list.metadata.continue_.filter(|token| !token.is_empty());
+        let version = if next.is_some() { None } else { Some(given(list.metadata.resource_version)?) };
         Ok(Stage::Paging { page: list.items.into_iter(), next, version })
     }
 
@@ -246,13 +241,13 @@ impl Feed {
     fn recover(&mut self, failure: &Failure) -> Duration {
         // An API server that cannot stream lists reports this in many ways, so after most failures a plain list is
         // tried.
-        if self.listing && self.streaming && !matches!(failure.code(), Some(401 | 403 | 404 | 410)) {
-            debug!(%failure, "the API server does not stream the list; listing plainly");
+        if self.listing && self.streaming && !matches!(failure.code, Some(401 | 403 | 404 | 410)) {
+            debug!(failure = failure.message, "the API server does not stream the list; listing plainly");
             self.streaming = false;
         }
         // Never continue from the old version: it may have expired, or not exist after the restore of an older backup.
         self.stage = Stage::Start;
-        self.interruptions.note_failure(&self.namespace, failure.to_string());
+        self.interruptions.note_failure(&self.namespace, failure.message.clone());
         if self.is_worth_logging() {
             self.log(failure);
         }
@@ -272,54 +267,49 @@ impl Feed {
     }
 
     fn log(&self, failure: &Failure) {
-        let place = place(&self.namespace);
+        let (place, message) = (place(&self.namespace), &failure.message);
         let resource = "directconnectconnections.directconnect-operator.dev";
-        match failure.code() {
+        match failure.code {
             Some(404) => error!(
                 "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
             ),
             Some(403) => error!(
-                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {failure}"
+                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {message}"
             ),
             Some(401) => error!(
-                "the API server does not accept the operator's credentials: {failure}. It is tried again by itself"
+                "the API server does not accept the operator's credentials: {message}. It is tried again by itself"
             ),
-            _ => warn!("watching {resource} {place} was interrupted: {failure}. It goes on by itself"),
+            _ => warn!("watching {resource} {place} was interrupted: {message}. It goes on by itself"),
         }
     }
 }
 
 impl Failure {
-    fn code(&self) -> Option<u16> {
-        match self {
-            Self::Request(kube::Error::Api(status)) | Self::Answer(status) => Some(status.code),
-            Self::Request(_) | Self::Cut | Self::Silent | Self::NoVersion => None,
-        }
+    fn saying(message: impl Into<String>) -> Self {
+        Self { code: None, message: message.into() }
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Request(error) => f.write_str(&words(error)),
-            Self::Answer(status) => write!(f, "{status}"),
-            Self::Cut => f.write_str("the list was cut off before its end"),
-            Self::Silent => write!(f, "nothing came for {} s", SILENCE.as_secs()),
-            Self::NoVersion => f.write_str("the API server sent no resource version"),
-        }
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        let code = if let kube::Error::Api(status) = &error { Some(status.code) } else { None };
+        Self { code, message: words(&error) }
     }
 }
 
 async fn next_of(changes: &mut Changes) -> Result<Option<WatchEvent<Watched>>, Failure> {
-    within_silence(changes.next()).await?.transpose().map_err(Failure::Request)
+    Ok(within_silence(changes.next()).await?.transpose()?)
 }
 
 async fn within_silence<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::time::timeout(SILENCE, work).await.map_err(|_| Failure::Silent)
+    let silent = |_| Failure::saying(format!("nothing came for {} s", SILENCE.as_secs()));
+    tokio::time::timeout(SILENCE, work).await.map_err(silent)
 }
 
-fn version_of(object: &Watched) -> Result<String, Failure> {
-    object.resource_version().filter(|version| !version.is_empty()).ok_or(Failure::NoVersion)
+/// A resource version. Without one, no watch can continue.
+fn given(version: Option<String>) -> Result<String, Failure> {
+    let version = version.filter(|version| !version.is_empty());
+    version.ok_or_else(|| Failure::saying("the API server sent no resource version"))
 }
 
 #[cfg(test)]
