@@ -75,7 +75,6 @@ pub async fn run(
     listed: Listed,
     interruptions: Interruptions,
 ) -> String {
-    let lists = client.clone();
     let apis: Vec<(String, Api<Watched>)> = if namespaces.is_empty() {
         vec![(String::new(), Api::all(client))]
     } else {
@@ -96,7 +95,7 @@ pub async fn run(
     while let Some((namespace, request, event)) = events.next().await {
         if let Event::InitApply(object) = &event
             && let Some(known) = reader.get(&Reference::from_obj(object))
-            && let Some(went_back) = went_back(&lists, &known, object).await
+            && let Some(went_back) = went_back(&known, object)
         {
             return went_back;
         }
