@@ -11,10 +11,10 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext};
 use aws_smithy_http_client::{Connector, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use hyper::Uri;
 
 /// How long a TCP and TLS handshake with AWS may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -22,35 +22,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A client with the CAs of `tls` and the proxies of the environment.
+///
+/// The SDK asks for a connector at every request. Connectors are kept by their time limits, since each has its own pool of
+/// connections.
 pub(super) fn client(tls: TlsContext) -> SharedHttpClient {
-    SharedHttpClient::new(Client { tls, connectors: Mutex::default() })
-}
-
-/// The SDK asks for a connector at every request. Connectors are kept, since each has its own pool of connections.
-#[derive(Debug)]
-struct Client {
-    tls: TlsContext,
-    connectors: Mutex<HashMap<Limits, SharedHttpConnector>>,
-}
-
-/// Time limits of a connector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Limits {
-    connect: Duration,
-    read: Duration,
-}
-
-impl HttpClient for Client {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    let connectors: Mutex<HashMap<(Duration, Duration), SharedHttpConnector>> = Mutex::default();
+    http_client_fn(move |settings, _| {
         // The SDK sets shorter limits for the instance metadata service, which nothing answers outside of EC2.
         let shorter = |asked: Option<Duration>, ours: Duration| asked.map_or(ours, |asked| asked.min(ours));
-        let limits = Limits {
-            connect: shorter(settings.connect_timeout(), CONNECT_TIMEOUT),
-            read: shorter(settings.read_timeout(), READ_TIMEOUT),
-        };
-        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
-        connectors.entry(limits).or_insert_with(|| SharedHttpConnector::new(Routes::new(limits, &self.tls))).clone()
-    }
+        let connect = shorter(settings.connect_timeout(), CONNECT_TIMEOUT);
+        let read = shorter(settings.read_timeout(), READ_TIMEOUT);
+        let mut connectors = connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let routes = || SharedHttpConnector::new(Routes::new(connect, read, &tls));
+        connectors.entry((connect, read)).or_insert_with(routes).clone()
+    })
 }
 
 /// One connector that uses the proxies of the environment, and one that does not.
@@ -61,9 +46,8 @@ struct Routes {
 }
 
 impl Routes {
-    fn new(limits: Limits, tls: &TlsContext) -> Self {
-        let settings =
-            HttpConnectorSettings::builder().connect_timeout(limits.connect).read_timeout(limits.read).build();
+    fn new(connect: Duration, read: Duration, tls: &TlsContext) -> Self {
+        let settings = HttpConnectorSettings::builder().connect_timeout(connect).read_timeout(read).build();
         let connector = || -> ConnectorBuilder<_> {
             Connector::builder()
                 .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
@@ -86,13 +70,8 @@ impl HttpConnector for Routes {
 /// addresses at which EC2, ECS and EKS serve credentials (169.254.169.254, 169.254.170.2, 169.254.170.23,
 /// `fd00:ec2::/32`). A proxy would also see those credentials. So no proxy is used for them, whatever `NO_PROXY` says.
 fn bypasses_proxies(uri: &str) -> bool {
-    let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
+    let uri: Option<Uri> = uri.parse().ok();
+    let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
     match host.parse() {
         Ok(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_link_local(),
         Ok(IpAddr::V6(v6)) => v6.is_loopback() || v6.segments().starts_with(&[0xfd00, 0x0ec2]),
