@@ -10,6 +10,7 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use directconnect_core::decide::Drift;
 pub use directconnect_core::desired::{EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
@@ -136,23 +137,10 @@ pub struct DirectConnectConnectionStatus {
     pub connection: Arc<Connection>,
     /// What differs between spec and AWS now. Absent when nothing does.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub drift: Vec<DriftStatus>,
+    pub drift: Vec<Drift>,
     /// What the operator must still know after a restart.
     #[serde(flatten)]
     pub ledger: Ledger,
-}
-
-/// A field that differs between spec and AWS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct DriftStatus {
-    /// Field of the spec.
-    pub field: String,
-    /// What the spec says.
-    pub desired: String,
-    /// What AWS shows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed: Option<String>,
 }
 
 fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

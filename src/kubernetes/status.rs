@@ -11,9 +11,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::Watched;
-use crate::api::{DirectConnectConnectionStatus, DriftStatus};
+use crate::api::DirectConnectConnectionStatus;
 use directconnect_core::conditions::{Condition, ConditionType};
-use directconnect_core::decide::Drift;
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
@@ -58,16 +57,6 @@ pub fn condition_status(status: &DirectConnectConnectionStatus, kind: ConditionT
 /// One condition.
 pub fn condition(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Option<&MetaCondition> {
     status.conditions.iter().find(|condition| condition.type_ == kind.as_str())
-}
-
-/// The drift in the form of status.
-pub fn drift(drift: &[Drift]) -> Vec<DriftStatus> {
-    let shown = |Drift { field, desired, observed }: &Drift| DriftStatus {
-        field: (*field).to_owned(),
-        desired: desired.clone(),
-        observed: observed.clone(),
-    };
-    drift.iter().map(shown).collect()
 }
 
 /// The ARN of a connection, if AWS showed its owner (service authorization reference of Direct Connect).

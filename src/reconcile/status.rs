@@ -166,7 +166,7 @@ impl<'a> StatusWriter<'a> {
     fn show(&self, next: &mut DirectConnectConnectionStatus, desired: &Desired, plan: &Plan, verdict: &Verdict) {
         next.connection_id = Some(desired.circuit.id.to_string());
         if let Some(observation) = &plan.observation {
-            next.drift = status::drift(&plan.drift);
+            next.drift.clone_from(&plan.drift);
             next.connection = observation.connection.clone().unwrap_or_default();
             next.arn = status::arn(&desired.circuit, &next.connection);
         }

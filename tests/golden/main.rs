@@ -95,7 +95,7 @@ fn resource(desired: &Desired, plan: Option<&Plan>, verdict: &Verdict, observati
         connection_id: plan.map(|_| ID.into()),
         arn: plan.and_then(|_| status::arn(&desired.circuit, &seen)),
         connection: seen.into(),
-        drift: plan.map(|plan| status::drift(&plan.drift)).unwrap_or_default(),
+        drift: plan.map(|plan| plan.drift.clone()).unwrap_or_default(),
         ..DirectConnectConnectionStatus::default()
     };
     let mut resource = DirectConnectConnection::new("frankfurt-primary", spec);

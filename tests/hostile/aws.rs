@@ -15,7 +15,7 @@ use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::settings::Settings;
 use directconnect_operator::aws::{Aws, Client};
-use directconnect_operator::kubernetes::{events, status};
+use directconnect_operator::kubernetes::events;
 use directconnect_operator::metrics::Metrics;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -182,8 +182,7 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
             settles_at: None,
             polls_at_soak_cadence: false,
         });
-        let drift = status::drift(&plan.drift);
-        prop_assert!(longest(&serde_json::to_value(drift).expect("JSON")).0 <= MAX_TEXT_BYTES);
+        prop_assert!(longest(&serde_json::to_value(&plan.drift).expect("JSON")).0 <= MAX_TEXT_BYTES);
         let verdict = plan.verdict.expect("a look leads to a verdict");
         for condition in conditions(&verdict, history.observation()) {
             is_fit(&condition.message, 4 * MAX_TEXT_BYTES)?;

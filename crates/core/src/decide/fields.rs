@@ -152,12 +152,15 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
 
 /// The fields in which spec and AWS differ, whether or not they may be sent now.
 pub(super) fn drift(desired: &Desired, connection: &Connection) -> Vec<Drift> {
-    let name = desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)).map(|name| {
-        Drift { field: "connectionName", desired: name.clone(), observed: connection.connection_name.clone() }
-    });
+    let name =
+        desired.name.as_ref().filter(|&name| connection.connection_name.as_ref() != Some(name)).map(|name| Drift {
+            field: "connectionName".to_owned(),
+            desired: name.clone(),
+            observed: connection.connection_name.clone(),
+        });
     let mode = desired.mode.zip(connection.mode()).filter(|(wanted, mode)| connection.takes_a_mode() && wanted != mode);
     let mode = mode.map(|(wanted, mode)| Drift {
-        field: "encryptionMode",
+        field: "encryptionMode".to_owned(),
         desired: wanted.to_string(),
         observed: Some(mode.to_string()),
     });

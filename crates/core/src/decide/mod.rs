@@ -5,6 +5,9 @@ pub mod guard;
 mod messages;
 mod staleness;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use self::fields::FieldPlan;
 use crate::clock::Moment;
 use crate::conditions::Verdict;
@@ -63,13 +66,15 @@ pub enum Step {
 }
 
 /// A field that differs between spec and AWS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Drift {
     /// Field of the spec.
-    pub field: &'static str,
+    pub field: String,
     /// What the spec says.
     pub desired: String,
-    /// What AWS shows; `None` where it shows nothing.
+    /// What AWS shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
 }
 

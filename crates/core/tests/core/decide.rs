@@ -49,8 +49,12 @@ fn differences_are_reported_as_drift() {
     assert_eq!(
         plan.drift,
         [
-            Drift { field: "connectionName", desired: "fra-2".into(), observed: None },
-            Drift { field: "encryptionMode", desired: "no_encrypt".into(), observed: Some("should_encrypt".into()) },
+            Drift { field: "connectionName".into(), desired: "fra-2".into(), observed: None },
+            Drift {
+                field: "encryptionMode".into(),
+                desired: "no_encrypt".into(),
+                observed: Some("should_encrypt".into())
+            },
         ]
     );
     assert!(!plan.is_met);
