@@ -14,7 +14,7 @@ use crate::conditions::Verdict;
 use crate::desired::{Desired, EncryptionMode};
 use crate::fault::Fault;
 use crate::history::{Change, History, Observation};
-use crate::identity::ResourceId;
+use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::Ledger;
 use crate::observed::Connection;
 use crate::reason::{Phase, Reason};
@@ -55,9 +55,10 @@ pub struct Case<'a> {
 }
 
 /// What to do now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Step {
     /// Do nothing; the verdict says why.
+    #[default]
     Rest,
     /// Read this connection by its id.
     Read,
@@ -79,7 +80,7 @@ pub struct Drift {
 }
 
 /// The decision about one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The next step.
     pub step: Step,
@@ -99,15 +100,11 @@ pub struct Plan {
 
 impl Plan {
     fn rest(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            step: Step::Rest,
-            verdict: Some(Verdict::new(reason, message)),
-            observation: None,
-            next_check: None,
-            drift: Vec::new(),
-            is_met: false,
-            is_watched: false,
-        }
+        Self { verdict: Some(Verdict::new(reason, message)), ..Self::default() }
+    }
+
+    fn of_fault(fault: &Fault, circuit: &CircuitId) -> Self {
+        Self::rest(fault.reason(), messages::fault(fault, circuit))
     }
 
     fn check_at(mut self, moment: Option<Moment>) -> Self {
@@ -208,9 +205,7 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
             // The failed update may have had an effect, and only a read after the settle window can tell. Until then,
             // report the failure, whatever else is missing: nothing but this tells people of it.
             (Some((reason, _, _)), Some(failure)) if is_in_doubt || reason == Reason::Settling => {
-                let circuit = &case.desired.circuit;
-                let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, circuit));
-                Plan { verdict: Some(verdict), ..Plan::rest(Reason::Settling, "") }
+                Plan::of_fault(&failure.fault, &case.desired.circuit)
             }
             (Some((reason, message, _)), _) => Plan::rest(reason, message),
             (None, _) => Plan::rest(Reason::InSync, ""),
@@ -220,10 +215,9 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     }
     if let Some(failure) = failure.filter(|failure| case.now < failure.retry_at) {
         let Some(part) = case.history.part_not_refused(&change) else {
-            let verdict = Verdict::new(failure.fault.reason(), messages::fault(&failure.fault, &case.desired.circuit));
             let next_check = next_check.filter(|&at| at > case.now);
-            let plan = Plan::rest(failure.fault.reason(), "").check_at(Some(failure.retry_at)).check_at(next_check);
-            return Plan { verdict: Some(verdict), ..plan };
+            let plan = Plan::of_fault(&failure.fault, &case.desired.circuit).check_at(Some(failure.retry_at));
+            return plan.check_at(next_check);
         };
         change = part;
     }

@@ -18,13 +18,9 @@ pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
     let is_silent = was_met && !is_stale;
     let next = [failure.map(|failure| failure.retry_at), stale_at.filter(|_| fault.is_some() && is_silent)];
     Plan {
-        step: Step::Rest,
         verdict: fault.filter(|_| !is_silent).map(|fault| Verdict { stale: is_stale, ..verdict(case, fault) }),
-        observation: None,
         next_check: next.into_iter().flatten().filter(|&at| at > case.now).min(),
-        drift: Vec::new(),
-        is_met: false,
-        is_watched: false,
+        ..Plan::default()
     }
 }
 
