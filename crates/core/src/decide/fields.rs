@@ -19,21 +19,15 @@ pub(super) enum FieldPlan<T> {
     Nothing,
     /// Send this value now.
     Send(T),
-    /// The value differs, but may not be sent yet.
-    Blocked {
-        /// Why it is blocked.
-        reason: Reason,
-        /// Why it is blocked, and what to do next.
-        message: String,
-        /// When to decide again if nothing happens before, where that is known.
-        next_check: Option<Moment>,
-    },
+    /// The value differs, but may not be sent yet: why, what to do next, and when to decide again if nothing happens before,
+    /// where that is known.
+    Blocked(Reason, String, Option<Moment>),
 }
 
 impl<T> FieldPlan<T> {
     /// Why the field is blocked, if it is.
     pub(super) fn why_blocked(&self) -> Option<&str> {
-        if let Self::Blocked { message, .. } = self { Some(message) } else { None }
+        if let Self::Blocked(_, message, _) = self { Some(message) } else { None }
     }
 
     /// Whether it has to be sent, now or once what blocks it is over, as far as reads show.
@@ -41,7 +35,7 @@ impl<T> FieldPlan<T> {
         match self {
             Self::Nothing => false,
             Self::Send(_) => true,
-            Self::Blocked { reason, .. } => *reason != Reason::Settling,
+            Self::Blocked(reason, ..) => *reason != Reason::Settling,
         }
     }
 
@@ -51,7 +45,7 @@ impl<T> FieldPlan<T> {
         let message = format!(
             "{what} was sent to {id}, and it is not known yet whether AWS stored it; reads show that within the settle window"
         );
-        Self::Blocked { reason: Reason::Settling, message, next_check: Some(until) }
+        Self::Blocked(Reason::Settling, message, Some(until))
     }
 }
 
@@ -74,26 +68,20 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
         )
     );
     if let Some(settled_at) = case.history.name_settles_at(name, case.now, case.settings.settle_window) {
-        FieldPlan::Blocked {
-            reason: Reason::Settling,
-            message: format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while"),
-            next_check: Some(settled_at),
-        }
+        let message = format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while");
+        FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
     } else if !takes_a_name {
         let state = state.map_or("absent", ConnectionState::as_str);
-        FieldPlan::Blocked {
-            reason: Reason::WaitingForAvailable,
-            message: format!(
-                "connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"
-            ),
-            next_check: None,
-        }
+        let message = format!(
+            "connectionState of {id} is {state}; connectionName changes once it is requested, pending, available or down"
+        );
+        FieldPlan::Blocked(Reason::WaitingForAvailable, message, None)
     } else if matches!(connection.encryption_mode, Some(ObservedMode::Other(_))) {
         let message = messages::unknown_mode(connection, id);
-        FieldPlan::Blocked { reason: Reason::AwsUnavailable, message, next_check: None }
+        FieldPlan::Blocked(Reason::AwsUnavailable, message, None)
     } else if let Some(until) = case.history.name_contended(case.now) {
         let message = messages::contended("connectionName", name, &case.desired.circuit);
-        FieldPlan::Blocked { reason: Reason::Contended, message, next_check: Some(until) }
+        FieldPlan::Blocked(Reason::Contended, message, Some(until))
     } else {
         FieldPlan::Send(name.clone())
     }
@@ -130,7 +118,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
                 Reason::Settling => case.settles_at.map(|at| at + Duration::from_millis(1)),
                 _ => None,
             };
-            return FieldPlan::Blocked { reason, message, next_check };
+            return FieldPlan::Blocked(reason, message, next_check);
         }
         ModeStep::Send(mode) => mode,
     };
@@ -141,10 +129,10 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
     let settling = history.mode_settles_at(mode, now, settings.settle_window).filter(|_| !is_in_doubt);
     if let Some(settled_at) = settling {
         let message = format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while");
-        FieldPlan::Blocked { reason: Reason::Settling, message, next_check: Some(settled_at) }
+        FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
     } else if let Some(until) = history.mode_contended(now) {
         let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
-        FieldPlan::Blocked { reason: Reason::Contended, message, next_check: Some(until) }
+        FieldPlan::Blocked(Reason::Contended, message, Some(until))
     } else {
         FieldPlan::Send(mode)
     }

@@ -185,12 +185,12 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     match name {
         FieldPlan::Nothing => {}
         FieldPlan::Send(name) => change.name = Some(name),
-        FieldPlan::Blocked { reason, message, next_check } => blocked.push((reason, message, next_check)),
+        FieldPlan::Blocked(reason, message, next_check) => blocked.push((reason, message, next_check)),
     }
     match mode {
         FieldPlan::Nothing => {}
         FieldPlan::Send(mode) => change.mode = Some(mode),
-        FieldPlan::Blocked { reason, message, next_check } => blocked.push((reason, message, next_check)),
+        FieldPlan::Blocked(reason, message, next_check) => blocked.push((reason, message, next_check)),
     }
     let failure = case.history.update_failure();
     // Decide again at the earliest time of any blocked field, not only of the one that is reported.
