@@ -1,15 +1,15 @@
 //! The desired state: a spec that was validated once and cannot be invalid any more.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::Display;
 
 use crate::identity::{CircuitId, ConnectionId, RegionName};
 
 /// A MACsec encryption mode of AWS; the order is that of the ladder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 // In a CRD the description of a type takes the place of that of an optional field, which says more.
 #[schemars(description = "")]
 pub enum EncryptionMode {
@@ -19,16 +19,6 @@ pub enum EncryptionMode {
     ShouldEncrypt,
     /// Encrypted or nothing: while MACsec is down, no packet passes.
     MustEncrypt,
-}
-
-impl fmt::Display for EncryptionMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoEncrypt => "no_encrypt",
-            Self::ShouldEncrypt => "should_encrypt",
-            Self::MustEncrypt => "must_encrypt",
-        })
-    }
 }
 
 /// How a change of the encryption mode is made on a live link.
