@@ -149,8 +149,10 @@ pub struct Tag {
 macro_rules! open_words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(from = "String", into = "String")]
+        // In a CRD the description of a type takes the place of that of an optional field, which says more.
+        #[schemars(description = "")]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
             /// A value that AWS does not document, unchanged.
@@ -179,20 +181,6 @@ macro_rules! open_words {
         impl From<$name> for String {
             fn from(word: $name) -> Self {
                 word.as_str().to_owned()
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                "string".into()
-            }
-
-            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                String::json_schema(generator)
-            }
-
-            fn inline_schema() -> bool {
-                true
             }
         }
     };
