@@ -19,7 +19,6 @@ use directconnect_core::decide::{Drift, Plan};
 use directconnect_core::desired::{Desired, EncryptionTransition};
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Observation;
-use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::HoldReason;
@@ -265,11 +264,9 @@ impl<'a> StatusWriter<'a> {
     /// The fault of the last update, if the plan reports it. A read may have failed since, or the line may have another
     /// problem.
     fn failed_update(&self, desired: &Desired, plan: &Plan) -> Option<Fault> {
-        let CircuitId { region, id } = &desired.circuit;
-        let state = &self.context.state;
-        let failed =
-            state.with_fleet(|fleet| Some(fleet.circuit(&desired.circuit)?.history.update_failure()?.fault.clone()))?;
-        let reported = failed.describe(region.as_str(), id.as_str());
+        let (state, circuit) = (&self.context.state, &desired.circuit);
+        let failed = state.with_fleet(|fleet| Some(fleet.circuit(circuit)?.history.update_failure()?.fault.clone()))?;
+        let reported = failed.describe(circuit);
         plan.verdict.as_ref().is_some_and(|verdict| verdict.message == reported).then_some(failed)
     }
 

@@ -194,7 +194,7 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
 fn fault_is_fit(fault: &Fault) -> Result<(), TestCaseError> {
     // A character has at most four bytes.
     is_fit(&fault.message, 4 * MAX_TEXT_BYTES)?;
-    is_fit(&fault.describe("eu-central-1", ID), 4 * MAX_TEXT_BYTES + 500)?;
+    is_fit(&fault.describe(&spec().circuit), 4 * MAX_TEXT_BYTES + 500)?;
     is_fit(fault.request_id.as_deref().unwrap_or_default(), MAX_TEXT_BYTES)
 }
 

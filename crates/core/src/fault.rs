@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use strum::VariantArray;
 
+use crate::identity::CircuitId;
 use crate::reason::Reason;
 use crate::text;
 
@@ -72,10 +73,10 @@ impl Fault {
         }
     }
 
-    /// What happened and what to do next, for the connection `id` in `region`.
+    /// What happened and what to do next, for a connection.
     ///
     /// The request id is left out: it changes with every attempt, and each change would cause a status write.
-    pub fn describe(&self, region: &str, id: &str) -> String {
+    pub fn describe(&self, CircuitId { region, id }: &CircuitId) -> String {
         let Self { operation, message, .. } = self;
         let words = message.trim_end_matches('.');
         match self.kind {

@@ -4,6 +4,7 @@ use aws_sdk_directconnect::error::ErrorMetadata;
 use aws_sdk_directconnect::operation::update_connection::UpdateConnectionError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use directconnect_core::identity::{CircuitId, ConnectionId, RegionName};
 
 use super::*;
 use FaultKind::{AccessDenied, CredentialsInvalid, NotFound, Rejected, Throttled, Unavailable};
@@ -54,6 +55,10 @@ fn each_code_has_its_kind_whatever_was_asked() {
     table.extend(THROTTLING_ERRORS.iter().map(|code| (400, *code, "Slow down.", Throttled)));
     table.extend(DENIED.map(|code| (400, code, "No.", AccessDenied)));
     table.extend(UNACCEPTED.map(|code| (403, code, "Who?", CredentialsInvalid)));
+    let circuit = CircuitId {
+        region: RegionName::parse("eu-central-1").expect("a region"),
+        id: ConnectionId::parse("dxcon-fg1234ab").expect("an id"),
+    };
     for (status, code, message, kind) in table {
         for call in OPERATIONS {
             let fault = fault(call, &answered(status, code, message));
@@ -62,7 +67,7 @@ fn each_code_has_its_kind_whatever_was_asked() {
             let said = [code, message].into_iter().find(|said| !said.is_empty());
             let said = said.map_or_else(|| format!("HTTP {status}"), str::to_owned);
             assert!(fault.message.contains(said.trim_end_matches('.')), "{said}: {}", fault.message);
-            let described = fault.describe("eu-central-1", "dxcon-fg1234ab");
+            let described = fault.describe(&circuit);
             assert_eq!(
                 described.contains("Change the spec"),
                 kind == Rejected && call == Operation::Update,

@@ -2,16 +2,11 @@
 
 use super::{Case, Drift};
 use crate::desired::{Desired, EncryptionMode};
-use crate::fault::Fault;
 use crate::history::Change;
 use crate::identity::{CircuitId, ConnectionId, ResourceId};
 use crate::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionStatus};
 use crate::reason::Reason;
 use crate::turn::HoldReason;
-
-pub(super) fn fault(fault: &Fault, circuit: &CircuitId) -> String {
-    fault.describe(circuit.region.as_str(), circuit.id.as_str())
-}
 
 pub(super) fn not_found(circuit: &CircuitId) -> String {
     format!(

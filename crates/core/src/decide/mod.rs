@@ -104,7 +104,7 @@ impl Plan {
     }
 
     fn of_fault(fault: &Fault, circuit: &CircuitId) -> Self {
-        Self::rest(fault.reason(), messages::fault(fault, circuit))
+        Self::rest(fault.reason(), fault.describe(circuit))
     }
 
     fn check_at(mut self, moment: Option<Moment>) -> Self {

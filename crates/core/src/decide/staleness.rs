@@ -1,6 +1,6 @@
 //! What may be reported while AWS cannot be read.
 
-use super::{Case, Plan, Step, messages};
+use super::{Case, Plan, Step};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
 use crate::observed::Connection;
@@ -25,7 +25,7 @@ pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
 }
 
 fn verdict(case: &Case<'_>, fault: &Fault) -> Verdict {
-    Verdict::new(fault.reason(), messages::fault(fault, &case.desired.circuit))
+    Verdict::new(fault.reason(), fault.describe(&case.desired.circuit))
 }
 
 /// If reads fail, a resource in sync keeps its status until the observation is stale. A resource that needs a read or

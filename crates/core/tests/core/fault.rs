@@ -7,7 +7,7 @@ use directconnect_core::reason::{Phase, Reason};
 
 use strum::VariantArray as _;
 
-use crate::given::{ID, REGION, fault, seconds};
+use crate::given::{ID, REGION, circuit, fault, seconds};
 
 const POLL: Duration = Duration::from_mins(1);
 
@@ -34,7 +34,7 @@ fn each_kind_has_its_reason_and_says_what_to_do() {
     for (kind, reason, phase, advice) in table {
         let fault = fault(kind);
         assert_eq!((fault.reason(), fault.reason().phase()), (reason, phase), "{kind:?}");
-        let message = fault.describe(REGION, ID);
+        let message = fault.describe(&circuit(REGION, ID));
         for part in [advice, "AWS says no", REGION] {
             assert!(message.contains(part), "{kind:?}: {message}");
         }
@@ -43,18 +43,18 @@ fn each_kind_has_its_reason_and_says_what_to_do() {
 
 #[test]
 fn a_denial_names_action_and_resource() {
-    let message = fault(FaultKind::AccessDenied).describe(REGION, ID);
+    let message = fault(FaultKind::AccessDenied).describe(&circuit(REGION, ID));
     assert!(message.starts_with("directconnect:UpdateConnection on dxcon-fg1234ab in eu-central-1 was denied"));
 }
 
 #[test]
 fn a_read_that_is_rejected_does_not_blame_the_spec() {
     let read = Fault::new(FaultKind::Rejected, DESCRIBE, "UnknownOperationException. ");
-    let message = read.describe(REGION, ID);
+    let message = read.describe(&circuit(REGION, ID));
     assert!(message.starts_with("AWS rejected directconnect:DescribeConnections in eu-central-1"), "{message}");
     assert!(message.contains(ID) && message.contains("endpoint"), "{message}");
     for &kind in FaultKind::VARIANTS {
-        let message = Fault::new(kind, DESCRIBE, "No").describe(REGION, ID);
+        let message = Fault::new(kind, DESCRIBE, "No").describe(&circuit(REGION, ID));
         assert!(!message.contains("Change the spec"), "{kind:?}: {message}");
     }
 }
@@ -66,7 +66,7 @@ fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
         ..Fault::new(FaultKind::Rejected, UPDATE, "bad\r\nname\u{7}. ")
     };
     assert_eq!(fault.message, "bad  name .");
-    let message = fault.describe(REGION, ID);
+    let message = fault.describe(&circuit(REGION, ID));
     assert!(!message.contains("5b8cf2b7") && !message.contains(".."), "{message}");
 }
 
