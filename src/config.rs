@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
@@ -97,7 +96,7 @@ pub struct Run {
     pub http_address: SocketAddr,
 
     /// Whether to take the Lease before acting
-    #[arg(long, env, default_value = "true", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_parser = yes_or_no(), value_name = "BOOL")]
+    #[arg(long, env, default_value = "true", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set, value_name = "BOOL")]
     pub leader_elect: bool,
 
     /// Name of the Lease
@@ -137,10 +136,6 @@ impl Run {
         namespaces.dedup();
         namespaces
     }
-}
-
-fn yes_or_no() -> impl TypedValueParser<Value = bool> {
-    PossibleValuesParser::new(["true", "false"]).map(|word| word == "true")
 }
 
 /// Parses a duration such as `500ms`, `30s` or `10m`, up to a day.
