@@ -34,11 +34,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may be used. It ends the connections of clients that do not read their responses.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30);
 
-/// Returns an error, with what the process waits for, if it is not ready.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
-
-/// Returns an error, with what is stuck, if the process makes no progress and should be restarted.
-pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// Returns an error that says what the process waits for, if it is not ready, or what is stuck, if it should be restarted.
+pub type Probe = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Opens the port. This is separate from serving, so that a port in use is reported at once.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
@@ -60,7 +57,7 @@ fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
 }
 
 /// Serves requests for ever.
-pub async fn run(mut listener: TcpListener, metrics: Metrics, readiness: Readiness, liveness: Liveness) -> Infallible {
+pub async fn run(mut listener: TcpListener, metrics: Metrics, readiness: Probe, liveness: Probe) -> Infallible {
     let routes = routes(metrics, readiness, liveness);
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -91,7 +88,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, rou
     }
 }
 
-fn routes(metrics: Metrics, readiness: Readiness, liveness: Liveness) -> Router {
+fn routes(metrics: Metrics, readiness: Probe, liveness: Probe) -> Router {
     let scrape = move || async move {
         match metrics.encode() {
             Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
@@ -144,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn each_probe_fails_with_its_own_reason_and_recovers_by_itself() {
         let (waits, stands_still) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let unless = |flag: &Arc<AtomicBool>, reason: &'static str| -> Liveness {
+        let unless = |flag: &Arc<AtomicBool>, reason: &'static str| -> Probe {
             let flag = Arc::clone(flag);
             Arc::new(move || if flag.load(Ordering::Relaxed) { Err(reason.to_owned()) } else { Ok(()) })
         };
@@ -185,7 +182,7 @@ mod tests {
     async fn silent_connections_are_ended_and_keep_nobody_out() {
         let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let ready: Readiness = Arc::new(|| Ok(()));
+        let ready: Probe = Arc::new(|| Ok(()));
         let server = tokio::spawn(run(listener, Metrics::new(), Arc::clone(&ready), ready));
         let mut silent = Vec::new();
         for _ in 0..100 {

@@ -36,12 +36,7 @@ impl Readiness {
 
     /// Ready means: the resources are listed and watched, and if this process leads, there are credentials and AWS has been
     /// read, unless there are no resources. The Lease does not depend on it.
-    pub(super) fn check(
-        self,
-        context: Arc<Context>,
-        listed: Listed,
-        interruptions: Interruptions,
-    ) -> server::Readiness {
+    pub(super) fn check(self, context: Arc<Context>, listed: Listed, interruptions: Interruptions) -> server::Probe {
         Arc::new(move || {
             if !listed.is_done() {
                 return Err(
@@ -96,7 +91,7 @@ impl Progress {
     }
 
     /// Alive means: there is no work, or a pass has ended recently.
-    pub(super) fn check(self) -> server::Liveness {
+    pub(super) fn check(self) -> server::Probe {
         Arc::new(move || self.stands_still(STANDSTILL))
     }
 

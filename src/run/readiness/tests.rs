@@ -58,7 +58,7 @@ fn answer(query: &str, status: u16) -> (StatusCode, Body) {
 }
 
 /// The readiness of a standby whose API server answers with `status`.
-async fn standby(status: &Arc<AtomicU16>) -> server::Readiness {
+async fn standby(status: &Arc<AtomicU16>) -> server::Probe {
     let answers = Arc::clone(status);
     let server = Router::new().fallback(move |RawQuery(query): RawQuery| {
         let answer = answer(&query.unwrap_or_default(), answers.load(Ordering::Relaxed));
