@@ -5,7 +5,6 @@
 //! update it.
 
 mod budget;
-mod wakeups;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +12,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 pub use self::budget::{Budget, PASS_CEILING};
-pub use self::wakeups::Wakeup;
 use directconnect_core::fault::Fault;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
@@ -25,6 +23,17 @@ pub const SECONDS: Settings = {
     let second = std::time::Duration::from_secs(1);
     Settings { poll_interval: second, encryption_soak: second, settle_window: second, progress_deadline: second }
 };
+
+/// The resources to wake, so that they are reconciled again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wakeup {
+    /// All resources of a region.
+    Region(RegionName),
+    /// All resources for these circuits.
+    Circuits(Vec<CircuitId>),
+    /// These resources.
+    Resources(Vec<ResourceId>),
+}
 
 /// The lock of one circuit. At most one pass at a time may change the circuit, whichever resource it is for.
 pub type CircuitLock = Arc<tokio::sync::Mutex<()>>;
