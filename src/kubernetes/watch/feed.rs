@@ -4,14 +4,12 @@
 //!
 //! - A streamed list asks with `sendInitialEvents=true`, `resourceVersionMatch=NotOlderThan` and an *empty*
 //!   `resourceVersion`, which the API documents as "consistent read". The API server then asks etcd for its current
-//!   revision, waits until its watch cache has come that far, and ends the list no earlier (`Cacher.Watch`,
-//!   `getWatchCacheResourceVersion`, `waitUntilWatchCacheFreshAndForceAllEvents` and
-//!   `getBookmarkAfterResourceVersionLockedFunc` in `pkg/storage/cacher/cacher.go` of k8s.io/apiserver 0.36).
+//!   revision, waits until its watch cache has come that far, and ends the list no earlier (`Cacher.Watch`).
 //! - A plain list asks without a `resourceVersion`, which the API documents as "most recent": a quorum read of etcd, or the
 //!   watch cache after the same wait. Its further pages are of the revision of the first.
 //!
-//! The watcher of kube-runtime is not used because it streams lists with `resourceVersion=0`, "any version": the same
-//! functions then ask etcd nothing and end the list at whatever the cache holds.
+//! The watcher of kube-runtime is not used because it streams lists with `resourceVersion=0`, "any version": the API server
+//! then asks etcd nothing and ends the list at whatever the cache holds.
 
 use std::time::Duration;
 
