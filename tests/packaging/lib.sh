@@ -45,6 +45,7 @@ watched() {
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
+. "$root/tests/again"
 bin=$(tests/control-plane/build)
 PATH=$bin:$PATH
 HELM=${HELM:-helm}
@@ -61,7 +62,7 @@ tool() {
     echo "building $2 of $1: minutes, once" >&2
     mkdir -p "$folder"
     # Under a name of its own, since others may build it at the same time.
-    (cd "$1" && go build -trimpath -ldflags '-s -w' ${3:+-tags "$3"} -o "$folder/it.$$" "$2") >&2
+    (cd "$1" && again go build -trimpath -ldflags '-s -w' ${3:+-tags "$3"} -o "$folder/it.$$" "$2") >&2
     mv "$folder/it.$$" "$folder/it"
   fi
   echo "$folder/it"
@@ -71,7 +72,7 @@ tool() {
 with_jq() {
   local tools=${XDG_CACHE_HOME:-$HOME/.cache}/directconnect-operator/gojq-v0.12.18
   command -v jq >/dev/null && return
-  [ -x "$tools/jq" ] || { GOBIN=$tools go install github.com/itchyny/gojq/cmd/gojq@v0.12.18 && ln -s gojq "$tools/jq"; }
+  [ -x "$tools/jq" ] || { GOBIN=$tools again go install github.com/itchyny/gojq/cmd/gojq@v0.12.18 && ln -s gojq "$tools/jq"; }
   PATH=$tools:$PATH
 }
 
