@@ -20,6 +20,8 @@ struct Demo {
 impl Demo {
     fn start(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        // One of an earlier process with the same number.
+        let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder).expect("the folder is new");
         let mut process = Command::new(env!("CARGO_BIN_EXE_demo"))
             .env("TMPDIR", &folder)
