@@ -13,8 +13,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
+
+/// As many run at once as a small machine has memory for. A test that holds more than one may wait for ever.
+static PLACES: Semaphore = Semaphore::const_new(3);
 
 /// A real etcd and kube-apiserver. They end with this value and with this process, however it ends.
 ///
@@ -24,6 +27,7 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     crd: OnceCell<()>,
+    _place: SemaphorePermit<'static>,
 }
 
 impl ControlPlane {
@@ -46,11 +50,12 @@ impl ControlPlane {
 
     /// If this future is dropped before its end, everything that was started is removed.
     async fn start_with(environment: &[(&str, PathBuf)]) -> Self {
+        let place = PLACES.acquire().await.expect("nobody closes it");
         let running = Running::launch(environment);
         let kubeconfig = PathBuf::from(running.says().await);
         assert!(kubeconfig.is_file(), "the control plane did not start; it says why above");
         let kubectl = kubeconfig.with_file_name("kubectl");
-        Self { running, kubeconfig, kubectl, crd: OnceCell::new() }
+        Self { running, kubeconfig, kubectl, crd: OnceCell::new(), _place: place }
     }
 
     /// The administrator's kubeconfig.
