@@ -62,6 +62,7 @@ async fn client(kubeconfig: &Path) -> Client {
     let config = Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await;
     let mut config = config.expect("the kubeconfig is whole");
     config.default_retry = false;
+    config.proxy_url = None;
     Client::try_from(config).expect("a client can be made")
 }
 

@@ -26,7 +26,9 @@ impl Watch {
         let path = kubeconfig_via(world.control_plane.kubeconfig(), &front.url(), &world.namespace);
         let kubeconfig = Kubeconfig::read_from(path).expect("the kubeconfig can be read");
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        let client = Client::try_from(config.expect("the kubeconfig is whole")).expect("a client can be made");
+        let mut config = config.expect("the kubeconfig is whole");
+        config.proxy_url = None;
+        let client = Client::try_from(config).expect("a client can be made");
         let (writer, claims) = (Writer::default(), crate::cache::claims());
         let store = writer.as_reader();
         let namespaces = namespaces.iter().map(ToString::to_string).collect();

@@ -230,6 +230,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let service = hyper::service::service_fn(move |request| answer(Arc::clone(&shared), request));
             // Connections that end with an error are expected here.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    config.proxy_url = None;
         });
         while connections.try_join_next().is_some() {}
     }
