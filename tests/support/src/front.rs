@@ -4,6 +4,7 @@ mod passing;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 pub use self::passing::Passing;
+
+/// How long a trouble may take to hit a request, by far.
+const STRIKES: Duration = Duration::from_mins(3);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, Failure>;
@@ -180,8 +184,16 @@ impl Front {
     }
 
     /// Waits until a trouble hits a request: it is held back, or has been answered. Each request is returned once.
-    pub async fn strikes(&self) -> Passing {
-        self.strikes.lock().await.recv().await.expect("the other end is here too")
+    #[track_caller]
+    pub fn strikes(&self) -> impl Future<Output = Passing> {
+        let caller = Location::caller();
+        let strike = async { self.strikes.lock().await.recv().await };
+        async move {
+            let struck = tokio::time::timeout(STRIKES, strike).await;
+            struck
+                .unwrap_or_else(|_| panic!("{caller}: no trouble hit a request within {STRIKES:?}"))
+                .expect("the other end is here too")
+        }
     }
 }
 
@@ -218,6 +230,7 @@ async fn behind(kubeconfig: &Path) -> Behind {
     let mut config = config.expect("the kubeconfig is whole");
     // The operator itself has to retry refused requests.
     config.default_retry = false;
+    config.proxy_url = None;
     Behind::ApiServer(Client::try_from(config).expect("a client can be made"))
 }
 
@@ -230,7 +243,6 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             let service = hyper::service::service_fn(move |request| answer(Arc::clone(&shared), request));
             // Connections that end with an error are expected here.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-    config.proxy_url = None;
         });
         while connections.try_join_next().is_some() {}
     }
