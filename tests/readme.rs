@@ -92,6 +92,7 @@ fn the_rights_in_kubernetes_are_those_that_ship() {
             shipped.entry(resource).or_default().extend(words(&rule["verbs"]));
         }
     }
+    assert!(!shipped.is_empty(), "the manifests have rules");
     for (resource, verbs) in shipped {
         let found = rows().into_iter().find(|row| row[0].starts_with(&format!("`{resource}`")));
         let row = found.unwrap_or_else(|| panic!("{resource} has no row"));

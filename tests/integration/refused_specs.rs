@@ -131,5 +131,6 @@ async fn a_resource_that_was_never_reconciled_does_not_read_as_healthy() {
     let line = world.get("line").await;
     assert_eq!(line.0["status"], serde_json::json!({ "observedGeneration": -1 }));
     let wait = ["wait", "--for=condition=Ready", "--timeout=0s", "--namespace", &world.namespace, "dxcon/line"];
-    assert!(!world.control_plane.kubectl(&wait, "").await.status.success());
+    let in_vain = world.control_plane.kubectl(&wait, "").await;
+    assert!(in_vain.stderr.contains("condition not met"), "{in_vain:?}");
 }

@@ -72,7 +72,12 @@ async fn a_service_account_has_the_rights_of_the_manifests_and_no_more() {
     let kubeconfig = kubeconfig.to_str().expect("its path is text");
     let can = async |verb: &str, resource: &str, namespace: &str| {
         let asked = ["--kubeconfig", kubeconfig, "auth", "can-i", verb, resource, "--namespace", namespace];
-        control_plane.kubectl(&asked, "").await.stdout.trim() == "yes"
+        let said = control_plane.kubectl(&asked, "").await;
+        match said.stdout.trim() {
+            "yes" => true,
+            "no" => false,
+            _ => panic!("neither yes nor no: {said:?}"),
+        }
     };
 
     assert!(can("list", "configmaps", &own).await);

@@ -185,7 +185,7 @@ async fn a_region_that_somebody_else_set_in_the_cluster_is_no_reason_to_refuse_a
     world.aws.add(REGION, Connection::new(A, "a"));
     let manifest = connection("line").id(A).name("a");
     let created = manifest.clone().region(REGION).json().to_string();
-    world.control_plane.kubectl(&["create", "-n", &world.namespace, "-f", "-"], &created).await;
+    world.control_plane.kubectl(&["create", "-n", &world.namespace, "-f", "-"], &created).await.text();
     let (printed, plan) = planned(&world, &text([&manifest]), &["--cluster"]);
     assert_eq!((printed.code, &plan["refused"]), (Some(0), &json!([])), "{plan:#}");
 }
