@@ -155,6 +155,8 @@ async fn run(story: &Story, crash: Crash) {
     let line = world.get("line").await;
     let last = line.status("lastUpdate");
     assert!(last["time"].is_string() && last["generation"] == 1, "{crash:?}: {line}");
+    let shown = (last["connectionName"].as_str(), last["encryptionMode"].as_str());
+    assert_eq!(Some(&shown), story.effects.last(), "{crash:?}: {line}");
 }
 
 fn sent<'a>(call: &'a Call, parameter: &str) -> Option<&'a str> {

@@ -1,10 +1,10 @@
 //! Conditions that tools can wait for.
 
-use crate::log::{A, B, sent};
+use crate::log::{A, sent};
 use crate::witness::Witness;
-use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP, Fault, FaultKind};
+use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;
-use test_support::{REGION, World, connection, wait};
+use test_support::{REGION, World, connection};
 
 #[tokio::test]
 async fn kubectl_waits_for_ready() {
@@ -60,85 +60,4 @@ async fn goes_stale(what: FaultKind, carrier: &str, reason: &str) {
     assert!(line.is("LinkUp", "True", "Available") && line.is("Encrypted", "True", "EncryptionUp"), "{line}");
     assert_eq!(witness.reasons(&line).await, ["InSync", "ObservationStale", "InSync"], "{what:?}");
     assert_eq!(sent(&world, A), json!([]));
-}
-
-#[tokio::test]
-async fn a_transition_is_one_event_however_many_polls_show_it() {
-    let world = World::new().await;
-    world.aws.add(REGION, Connection::new(A, "old").with_key("01").with_mode("no_encrypt"));
-    world.aws.add(REGION, Connection::new(B, "line").with_key("01"));
-    world.apply(connection("managed").id(A).name("new").mode("should_encrypt")).await;
-    world.apply(connection("watched").id(B).policy("Observe")).await;
-    world.ready("managed").await;
-    world.condition("managed", "Encrypted", "True", "EncryptionUp").await;
-    world.ready("watched").await;
-    let set = |change: fn(&mut Connection)| world.aws.edit(REGION, B, change);
-    set(|line| line.port_encryption_status = Some(ENCRYPTION_DOWN.into()));
-    world.condition("watched", "Encrypted", "False", "EncryptionDown").await;
-    set(|line| line.port_encryption_status = Some(ENCRYPTION_UP.into()));
-    world.condition("watched", "Encrypted", "True", "EncryptionUp").await;
-    set(|line| line.connection_state = Some("down".into()));
-    world.condition("watched", "LinkUp", "False", "NotAvailable").await;
-    world.condition("watched", "Encrypted", "False", "EncryptionDown").await;
-    set(|line| line.connection_state = Some("available".into()));
-    world.condition("watched", "LinkUp", "True", "Available").await;
-    world.condition("watched", "Encrypted", "True", "EncryptionUp").await;
-    world.polls(3).await;
-
-    let told = async |name: &str| {
-        let mut told: Vec<(String, String)> = Vec::new();
-        for event in world.events(name).await {
-            let times = event.series.map_or(1, |series| series.count);
-            let one = (event.type_.unwrap_or_default(), event.reason.unwrap_or_default());
-            told.extend((0..times).map(|_| one.clone()));
-        }
-        told.sort();
-        told
-    };
-    let expected = |events: &[(&str, &str)]| -> Vec<(String, String)> {
-        events.iter().map(|&(kind, reason)| (kind.to_owned(), reason.to_owned())).collect()
-    };
-    let cases = [
-        (
-            "managed",
-            expected(&[("Normal", "EncryptionModeChanged"), ("Normal", "EncryptionUp"), ("Normal", "Renamed")]),
-        ),
-        (
-            "watched",
-            expected(&[
-                // Twice, since the MACsec session goes down and up with the link.
-                ("Normal", "EncryptionUp"),
-                ("Normal", "EncryptionUp"),
-                ("Normal", "LinkUp"),
-                ("Warning", "EncryptionDown"),
-                ("Warning", "EncryptionDown"),
-                ("Warning", "LinkDown"),
-            ]),
-        ),
-    ];
-    for (name, expected) in cases {
-        wait::until(wait::SOON, format!("the events of {name}"), async || {
-            let told = told(name).await;
-            if told == expected { Ok(()) } else { Err(format!("{told:?}")) }
-        })
-        .await;
-    }
-}
-
-#[tokio::test]
-async fn a_block_is_one_warning_that_says_what_to_do() {
-    let world = World::new().await;
-    world.aws.add(REGION, Connection::new(A, "line"));
-    world.apply(connection("line").id(A).mode("must_encrypt")).await;
-    world.condition("line", "Stalled", "True", "NoMacSecKey").await;
-    world.polls(4).await;
-    let events = wait::until(wait::SOON, "the event", async || {
-        Some(world.events("line").await).filter(|events| !events.is_empty())
-    })
-    .await;
-    assert_eq!(events.len(), 1, "{events:#?}");
-    let event = &events[0];
-    assert_eq!((event.type_.as_deref(), event.reason.as_deref()), (Some("Warning"), Some("Blocked")));
-    assert!(event.series.is_none(), "{event:#?}");
-    assert!(event.note.as_deref().unwrap_or_default().contains("associate a MACsec key"), "{event:#?}");
 }

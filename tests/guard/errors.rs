@@ -168,6 +168,7 @@ async fn a_rejected_request_is_quoted_and_left_for_a_while_unless_the_spec_chang
     assert!(!message.contains(&updates(&world, A)[0].request_id), "the request id would change with every try");
     world.polls(10).await;
     assert_eq!(updates(&world, A).len(), 1, "the next try is many polls away");
+    assert!(world.get("line").await.status("lastUpdate").is_null(), "it had no effect");
     assert_eq!(world.get("line").await.version(), line.version(), "and nothing is written meanwhile");
 
     world.apply(connection("line").id(A).name("good")).await;
@@ -219,24 +220,6 @@ async fn any_other_refusal_is_a_rejection_and_passes_by_itself() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_looked_for_and_never_created() {
-    for missing_is_empty in [false, true] {
-        let world = World::new().await;
-        world.aws.configure(|settings| settings.missing_is_empty = missing_is_empty);
-        world.apply(connection("line").id(A).name("new").mode("no_encrypt")).await;
-        let line = world.condition("line", "Stalled", "True", "NotFound").await;
-        assert!(line.is("LinkUp", "False", "NotAvailable"), "{line}");
-        world.polls(3).await;
-        assert_eq!(world.get("line").await.version(), line.version());
-        assert_eq!(world.updates(), []);
-        world.aws.add(REGION, Connection::new(A, "old"));
-        world.ready("line").await;
-        world.aws.remove(REGION, A);
-        world.condition("line", "Stalled", "True", "NotFound").await;
-    }
-}
-
-#[tokio::test]
 async fn a_read_says_whether_a_connection_is_there_and_not_the_refusal_of_an_update() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(A, "old"));
@@ -267,22 +250,6 @@ async fn a_read_that_aws_rejects_is_told_and_blames_no_spec() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_on_an_answer_that_shows_an_unknown_state() {
-    let world = World::new().await;
-    world.aws.add(REGION, Connection::new(A, "old"));
-    world.aws.inject(Fault::new(FaultKind::UnknownState { state: "melting".into() }).on("DescribeConnections"));
-    world.apply(connection("line").id(A).name("new").mode("no_encrypt")).await;
-    let line = world.condition("line", "Reconciling", "True", "WaitingForAvailable").await;
-    let message = line.condition("Ready").expect("it is there").message;
-    assert!(message.contains("melting"), "{message}");
-    world.polls(3).await;
-    assert_eq!(sent(&world, A), json!([]));
-    world.aws.clear_faults();
-    world.ready("line").await;
-    assert_eq!(sent(&world, A), json!([{ "connectionName": "new", "encryptionMode": "no_encrypt" }]));
-}
-
-#[tokio::test]
 async fn an_aws_that_cannot_be_reached_is_unavailable_until_it_can() {
     // A port below the range that the system assigns by itself.
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 12_000 + (std::process::id() % 8000) as u16));
@@ -306,19 +273,6 @@ async fn a_name_that_does_not_resolve_and_a_server_without_tls_are_an_unavailabl
         let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
         assert!(line.is("Ready", "False", "AwsUnavailable"), "{endpoint}: {line}");
     }
-}
-
-#[tokio::test]
-async fn without_credentials_no_call_is_made() {
-    let without = |operator: test_support::OperatorBuilder| {
-        operator.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY")
-    };
-    let world = World::builder().operator(without).build().await;
-    world.apply(connection("line").id(A).name("new")).await;
-    let line = world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
-    let message = line.condition("Stalled").expect("it is there").message;
-    assert!(message.contains("AWS credentials"), "{message}");
-    assert_eq!(world.aws.calls(), []);
 }
 
 fn is_page(call: &Call) -> bool {

@@ -29,8 +29,9 @@ async fn what_keeps_the_link_up_goes_at_once_and_in_one_call() {
         world.aws.add(REGION, given.clone());
         world.apply(connection(&format!("case-{case}")).id(&given.connection_id).mode(wanted)).await;
     }
-    for case in 0..cases.len() {
-        world.ready(&format!("case-{case}")).await;
+    for (case, (what, _, wanted)) in cases.iter().enumerate() {
+        let line = world.ready(&format!("case-{case}")).await;
+        assert_eq!(line.status("lastUpdate")["encryptionMode"], *wanted, "{what}");
     }
     world.polls(3).await;
     for (what, given, wanted) in &cases {

@@ -1,6 +1,6 @@
 //! Many resources in an account that AWS throttles.
 
-use crate::log::{A, is_by_id, numbered, updates};
+use crate::log::{is_by_id, numbered};
 use direct_connect_simulator::{Call, Connection, Fault, FaultKind, Throttle};
 use std::time::Duration;
 use test_support::{REGION, World, connection, wait};
@@ -93,29 +93,4 @@ async fn passes_that_wait_for_the_pace_of_a_region_end_with_it_and_the_next_reso
     };
     let rounds: Vec<usize> = calls.iter().filter_map(read_in).collect();
     assert!(rounds.is_sorted(), "a pass went on for a resource that was deleted long before: {rounds:?}");
-}
-
-#[tokio::test]
-async fn what_a_person_asks_for_goes_before_repairs_that_wait() {
-    let world = World::builder().flag("--poll-interval", "2s").build().await;
-    world.aws.add(REGION, Connection::new(A, "old"));
-    world.apply(connection("mine").id(A)).await;
-    for line in 0..CONNECTIONS {
-        world.aws.add(REGION, Connection::new(&numbered(line), "new"));
-        world.apply(connection(&format!("line-{line}")).id(&numbered(line)).name("new")).await;
-    }
-    world.ready("mine").await;
-    for line in 0..CONNECTIONS {
-        world.ready(&format!("line-{line}")).await;
-    }
-    for line in 0..CONNECTIONS {
-        world.aws.edit(REGION, &numbered(line), |line| line.connection_name = Some("drifted".into()));
-    }
-    wait::until(wait::SOON, "repairs to begin", async || !world.updates().is_empty()).await;
-    world.apply(connection("mine").id(A).name("urgent")).await;
-    let asked = world.updates().len();
-    wait::until(wait::SOON, "the change that a person asked for", async || !updates(&world, A).is_empty()).await;
-    let place = world.updates().iter().position(|call| call.parameter("connectionId") == Some(A)).unwrap_or_default();
-    let before = place.saturating_sub(asked);
-    assert!(before <= 32, "{before} repairs went before it: more than had their slots already, and as many again");
 }

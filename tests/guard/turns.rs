@@ -1,35 +1,13 @@
 //! Of the connections of an account, one at a time goes to `must_encrypt`.
 
 use crate::log::{A, B, assert_apart, now, sent, updates};
+use crate::pair::{OTHER_REGION, alone, held_by_the_first, ready_connection, wants_must};
 use crate::witness::Witness;
-use direct_connect_simulator::{Connection, DEFAULT_ACCOUNT};
+use direct_connect_simulator::DEFAULT_ACCOUNT;
 use serde_json::json;
-use test_support::{Manifest, REGION, Resource, World, connection};
+use test_support::{REGION, Resource, World, connection};
 
-const OTHER_REGION: &str = "eu-west-1";
 const OTHER_ACCOUNT: &str = "210987654321";
-
-/// A connection that is ready for `must_encrypt`.
-fn ready_connection(id: &str) -> Connection {
-    Connection::new(id, "line").with_key("01")
-}
-
-fn wants_must(name: &str, id: &str) -> Manifest {
-    connection(name).id(id).mode("must_encrypt")
-}
-
-/// `first` was sent `must_encrypt` without a key, by Immediate, and is not proven; `second` waits.
-async fn held_by_the_first() -> World {
-    let world = World::builder().flag("--encryption-soak", "1s").build().await;
-    world.aws.add(REGION, Connection::new(A, "line"));
-    world.apply(wants_must("first", A).transition("Immediate")).await;
-    world.ready("first").await;
-    world.aws.add(REGION, ready_connection(B));
-    world.apply(wants_must("second", B)).await;
-    let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
-    assert_names(&world, &second, "first");
-    world
-}
 
 #[track_caller]
 fn assert_names(world: &World, waiting: &Resource, other: &str) {
@@ -39,7 +17,8 @@ fn assert_names(world: &World, waiting: &Resource, other: &str) {
 
 #[tokio::test]
 async fn two_that_are_ready_at_once_go_one_after_the_other_a_soak_apart() {
-    let mut world = World::builder().flag("--encryption-soak", "2s").without_operator().build().await;
+    let world = World::builder().flag("--encryption-soak", "2s").flag("--poll-interval", "500ms");
+    let mut world = world.without_operator().build().await;
     let witness = Witness::of(&world).await;
     for (name, id) in [("one", A), ("two", B)] {
         world.aws.add(REGION, ready_connection(id));
@@ -60,7 +39,7 @@ async fn two_that_are_ready_at_once_go_one_after_the_other_a_soak_apart() {
 
 #[tokio::test]
 async fn the_next_waits_until_the_last_has_proven_itself() {
-    let world = held_by_the_first().await;
+    let world = held_by_the_first(alone()).await;
     world.polls(10).await;
     assert_eq!(sent(&world, B), json!([]), "the first is not proven while its MACsec is down");
     let held = now(&world);
@@ -73,7 +52,7 @@ async fn the_next_waits_until_the_last_has_proven_itself() {
 
 #[tokio::test]
 async fn a_crash_does_not_lose_whose_turn_it_is() {
-    let mut world = held_by_the_first().await;
+    let mut world = held_by_the_first(alone()).await;
     world.stop_operator();
     world.aws.clear_calls();
     world.start_operator();
@@ -90,7 +69,7 @@ async fn a_crash_does_not_lose_whose_turn_it_is() {
 
 #[tokio::test]
 async fn the_turn_is_free_when_the_first_is_deleted() {
-    let world = held_by_the_first().await;
+    let world = held_by_the_first(alone()).await;
     world.delete("first").await;
     world.ready("second").await;
     assert_eq!(sent(&world, B), json!([{ "encryptionMode": "must_encrypt" }]));
@@ -98,7 +77,7 @@ async fn the_turn_is_free_when_the_first_is_deleted() {
 
 #[tokio::test]
 async fn the_turn_is_free_when_the_first_wants_another_mode() {
-    let world = held_by_the_first().await;
+    let world = held_by_the_first(alone()).await;
     world.apply(connection("first").id(A).mode("should_encrypt")).await;
     world.ready("second").await;
     assert_eq!(sent(&world, A), json!([{ "encryptionMode": "must_encrypt" }, { "encryptionMode": "should_encrypt" }]));
@@ -107,7 +86,7 @@ async fn the_turn_is_free_when_the_first_wants_another_mode() {
 
 #[tokio::test]
 async fn regions_of_an_account_share_its_turn() {
-    let world = held_by_the_first().await;
+    let world = held_by_the_first(alone()).await;
     world.delete("second").await;
     let id = "dxcon-cccccccc";
     world.aws.add(OTHER_REGION, ready_connection(id));
@@ -125,7 +104,7 @@ async fn regions_of_an_account_share_its_turn() {
 
 #[tokio::test]
 async fn an_account_does_not_wait_for_another() {
-    let world = held_by_the_first().await;
+    let world = held_by_the_first(alone()).await;
     world.aws.configure(|settings| {
         settings.access_keys.insert("AKIAI44QH8DHBEXAMPLE".into(), OTHER_ACCOUNT.into());
     });

@@ -59,6 +59,8 @@ async fn nothing_is_sent_while_aws_shows_a_mode_that_nobody_knows() {
     let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
     let message = line.condition("Ready").expect("it is there").message;
     assert!(message.contains("may_encrypt"), "{message}");
+    assert_eq!(line.status("encryptionMode"), "may_encrypt");
+    assert_eq!(line.status("drift").as_array().map(Vec::len), Some(1), "of the name only: {line}");
     world.polls(3).await;
     assert_eq!(sent(&world, &numbered(0)), json!([]));
     world.aws.edit(REGION, &numbered(0), |line| line.encryption_mode = Some("should_encrypt".into()));

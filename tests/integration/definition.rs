@@ -3,26 +3,12 @@
 use direct_connect_simulator::Connection;
 use serde_json::Value;
 use std::process::Command;
-use test_support::{ControlPlane, REGION, World, connection, operator_binary, repository, wait};
+use test_support::{ControlPlane, REGION, World, connection, operator_binary, wait};
 
 fn printed() -> String {
     let printed = Command::new(operator_binary()).arg("crd").env_clear().output().expect("the operator starts");
     assert!(printed.status.success());
     String::from_utf8(printed.stdout).expect("the definition is text")
-}
-
-#[test]
-fn what_is_checked_in_is_what_the_operator_prints() {
-    let copies = [
-        "crds/directconnectconnections.directconnect-operator.dev.yaml",
-        "deploy/crd/crd.yaml",
-        "charts/directconnect-operator/files/crd.yaml",
-    ];
-    let printed = printed();
-    for copy in copies {
-        let checked_in = std::fs::read_to_string(repository(copy)).expect(copy);
-        assert!(checked_in == printed, "{copy} is not what `directconnect-operator crd` prints; run: make generate");
-    }
 }
 
 /// The paths of fields without a description, below a schema.

@@ -106,9 +106,12 @@ async fn what_needs_a_person_is_one_warning_however_often_it_is_seen() {
     world.aws.add(REGION, Connection::new(ID, "line"));
     world.apply(connection("blocked").id(ID).mode("must_encrypt")).await;
     world.apply(connection("missing").id("dxcon-missing0")).await;
-    for (resource, reason) in [("blocked", "NoMacSecKey"), ("missing", "NotFound")] {
+    for (resource, reason, advice) in
+        [("blocked", "NoMacSecKey", "associate a MACsec key"), ("missing", "NotFound", "spec.connectionId")]
+    {
         world.condition(resource, "Stalled", "True", reason).await;
-        told(&world, resource, "Blocked", 1).await;
+        let notes = told(&world, resource, "Blocked", 1).await;
+        assert!(notes[0].contains(advice), "{notes:?}");
     }
     world.polls(4).await;
     for resource in ["blocked", "missing"] {

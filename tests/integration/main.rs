@@ -2,7 +2,6 @@
 
 mod absent;
 mod ages;
-mod both;
 mod cache;
 mod command_line;
 mod credentials;
@@ -18,7 +17,6 @@ mod log;
 mod malformed;
 mod metrics;
 mod missing;
-mod mode;
 mod observe;
 mod outage;
 mod own_region;

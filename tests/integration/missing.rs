@@ -86,16 +86,3 @@ async fn a_state_that_nobody_has_heard_of_is_quoted_and_waited_out() {
     world.condition("line", "Ready", "True", "InSync").await;
     assert_eq!(world.updates().len(), 1);
 }
-
-#[tokio::test]
-async fn a_mode_that_nobody_has_heard_of_is_neither_drift_nor_sent_over() {
-    let world = World::new().await;
-    world.aws.add(REGION, Connection::new(ID, "line").with_mode("quantum_encrypt"));
-    world.apply(connection("line").id(ID).name("line").mode("should_encrypt")).await;
-    let line = world.condition("line", "Reconciling", "True", "AwsUnavailable").await;
-    assert!(line.condition("Ready").expect("it is there").message.contains("quantum_encrypt"), "{line}");
-    assert_eq!(line.status("encryptionMode"), "quantum_encrypt");
-    assert!(line.status("drift").is_null(), "{line}");
-    world.polls(3).await;
-    assert_eq!(world.updates(), []);
-}

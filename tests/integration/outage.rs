@@ -5,7 +5,7 @@ use std::time::Duration;
 use test_support::{REGION, World, connection, wait};
 use tokio::time::Instant;
 
-use crate::log::{about, assert_updates, read, update};
+use crate::log::{about, assert_updates};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -104,63 +104,4 @@ async fn each_way_of_failing_is_told_for_what_it_is_costs_no_more_calls_and_ends
         world.condition(&id(number), "Ready", "True", "InSync").await;
         assert_updates(&world, &id(number), &[&[("connectionName", "new")]]);
     }
-}
-
-#[tokio::test]
-async fn an_update_whose_answer_is_lost_is_read_about_before_anything_else() {
-    let name = [("connectionName", "new")];
-    let cases = [
-        // The update had an effect. A read shows that, and nothing is sent again.
-        ("half-answer", FaultKind::BadJson, true),
-        ("reset-after", FaultKind::ResetAfter, true),
-        ("reset-before", FaultKind::ResetBefore, false),
-        ("server-error", FaultKind::ServerException { message: "It hurts.".to_owned() }, false),
-    ];
-    let world = World::builder().flag("--settle-window", "100ms").build().await;
-    for (number, (resource, fault, _)) in cases.iter().enumerate() {
-        let id = format!("dxcon-{number:08}");
-        world.aws.inject(Fault::new(fault.clone()).on("UpdateConnection").for_connection(&id).times(1));
-        world.aws.add(REGION, Connection::new(&id, "old"));
-        world.apply(connection(resource).id(&id).name("new")).await;
-    }
-    for (number, (resource, _, done)) in cases.iter().enumerate() {
-        let id = format!("dxcon-{number:08}");
-        world
-            .until(resource, "ready", |line| {
-                line.is("Ready", "True", "InSync") && line.status("connectionName") == "new"
-            })
-            .await;
-        let calls = about(&world, &id);
-        let updates = calls.iter().filter(|call| **call == update(&id, &name)).count();
-        assert_eq!(updates, if *done { 1 } else { 2 }, "{resource}: {calls:?}");
-        let last = world.get(resource).await.status("lastUpdate").clone();
-        assert_eq!(last["connectionName"], "new", "{resource}: {last}");
-        assert_eq!(
-            last.get("requestId").is_none(),
-            *done,
-            "{resource}: there is no id where the answer was lost: {last}"
-        );
-        for (at, _) in calls.iter().enumerate().filter(|(_, call)| call.0 == "UpdateConnection") {
-            assert_eq!(calls[at - 1], read(&id), "{resource}: read first, then decide: {calls:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_update_that_aws_refuses_is_told_with_its_words_and_not_repeated_at_once() {
-    let world = World::new().await;
-    let words = "The name is taken\nor something.".to_owned();
-    world.aws.inject(Fault::new(FaultKind::ClientException { message: words }).for_name("bad"));
-    world.aws.add(REGION, Connection::new(ID, "old"));
-    world.apply(connection("line").id(ID).name("bad")).await;
-    let line = world.condition("line", "Stalled", "True", "RequestRejected").await;
-    let message = line.condition("Ready").expect("it is there").message;
-    assert!(message.contains("The name is taken") && !message.contains('\n'), "{message:?}");
-    world.polls(5).await;
-    assert_eq!(world.updates().len(), 1, "the next try is a matter of many seconds");
-    assert!(world.get("line").await.status("lastUpdate").is_null(), "it had no effect");
-
-    world.apply(connection("line").id(ID).name("good")).await;
-    world.condition("line", "Ready", "True", "InSync").await;
-    assert_eq!(world.updates().len(), 2, "a new spec is tried at once");
 }

@@ -66,20 +66,3 @@ async fn told_to_end_it_ends_in_time_even_while_aws_answers_nothing() {
         assert_eq!(world.operator().wait_exit(GRACE).await.code(), Some(0), "{operation}");
     }
 }
-
-#[tokio::test]
-async fn what_was_sent_when_the_process_died_is_not_sent_again() {
-    let mut world = World::builder().flag("--leader-elect", "false").build().await;
-    world.aws.add(REGION, Connection::new(ID, "old"));
-    world.aws.inject(Fault::new(FaultKind::Hang { effect: true }).on("UpdateConnection"));
-    world.apply(connection("line").id(ID).name("new")).await;
-    wait::until(wait::SOON, "an update", async || !world.updates().is_empty()).await;
-    world.stop_operator();
-    world.aws.clear_faults();
-    world.start_operator();
-    let line = world.condition("line", "Ready", "True", "InSync").await;
-    assert_eq!(line.status("connectionName"), "new");
-    assert_eq!(line.status("lastUpdate")["connectionName"], "new", "it was written down before it was sent");
-    world.polls(2).await;
-    assert_eq!(world.updates().len(), 1);
-}

@@ -1,9 +1,7 @@
 //! AWS accepts an update, but stores another value.
 
-use crate::log::updates_of;
 use direct_connect_simulator::Connection;
-use serde_json::json;
-use test_support::{Manifest, REGION, Resource, Trouble, World, connection, wait};
+use test_support::{Manifest, REGION, Trouble, World, connection};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -73,33 +71,4 @@ async fn what_reads_show_otherwise_though_the_answer_agreed_is_left_to_a_person_
     world.polls(15).await;
     let count = front.seen().iter().filter(|request| request.calls("UpdateConnection")).count();
     assert_eq!(count, 3, "the next try is minutes away");
-}
-
-/// A name that AWS would trim is refused before it can be sent.
-#[tokio::test]
-async fn a_name_with_a_blank_at_either_end_is_refused_when_it_is_applied() {
-    let world = World::builder().without_operator().build().await;
-    for name in [" fra-1", "fra-1 ", " ", "\u{a0}fra-1", "fra-1\u{3000}"] {
-        let refused = world.try_apply(connection("line").id(ID).name(name)).await;
-        let error = refused.map(|line| line.to_string()).expect_err(&format!("{name:?} is refused"));
-        assert!(error.to_string().contains("connectionName"), "{name:?}: {error}");
-    }
-    world.try_apply(connection("line").id(ID).name("fra 1")).await.expect("a blank within is a name's own");
-}
-
-/// A value that is stored as it was sent.
-#[tokio::test]
-async fn what_aws_stores_as_sent_is_told_once() {
-    let world = World::new().await;
-    world.aws.add(REGION, Connection::new(ID, "old"));
-    world.apply(connection("line").id(ID).name("new")).await;
-    world.ready("line").await;
-    let told = async || {
-        let told = world.events("line").await;
-        told.iter().any(|event| event.reason.as_deref() == Some("Renamed"))
-    };
-    wait::until(wait::SOON, "the event", told).await;
-    assert_eq!(updates_of(&world, ID), 1);
-    let line: Resource = world.get("line").await;
-    assert_eq!(line.status("lastUpdate")["connectionName"], json!("new"));
 }
