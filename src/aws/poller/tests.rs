@@ -64,7 +64,7 @@ fn circuit() -> CircuitId {
 async fn a_read_that_is_answered_after_its_region_has_ended_brings_nothing_back() {
     let mut world = World::new().await;
     let poller = world.pollers.begin(&circuit().region);
-    let slow = direct_connect_simulator::FaultKind::Latency { millis: 300 };
+    let slow = direct_connect_simulator::FaultKind::Latency { millis: 2000 };
     world.simulator.inject(direct_connect_simulator::Fault::new(slow));
     let circuit = circuit();
     let read = poller.read(&circuit, Urgency::High);

@@ -36,7 +36,7 @@ async fn each_account_and_region_has_a_bucket_of_its_own() {
 #[tokio::test]
 async fn a_bucket_fills_again() {
     let aws = Simulator::start().await;
-    aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 1, per_second: 10.0 }));
+    aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 1, per_second: 1.0 }));
     let client = client(&aws.endpoint(), REGION, "AKIDEXAMPLE");
     eventually("a call is throttled", async || client.describe_connections().send().await.is_err()).await;
     eventually("a call goes through", async || client.describe_connections().send().await.is_ok()).await;
