@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use std::future::IntoFuture;
-use std::net::SocketAddr;
 use test_support::{Front, OperatorBuilder, REGION, World, connection, wait};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -63,11 +62,8 @@ impl Source {
     }
 }
 
-/// An address where nothing listens.
-async fn nowhere() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-    listener.local_addr().expect("it listens")
-}
+/// A URL where nothing listens. A port that was let go may be another test's already.
+pub const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// Credentials from a container's endpoint.
 fn container_keys() -> String {
@@ -160,13 +156,12 @@ async fn an_sts_that_is_in_trouble_is_waited_for_and_one_that_refuses_needs_a_pe
 
 #[tokio::test]
 async fn a_source_that_nobody_answers_for_is_waited_for() {
-    let (sts, container, metadata) = (nowhere().await, nowhere().await, nowhere().await);
     let worlds = [
-        with_web_identity(&format!("http://{sts}")).await,
-        world(|operator| operator.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{container}/role"))).await,
+        with_web_identity(NOWHERE).await,
+        world(|operator| operator.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{NOWHERE}/role"))).await,
         world(|operator| {
             let operator = operator.without_env("AWS_EC2_METADATA_DISABLED");
-            operator.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{metadata}"))
+            operator.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", NOWHERE)
         })
         .await,
     ];

@@ -1,8 +1,8 @@
 //! AWS does not answer, or answers with errors, and then recovers.
 
-use direct_connect_simulator::{Connection, Fault, FaultKind, Simulator};
+use direct_connect_simulator::{Connection, Fault, FaultKind};
 use std::time::Duration;
-use test_support::{REGION, World, connection, wait};
+use test_support::{REGION, Weather, Wire, World, connection, wait};
 use tokio::time::Instant;
 
 use crate::log::{about, assert_updates};
@@ -12,16 +12,18 @@ const ID: &str = "dxcon-aaaaaaaa";
 #[tokio::test]
 async fn while_aws_is_gone_nothing_is_claimed_for_longer_than_three_intervals_and_all_recovers_by_itself() {
     let interval = Duration::from_secs(2);
-    let mut world = World::builder().flag("--poll-interval", "2s").build().await;
+    let mut world = World::builder().flag("--poll-interval", "2s").without_operator().build().await;
+    let endpoint = world.aws.endpoint();
+    let wire = Wire::to(endpoint.trim_start_matches("http://").parse().expect("an address")).await;
+    world.settings = world.settings.env("AWS_ENDPOINT_URL_DIRECT_CONNECT", format!("http://{}", wire.address()));
+    world.start_operator();
     world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
     world.apply(connection("line").id(ID).name("line").mode("should_encrypt")).await;
     let before = world.ready("line").await;
     world.polls(1).await;
 
-    let address = world.aws.endpoint();
-    let address = address.trim_start_matches("http://").parse().expect("an address");
-    // The old simulator is dropped only once the new one runs, so the new one gets another port.
-    world.aws = Simulator::start().await;
+    wire.weather(Weather::Reset);
+    world.aws.clear_calls();
     let gone = Instant::now();
     world.operator().says("AWS could not be read").await;
     let line = world.get("line").await;
@@ -43,8 +45,7 @@ async fn while_aws_is_gone_nothing_is_claimed_for_longer_than_three_intervals_an
         |world: &World| world.operator().logs().iter().filter(|line| line.contains("AWS could not be read")).count();
     assert_eq!(told(&world), 1, "told once");
 
-    world.aws = wait::until(wait::SOON, "the port to be free again", async || Simulator::start_at(address).await).await;
-    world.aws.add(REGION, Connection::new(ID, "line").with_key("aa"));
+    wire.weather(Weather::Fair);
     let line = world.condition("line", "Ready", "True", "InSync").await;
     assert!(line.is("LinkUp", "True", "Available") && line.is("Encrypted", "True", "EncryptionUp"), "{line}");
     assert!(line.condition("Reconciling").is_none(), "{line}");
