@@ -96,6 +96,12 @@ impl ControlPlane {
             connections.list(&ListParams::default()).await
         })
         .await;
+        // kubectl goes by the discovery, which may have it a moment later.
+        wait::until(wait::SOON, "kubectl to know the CRD", async || {
+            let said = self.kubectl(&["get", "dxcon"], "").await;
+            if said.status.success() { Ok(()) } else { Err(said.stderr) }
+        })
+        .await;
     }
 
     /// A kubeconfig of the service account to which these manifests bind their roles, in this namespace.
