@@ -70,8 +70,8 @@ async fn a_read_that_hangs_does_not_hold_the_lease_up_at_sigterm() {
     first.signal(Signal::TERM);
     let term = leads(&world, "second").await;
     let after = term.acquired.duration_since(told);
-    // Much less than the longest possible wait.
-    assert!(after.as_millis() <= 3000, "it took {after:?}");
+    // Less than the longest possible wait, which is that for the read: 8 s.
+    assert!(after.as_millis() <= 6000, "it took {after:?}");
     assert!(first.wait_exit(wait::SOON).await.success());
 }
 

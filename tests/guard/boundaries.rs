@@ -16,7 +16,7 @@ const IN_THE_END: Duration = Duration::from_mins(2);
 const COMES: Duration = Duration::from_secs(15);
 const SOAK_MILLIS: f64 = 1000.0;
 /// The largest time between the decision on a call and its arrival.
-const TRANSIT_MILLIS: f64 = 100.0;
+const TRANSIT_MILLIS: f64 = 500.0;
 
 /// What is in progress when the operator ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -166,7 +166,7 @@ async fn a_rejected_request_is_quoted_and_left_for_a_while_unless_the_spec_chang
     let quoted = message.matches('x').count();
     assert!((900..=1024).contains(&quoted), "AWS's words are cut at 1,024 characters: {quoted}");
     assert!(!message.contains(&updates(&world, A)[0].request_id), "the request id would change with every try");
-    world.polls(10).await;
+    world.polls(5).await;
     assert_eq!(updates(&world, A).len(), 1, "the next try is many polls away");
     assert!(world.get("line").await.status("lastUpdate").is_null(), "it had no effect");
     assert_eq!(world.get("line").await.version(), line.version(), "and nothing is written meanwhile");

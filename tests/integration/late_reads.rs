@@ -28,7 +28,7 @@ async fn late_reads_after_an_update_are_no_drift() {
 #[tokio::test]
 async fn a_restart_amid_late_reads_does_not_send_the_update_again() {
     let mut world = World::builder().flag("--settle-window", "60s").flag("--leader-elect", "false").build().await;
-    world.aws.configure(|settings| settings.late_reads_for = Duration::from_secs(6));
+    world.aws.configure(|settings| settings.late_reads_for = Duration::from_secs(20));
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID).name("new")).await;
     world.ready("line").await;
