@@ -98,7 +98,8 @@ async fn a_connection_missing_from_a_listing_is_read_by_id_before_it_is_reported
 /// Before the step, a connection that is missing from a listing gets no update based on earlier reads.
 #[tokio::test]
 async fn a_soak_is_not_continued_by_answers_without_the_connection() {
-    let mut world = alone().flag("--encryption-soak", "2s").without_operator().build().await;
+    let mut world =
+        alone().flag("--encryption-soak", "2s").flag("--poll-interval", "500ms").without_operator().build().await;
     let front = world.front_of_aws().await;
     world.aws.add(REGION, ready_connection(A));
     front.trouble(page(&[]), is_listing);

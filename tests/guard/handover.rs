@@ -114,10 +114,10 @@ async fn a_resource_that_is_deleted_under_a_read_leaves_no_turn_behind() {
 #[tokio::test]
 async fn a_resource_that_is_deleted_while_its_must_encrypt_is_under_way_leaves_no_turn_behind() {
     // The soak of the second lasts beyond the end of the update.
-    let world = alone().flag("--encryption-soak", "3s").build().await;
+    let world = alone().flag("--encryption-soak", "5s").flag("--poll-interval", "500ms").build().await;
     world.aws.add(REGION, ready_connection(A));
     world.aws.add(REGION, ready_connection(B));
-    world.aws.inject(Fault::new(FaultKind::Latency { millis: 1500 }).on("UpdateConnection").for_connection(A));
+    world.aws.inject(Fault::new(FaultKind::Latency { millis: 3000 }).on("UpdateConnection").for_connection(A));
     world.apply(wants_must("first", A)).await;
     is_under_way(&world, "UpdateConnection").await;
     world.apply(wants_must("second", B)).await;

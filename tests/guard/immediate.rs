@@ -7,7 +7,7 @@ use test_support::{REGION, World, connection};
 
 #[tokio::test]
 async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder() {
-    let mut world = World::new().await;
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
     let must = json!({ "encryptionMode": "must_encrypt" });
     world.aws.add(REGION, Connection::new(A, "line").with_mode("no_encrypt"));
     world.apply(connection("line").id(A).mode("must_encrypt").transition("Immediate")).await;
@@ -46,7 +46,7 @@ async fn a_new_spec_with_must_encrypt_may_be_immediate_again() {
 
 #[tokio::test]
 async fn a_rename_after_must_encrypt_was_taken_back_does_not_send_it_again() {
-    let mut world = World::new().await;
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
     let (must, name) = (json!({ "encryptionMode": "must_encrypt" }), json!({ "connectionName": "new" }));
     let manifest = |name| connection("line").id(A).name(name).mode("must_encrypt").transition("Immediate");
     world.aws.add(REGION, Connection::new(A, "old"));

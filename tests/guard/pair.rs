@@ -3,6 +3,7 @@
 use crate::log::{A, B, sent};
 use direct_connect_simulator::{Call, Connection, ENCRYPTION_DOWN};
 use serde_json::json;
+use std::time::Duration;
 use test_support::{Manifest, REGION, Resource, World, WorldBuilder, connection, wait};
 
 pub const OTHER_REGION: &str = "eu-west-1";
@@ -26,7 +27,7 @@ pub fn insists(name: &str, id: &str) -> Manifest {
 
 /// A world with a soak of a second, whose operator does not wait for a lease after a restart.
 pub fn alone() -> WorldBuilder {
-    World::builder().flag("--encryption-soak", "1s").flag("--leader-elect", "false")
+    World::builder().flag("--encryption-soak", "1s").flag("--poll-interval", "300ms").flag("--leader-elect", "false")
 }
 
 /// `first` is sent `must_encrypt` without a key, by Immediate. So it is down and not proven.
@@ -81,7 +82,8 @@ pub async fn polls_of(world: &World, region: &str, count: usize) {
             && call.finished.is_some()
             && call.parameter("connectionId").is_none()
     };
-    wait::until(wait::SOON, format!("{count} polls of {region}"), async || {
+    let deadline = wait::SOON + Duration::from_secs(count as u64);
+    wait::until(deadline, format!("{count} polls of {region}"), async || {
         let ended = world.aws.calls().iter().skip(begun).filter(|call| is_poll(call)).count();
         if ended >= count { Ok(()) } else { Err(ended.to_string()) }
     })

@@ -190,7 +190,8 @@ async fn a_proven_connection_stays_proven_after_a_restart() {
 /// A proof belongs to one step. A later step has to be proven again.
 #[tokio::test]
 async fn a_proof_is_withdrawn_when_aws_shows_a_mode_below_must_encrypt() {
-    let mut world = alone().build().await;
+    // The far end is lost within the soak.
+    let mut world = alone().flag("--encryption-soak", "3s").flag("--poll-interval", "500ms").build().await;
     world.aws.add(REGION, ready_connection(A));
     world.apply(wants_must("first", A)).await;
     world.until("first", "proven", |line| line.status("proven") == &json!(true)).await;

@@ -60,7 +60,7 @@ async fn a_proof_that_is_written_by_hand_does_not_stay() {
 
 #[tokio::test]
 async fn a_turn_cannot_be_freed_by_hand_even_if_the_process_has_written_nothing_yet() {
-    let mut world = World::new().await;
+    let mut world = World::builder().flag("--leader-elect", "false").build().await;
     world.aws.add(REGION, Connection::new(ID, "line"));
     // Without a key it is down, and so on its way until that changes.
     world.apply(connection("line").id(ID).mode("must_encrypt").transition("Immediate")).await;

@@ -6,8 +6,9 @@ use std::panic::Location;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// The timeout for what should take moments, with a generous margin for a busy machine.
-pub const SOON: Duration = Duration::from_secs(30);
+/// The timeout for what should take moments, with a generous margin for a busy machine. It is shorter than the minute after
+/// which a resource that waits for its turn is looked at again, so no wait passes where only that helped.
+pub const SOON: Duration = Duration::from_secs(50);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(250);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The operator's own region, unless a test sets another.
 pub const REGION: &str = "eu-central-1";
@@ -270,7 +271,8 @@ impl World {
     #[track_caller]
     pub fn polls(&self, count: usize) -> impl Future<Output = ()> {
         let begun = self.aws.calls().len();
-        wait::until(wait::SOON, format!("{count} polls"), async move || {
+        let deadline = wait::SOON + Duration::from_secs(count as u64);
+        wait::until(deadline, format!("{count} polls"), async move || {
             let calls = self.aws.calls();
             let ended = calls.iter().skip(begun).filter(|call| starts_poll(call)).count();
             if ended >= count { Ok(()) } else { Err(format!("{ended}{}", self.operators_end())) }
