@@ -125,17 +125,17 @@ impl Claims {
     pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
         if let Some(entry) = self.known().entries.get_mut(&object.id())
             && *entry.trigger.uid == *object.uid()
-            && entry.version < version
+            && entry.version <= version
         {
             entry.latest = Some((version, status));
         }
     }
 
-    /// The last status that this process wrote, if it is newer than what the watch has delivered.
+    /// The last status that this process wrote, unless the watch has delivered a newer one.
     pub fn latest_status(&self, object: &Watched) -> Option<(u64, Arc<DirectConnectConnectionStatus>)> {
         let known = self.known();
         let entry = known.entries.get(&object.id()).filter(|entry| *entry.trigger.uid == *object.uid())?;
-        entry.latest.clone().filter(|(version, _)| *version > object.version())
+        entry.latest.clone().filter(|(version, _)| *version >= object.version())
     }
 
     /// Wakes the resources that `wakeup` names.

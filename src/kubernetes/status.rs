@@ -1,6 +1,6 @@
 //! Builds status from decisions, and writes it.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as MetaCondition, Time};
@@ -9,6 +9,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
+use tracing::error;
 
 use super::Watched;
 use crate::api::DirectConnectConnectionStatus;
@@ -81,6 +82,9 @@ fn partition(region: &str) -> &'static str {
     found.map_or("aws", |(_, partition)| partition)
 }
 
+/// That a proof cannot be stored is told once. It is no error, since a step down must not wait for it.
+static PROOF_DROPPED: Once = Once::new();
+
 /// Why a status was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -120,8 +124,17 @@ pub async fn write(
     let patch = Patch::Merge(&patch);
     let request = api.patch_subresource("status", &resource.name, &params, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, request).await {
-        Ok(Ok(stored)) => dropped(&status.ledger, &stored.status.ledger)
-            .map_or_else(|| Ok(stored.version()), |field| Err(WriteError::Dropped(field, stored.version()))),
+        Ok(Ok(stored)) => {
+            if status.ledger.proven && !stored.status.ledger.proven {
+                PROOF_DROPPED.call_once(|| {
+                    error!(
+                        "the API server dropped status.proven: the CRD is older than this operator. Apply the CRD of this release (`directconnect-operator crd`); until then, every connection at must_encrypt has to be proven anew after a restart"
+                    );
+                });
+            }
+            dropped(&status.ledger, &stored.status.ledger)
+                .map_or_else(|| Ok(stored.version()), |field| Err(WriteError::Dropped(field, stored.version())))
+        }
         Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 404 | 409) => Err(WriteError::Outdated),
         Ok(Err(error)) => Err(WriteError::Refused(error)),
         Err(_) => Err(WriteError::Silent),

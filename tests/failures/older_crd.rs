@@ -10,6 +10,7 @@ use test_support::{ControlPlane, REGION, Resource, World, connection, wait};
 
 const LOWERED: &str = "dxcon-aaaaaaaa";
 const RAISED: &str = "dxcon-bbbbbbbb";
+const ADOPTED: &str = "dxcon-cccccccc";
 
 #[tokio::test]
 async fn what_could_not_be_remembered_after_a_restart_is_not_sent() {
@@ -42,6 +43,10 @@ async fn what_could_not_be_remembered_after_a_restart_is_not_sent() {
     world.polls(2).await;
     let sent: Vec<_> = world.updates().into_iter().map(|call| call.parameters["connectionId"].clone()).collect();
     assert_eq!(sent, [LOWERED], "a twin would not wait for a step that nobody remembers");
+    // A proof cannot be remembered either.
+    world.aws.add(REGION, Connection::new(ADOPTED, "line").with_key("01").with_mode("must_encrypt"));
+    world.apply(connection("adopted").id(ADOPTED).mode("must_encrypt")).await;
+    world.operator().says("the API server dropped status.proven").await;
     // The CRD of this release is applied.
     let current = Patch::Merge(json!({ "spec": { "versions": current.spec.versions } }));
     crds.patch(name, &PatchParams::default(), &current).await.expect("the CRD of this release");

@@ -22,8 +22,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// Labels that come with the scrape and not from the operator.
-var scraped = []string{"cluster", "job", "pod"}
+// Labels that come with the scrape. The series of connections have a namespace of their own, which goes before.
+var scraped = []string{"cluster", "job", "namespace", "pod"}
 
 var (
 	metricName   = regexp.MustCompile(`\bdirectconnect_(?:operator|connection)_[a-z_]+\b`)

@@ -166,9 +166,11 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let plan = if let Some(older) = case.older_claim {
         Plan::rest(Reason::Conflict, messages::conflict(older, &desired.circuit))
     } else if desired.observes_only() || desired.paused {
-        // A value that another resource has sent and that is in doubt is none that this resource would send.
-        let differs = !drift.is_empty() || name.is_due() || mode.is_due();
-        let (reason, message) = messages::nothing_sent(desired, !differs, &drift, mode.why_blocked());
+        // A value that is in doubt was sent by a resource that changes the connection, so not by one that only observes it.
+        let differs =
+            if desired.observes_only() { !drift.is_empty() || name.is_due() || mode.is_due() } else { !is_met };
+        let (reason, message) =
+            messages::nothing_sent(desired, !differs, &drift, mode.why_blocked().or(name.why_blocked()));
         Plan::rest(reason, message + messages::others_wait(case, connection))
     } else if is_met {
         Plan::rest(Reason::InSync, messages::in_sync(case, connection))

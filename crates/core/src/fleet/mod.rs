@@ -183,14 +183,15 @@ impl Fleet {
     }
 
     /// Records that a status with this ledger was written and got this resource version. The ledger counts from now on,
-    /// before the watch delivers it.
+    /// before the watch delivers it. It counts too if the watch has shown this version with less: a watch from before a
+    /// change of the CRD drops fields that are new, and nothing shows them later if the object does not change.
     pub fn note_written(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger, version: u64) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let about = |claim: &&mut Claim| claim.resource == *resource && *claim.uid == *uid;
         if let Some(claim) = circuit.claims.iter_mut().find(about) {
             // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
-            if claim.version < version {
+            if claim.version <= version {
                 // Circuits that waited for this resource to drop its proof may go on.
                 self.turn_freed |= claim.ledger.proven && !ledger.proven;
                 (claim.ledger, claim.version) = (ledger, version);

@@ -31,12 +31,13 @@ fn what_was_written_counts_from_its_answer_before_the_watch_brings_it() {
     // A newer version counts as it is.
     fleet.apply(&a(), wants_must("net/a").version(6));
     assert_eq!((fleet.hold(&a()), fleet.ledger(&a(), &resource("net/a"))), (None, Ledger::default()));
-    // A write that is recorded after the watch has delivered its version, or a newer one, does not count any more.
-    for version in [5, 6] {
-        let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
-        fleet.note_written(&a(), &resource("net/a"), UID, late, version);
-        assert_eq!(fleet.hold(&a()), None, "version {version}");
-    }
+    // A write that is recorded after the watch has delivered a newer version does not count any more.
+    let late = Ledger { unproven_step: Some(Must), ..Ledger::default() };
+    fleet.note_written(&a(), &resource("net/a"), UID, late.clone(), 5);
+    assert_eq!(fleet.hold(&a()), None);
+    // One of the same version does: the watch may have dropped what an older CRD does not know.
+    fleet.note_written(&a(), &resource("net/a"), UID, late, 6);
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenStep));
 }
 
 #[test]
