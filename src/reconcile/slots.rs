@@ -250,6 +250,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn slots_that_another_region_leaves_are_given_to_whoever_has_waited() {
+        let slots = ReconcileSlots::new(4);
+        let _held = [now(slots.acquire("a", 2, High)), now(slots.acquire("a", 2, High))];
+        let mut waiting = come(&slots, "a", 2, High);
+        // The next one that comes says that there is one region now.
+        let _next = come(&slots, "a", 1, High);
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    }
+
+    #[tokio::test]
     async fn a_region_that_takes_all_it_may_leaves_others_their_share() {
         let slots = ReconcileSlots::new(5);
         let held: Vec<_> = [now(slots.acquire("a", 2, High)), now(slots.acquire("a", 2, High))].into();
