@@ -277,7 +277,7 @@ impl Fleet {
 
     /// Whether the newest read of a circuit began late enough to prove that a mode is not there.
     pub fn is_settled(&self, id: &CircuitId) -> bool {
-        let began = self.circuits.get(id).and_then(|circuit| circuit.history.observation()).map(|read| read.began);
+        let began = self.circuits.get(id).and_then(|circuit| circuit.history.shown_at());
         began.is_some_and(|began| self.settles_at(id).is_none_or(|until| began > until))
     }
 

@@ -19,6 +19,13 @@ impl History {
         self.observation.as_ref()?.connection.as_deref()
     }
 
+    /// When the read began that showed the current state. That a connection is not there is shown by a read by its id alone,
+    /// and listings that lack it too make that read no younger.
+    pub fn shown_at(&self) -> Option<Moment> {
+        let observation = self.observation.as_ref()?;
+        if observation.connection.is_some() { Some(observation.began) } else { self.read_by_id }
+    }
+
     /// Whether only a listing says that the connection is absent, so that a read by id has to confirm it.
     pub fn is_missing(&self) -> bool {
         let polled = |known: &Observation| known.connection.is_none() && known.source == Source::Poll;

@@ -149,12 +149,15 @@ impl Process {
             return;
         }
         let (connection, is_late) = link.shown(now);
-        if self.has_lease {
+        let is_found = link.is_found_by_id(now);
+        if !is_found {
+            // It says nothing of the mode.
+        } else if self.has_lease {
             world.witness.hears(running.link, &connection, now, now, is_late, true, &self.seen);
         } else {
             world.witness.deposed_hears(running.link, &connection, now);
         }
-        let connection = Some(std::sync::Arc::new(connection));
+        let connection = is_found.then(|| std::sync::Arc::new(connection));
         let observation = Observation { began: now, ended: now, source: Source::ById, connection };
         if self.fleet.record_read(circuit, observation) {
             self.wake(|object| object.link == running.link);

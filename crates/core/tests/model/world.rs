@@ -175,7 +175,7 @@ pub struct Link {
     pub is_known: bool,
     /// Whether reads currently show the old mode.
     pub is_late: bool,
-    /// Whether listings lack this connection.
+    /// Whether listings lack this connection, and reads by id may.
     pub is_left_out: bool,
 }
 
@@ -223,6 +223,11 @@ impl Link {
         let before = self.before.filter(|(_, until)| now <= *until).map(|(old, _)| old);
         let mode = before.filter(|_| self.is_late).unwrap_or(self.mode);
         (self.showing(mode), self.is_known && before == Some(mode))
+    }
+
+    /// Whether a read by id finds it. As long as reads may be late after an update, one that listings lack may be missed.
+    pub fn is_found_by_id(&self, now: Moment) -> bool {
+        !(self.is_left_out && self.before.is_some_and(|(_, until)| now <= until))
     }
 
     /// The connection that the answer to an update shows.
