@@ -204,7 +204,8 @@ impl Feed {
         };
         match event {
             Some(Event::InitDone) => {
-                self.listing = false;
+                // Try to stream the next list, even if this one could not be streamed.
+                (self.listing, self.streaming) = (false, true);
                 if matches!(stage, Stage::Watching { .. }) {
                     self.watches();
                 }
@@ -216,9 +217,9 @@ impl Feed {
         Ok(event)
     }
 
-    /// A watch is open, so the interruption is over. Try to stream the next list, even if this one could not be streamed.
+    /// A watch is open, so the interruption is over.
     fn watches(&mut self) {
-        (self.streaming, self.failures) = (true, 0);
+        self.failures = 0;
         self.interruptions.note_list(&self.namespace);
     }
 
