@@ -82,7 +82,7 @@ fn partition(region: &str) -> &'static str {
     found.map_or("aws", |(_, partition)| partition)
 }
 
-/// That a proof cannot be stored is told once. It is no error, since a step down must not wait for it.
+/// Set once the log has told that a proof cannot be stored. It is no [`WriteError`]: nothing that is sent depends on it.
 static PROOF_DROPPED: Once = Once::new();
 
 /// Why a status was not written.

@@ -16,7 +16,8 @@ use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::{AtRest, Ledger};
 use crate::observed::Connection;
 
-/// No pass needs this many actions. One that reaches the limit ends, and the next pass goes on.
+/// No pass needs this many actions. One that reaches the limit ends, once it has taken in what came of an update, and the
+/// next pass goes on.
 pub const MAX_ACTIONS: usize = 24;
 
 /// Inputs of a decision that the fleet does not hold.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use directconnect_core::settings::RECENT_UPDATE;
 
-/// How long ago a time from a status was, by the wall clock; `None` if it is in the future or is not a valid time. The
-/// clock of the process that wrote it may be ahead, so a time less than an hour from now counts as now.
+/// How long ago a time from a status was, by the wall clock. The clock of the process that wrote it may be ahead, so a time
+/// in the next hour counts as now; `None` if it is later or is not a valid time.
 pub fn age_of(time: &str) -> Option<Duration> {
     let time: Timestamp = time.parse().ok()?;
     let is_almost_now = Timestamp::now() + RECENT_UPDATE > time;

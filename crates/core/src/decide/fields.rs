@@ -123,8 +123,9 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         ModeStep::Send(mode) => mode,
     };
     let id = &case.desired.circuit.id;
-    // AWS answered that it stored another mode, so this one is not sent again at once. A step up waits for a settled read anyway. A step down whose answer was lost
-    // goes again as soon as a read still shows the higher mode: a line that is cut must not wait, and it does no harm twice.
+    // If AWS answered that it stored another mode, this one is not sent again at once. A step up waits for a settled read
+    // anyway. A step down whose answer was lost goes again as soon as a read still shows the higher mode: a line that is
+    // cut must not wait, and it does no harm twice.
     let is_in_doubt = history.mode_in_doubt(settings.settle_window).is_some();
     let settling = history.mode_settles_at(mode, now, settings.settle_window).filter(|_| !is_in_doubt);
     if let Some(settled_at) = settling {

@@ -94,7 +94,8 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// Whether AWS has everything that the spec asks for.
     pub is_met: bool,
-    /// Whether the circuit has to be read at the soak cadence.
+    /// Whether the circuit has to be read at the soak cadence: it holds the turn of its account, even if the resource is
+    /// paused, only observes or is in conflict, or it is on its way.
     pub is_watched: bool,
 }
 
@@ -148,8 +149,9 @@ pub fn decide(case: &Case<'_>) -> Plan {
         }
         Some(connection) => compare(case, connection),
     };
-    let is_watched = case.holds.is_some() || connection.is_some_and(|connection| is_watched(case, connection));
-    let plan = if is_watched { keep_reading(case, Plan { is_watched, ..plan }) } else { plan };
+    let plan =
+        Plan { is_watched: case.holds.is_some() || connection.is_some_and(|shown| is_on_its_way(case, shown)), ..plan };
+    let plan = if plan.is_watched { keep_reading(case, plan) } else { plan };
     // A connection that a listing does not contain is read by its id before it is reported as not found.
     let is_asked_for = case.read_requested_at.is_some_and(|at| observation.began < at) || case.history.is_missing();
     let plan = if is_asked_for && plan.step == Step::Rest { plan.read() } else { plan };
@@ -229,11 +231,10 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     Plan { step, ..Plan::rest(Reason::Updating, message) }
 }
 
-/// Whether this circuit has to be read at the soak cadence. So has every one that holds the turn of its account, even if
-/// the resource is paused, only observes or is in conflict. This adds those in doubt about which mode AWS has, and those
-/// that the acting resource takes up to `must_encrypt` while MACsec is up, or an update has not been followed by a read
-/// yet.
-fn is_watched(case: &Case<'_>, connection: &Connection) -> bool {
+/// Whether the acting resource is about to learn something of this circuit, so that it has to be read at the soak cadence
+/// even without the turn: it is in doubt which mode AWS has, or it goes up to `must_encrypt`, and MACsec is up or no read
+/// has followed an update yet.
+fn is_on_its_way(case: &Case<'_>, connection: &Connection) -> bool {
     let goes_up = case.acts()
         && case.desired.mode == Some(EncryptionMode::MustEncrypt)
         && connection.lag_id.is_none()

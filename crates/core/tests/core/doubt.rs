@@ -96,3 +96,13 @@ fn a_lost_answer_is_no_dispute() {
         story = story.gets_refusal(&sets(No), lost()).after(61).sees(connection()).sends(&sets(No));
     }
 }
+
+#[test]
+fn a_step_whose_outcome_is_unknown_is_told_before_the_soak_that_it_has_to_wait_for_again() {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_refusal(&sets(Must), lost());
+    let story = story.after(15).sees(encrypted_connection()).rests(Reason::AwsUnavailable).says("AWS says no");
+    story.after(61).sees(encrypted_connection()).rests(Reason::WaitingForEncryptionUp);
+    // Once a read shows the name, there is no doubt any more.
+    let story = given(spec().name("fra-2").to(Must)).sees(connection()).gets_refusal(&renames("fra-2"), lost());
+    story.after(1).sees(connection().named("fra-2")).rests(Reason::NoMacSecKey);
+}
