@@ -183,16 +183,16 @@ impl Feed {
             Stage::Known { version } => {
                 let changes = self.open(&version, false).await?;
                 // An API server that answers lists and refuses watches must not be asked for whole lists without a pause.
-                self.watches();
+                self.note_watching();
                 (Stage::Watching { version, changes }, None)
             }
             Stage::Watching { version, mut changes } => match next_of(&mut changes).await? {
                 Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => (
-                    Stage::Watching { version: given(object.resource_version())?, changes },
+                    Stage::Watching { version: present(object.resource_version())?, changes },
                     Some(Event::Apply(object)),
                 ),
                 Some(WatchEvent::Deleted(object)) => (
-                    Stage::Watching { version: given(object.resource_version())?, changes },
+                    Stage::Watching { version: present(object.resource_version())?, changes },
                     Some(Event::Delete(object)),
                 ),
                 Some(WatchEvent::Bookmark(mark)) => {
@@ -207,7 +207,7 @@ impl Feed {
                 // Try to stream the next list, even if this one could not be streamed.
                 (self.listing, self.streaming) = (false, true);
                 if matches!(stage, Stage::Watching { .. }) {
-                    self.watches();
+                    self.note_watching();
                 }
             }
             Some(Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
@@ -218,7 +218,7 @@ impl Feed {
     }
 
     /// A watch is open, so the interruption is over.
-    fn watches(&mut self) {
+    fn note_watching(&mut self) {
         self.failures = 0;
         self.interruptions.note_list(&self.namespace);
     }
@@ -232,7 +232,7 @@ impl Feed {
         let params = ListParams { continue_token: next, ..ListParams::default() }.limit(PAGE);
         let list = within_silence(self.api.list(&params)).await??;
         let next = list.metadata.continue_.filter(|token| !token.is_empty());
-        let version = if next.is_some() { None } else { Some(given(list.metadata.resource_version)?) };
+        let version = if next.is_some() { None } else { Some(present(list.metadata.resource_version)?) };
         Ok(Stage::Paging { page: list.items.into_iter(), next, version })
     }
 
@@ -305,8 +305,8 @@ async fn within_silence<T>(work: impl Future<Output = T>) -> Result<T, Failure> 
     tokio::time::timeout(SILENCE, work).await.map_err(silent)
 }
 
-/// A resource version. Without one, no watch can continue.
-fn given(version: Option<String>) -> Result<String, Failure> {
+/// The resource version, which must be present: without one, no watch can continue.
+fn present(version: Option<String>) -> Result<String, Failure> {
     let version = version.filter(|version| !version.is_empty());
     version.ok_or_else(|| Failure::saying("the API server sent no resource version"))
 }
