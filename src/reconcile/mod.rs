@@ -27,7 +27,7 @@ use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, History};
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::pass::{Action, DecisionInputs, Event, MAX_ACTIONS, Pass};
+use directconnect_core::pass::{Action, DecisionInputs, Event, Pass};
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -119,9 +119,7 @@ impl Reconcile<'_> {
         let mut running = Running { context, pass, is_sent: false };
         let (mut call, mut permit) = (None, None);
         let mut event = Event::Decide;
-        let mut actions = 0..MAX_ACTIONS;
-        // What came of an update is always taken in, however many actions there were before.
-        while running.is_sent || actions.next().is_some() {
+        loop {
             let pass = &mut running.pass;
             let action = self.next(pass, event);
             running.is_sent = false;
@@ -163,9 +161,9 @@ impl Reconcile<'_> {
                     permit = None;
                     outcome
                 }
+                Action::BreakOff => return Ok(Requeue::requeue(Duration::from_millis(100))),
             };
         }
-        Ok(Requeue::requeue(Duration::from_millis(100)))
     }
 
     fn next(&mut self, pass: &mut Pass, event: Event) -> Action {

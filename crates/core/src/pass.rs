@@ -16,9 +16,8 @@ use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::{AtRest, Ledger};
 use crate::observed::Connection;
 
-/// No pass needs this many actions. One that reaches the limit ends, once it has taken in what came of an update, and the
-/// next pass goes on.
-pub const MAX_ACTIONS: usize = 24;
+/// No pass needs this many actions. One that reaches the limit is broken off.
+const MAX_ACTIONS: u8 = 24;
 
 /// Inputs of a decision that the fleet does not hold.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +43,8 @@ pub enum Action {
     Send(Change),
     /// Write this ledger and what the plan reports, if status differs from it. The pass is over.
     Rest(Ledger, Plan),
+    /// The pass is over, and status is left as it is: it has taken too many actions. The next pass goes on soon.
+    BreakOff,
 }
 
 /// The outcome of the last action.
@@ -99,6 +100,8 @@ pub struct Pass {
     /// An update that waits for the rate limit.
     planned: Option<Change>,
     intent: Option<Intent>,
+    /// How many actions it was told to take so far.
+    actions: u8,
 }
 
 impl Pass {
@@ -119,7 +122,7 @@ impl Pass {
             let (ledger, settings) = (fleet.ledger(&circuit, &resource), *fleet.settings());
             fleet.with_history(&circuit, |history| ledger.begin(&desired, uid, age, history, &settings, now));
         }
-        Self { resource, uid: uid.to_owned(), desired, planned: None, intent: None }
+        Self { resource, uid: uid.to_owned(), desired, planned: None, intent: None, actions: 0 }
     }
 
     fn circuit(&self) -> &CircuitId {
@@ -131,8 +134,15 @@ impl Pass {
         &self.desired
     }
 
-    /// What to do next, given the outcome of the last action.
+    /// What to do next, given the outcome of the last action. What came of an update is always taken in, however many
+    /// actions there were before.
     pub fn next(&mut self, event: Event, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
+        let is_outcome = matches!(event, Event::Answered { .. } | Event::Failed { .. });
+        if self.actions >= MAX_ACTIONS && !is_outcome {
+            self.withdraw(fleet);
+            return Action::BreakOff;
+        }
+        self.actions = self.actions.saturating_add(1);
         match event {
             Event::Decide => self.decide(fleet, inputs, now),
             Event::PaceGranted { time } => self.intend(fleet, inputs, time, now),

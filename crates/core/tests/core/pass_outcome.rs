@@ -3,7 +3,7 @@
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::pass::{Action, Pass};
+use directconnect_core::pass::{Action, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason};
 
@@ -165,4 +165,41 @@ fn what_an_earlier_pass_has_not_written_yet_does_not_hide_the_intention() {
     let run = Run::sending(story, &sets(Must));
     assert_eq!(run.story.ledger().unproven_step, Some(Must));
     assert_eq!(run.story.ledger().met_generation, Some(1));
+}
+
+/// A pass that was told to take so many actions that the next one is its `last`.
+fn long_pass(last: usize) -> Run {
+    let mut run = Run::of(with_ready_twin(soaked()));
+    for _ in 1..last {
+        assert_eq!(run.next(Event::Decide), Action::AwaitPace);
+    }
+    run
+}
+
+#[test]
+fn a_pass_that_takes_too_many_actions_is_broken_off_and_takes_its_intention_back() {
+    let mut run = long_pass(24);
+    let before = run.story.ledger();
+    assert!(matches!(run.granted(), Action::WriteIntention(..)));
+    assert_eq!(run.step(), Some(Must));
+    assert_eq!(run.written(), Action::BreakOff);
+    assert_eq!((run.story.ledger(), run.step()), (before, None));
+}
+
+#[test]
+fn what_came_of_an_update_is_taken_in_however_many_actions_there_were_before() {
+    type Outcome = fn(&mut Run) -> Action;
+    let answered: Outcome = |run| run.answered(&tight());
+    let lost_answer: Outcome = |run| run.failed(lost());
+    for (outcome, request_id) in [(answered, Some("5b8cf2b7")), (lost_answer, None)] {
+        let mut run = long_pass(23);
+        run.granted();
+        assert_eq!(run.written(), Action::Send(sets(Must)));
+        run.after(1);
+        assert_ne!(outcome(&mut run), Action::BreakOff);
+        let ledger = run.story.ledger();
+        assert_eq!(ledger.unproven_step, Some(Must));
+        assert_eq!(ledger.last_update.and_then(|update| update.request_id).as_deref(), request_id);
+        assert_eq!(run.next(Event::Decide), Action::BreakOff);
+    }
 }

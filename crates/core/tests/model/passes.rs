@@ -65,6 +65,10 @@ impl Process {
                 self.due[running.who] = true;
                 return;
             }
+            Action::BreakOff => {
+                self.due[running.who] = true;
+                return;
+            }
             Action::AwaitPace => Pending::Pace,
             Action::WriteIntention(ledger, plan) => Pending::Write(ledger, shown(&plan)),
             Action::Send(change) => return self.send(running, change, world, without),

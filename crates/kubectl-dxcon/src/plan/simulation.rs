@@ -17,7 +17,7 @@ use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{Action, DecisionInputs, Event, MAX_ACTIONS, Pass};
+use directconnect_core::pass::{Action, DecisionInputs, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::HoldReason;
@@ -220,7 +220,7 @@ impl Simulation {
             Pass::begin(fleet, id.clone(), &uid, desired, age, now)
         });
         let mut event = Event::Decide;
-        for _ in 0..MAX_ACTIONS {
+        loop {
             let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &inputs, now));
             event = match action {
                 Action::Read => {
@@ -234,9 +234,9 @@ impl Simulation {
                 }
                 Action::Send(change) => self.send(at, &circuit, &change),
                 Action::Rest(ledger, plan) => return self.rest(at, &circuit, ledger, &plan),
+                Action::BreakOff => return self.wake(&circuit),
             };
         }
-        self.wake(&circuit);
     }
 
     fn elapsed(&self) -> SignedDuration {
