@@ -220,6 +220,41 @@ async fn a_process_that_never_heard_that_it_has_the_lease_finds_out_and_leads() 
     assert!(!waited, "it waited for itself: {:#?}", operator.logs());
 }
 
+#[tokio::test]
+async fn a_lease_is_not_released_while_an_update_may_be_in_flight() {
+    let world = world().build().await;
+    with_line(&world).await;
+    world.aws.inject(Fault::new(FaultKind::Hang { effect: true }).on("UpdateConnection"));
+    let operator = start(&world, "first");
+    wait::until(wait::SOON, "the update to be on its way", async || updates_of(&world, "first") == 1).await;
+    operator.signal(Signal::TERM);
+    assert!(operator.wait_exit(wait::SOON).await.success());
+    let says = "an update did not end in time; what came of it is read at the next start";
+    assert!(operator.logged(says).is_some(), "{:#?}", operator.logs());
+    assert_eq!(leads(&world, "first").await.holder, "first", "it ends by itself");
+    assert_eq!(updates_of(&world, "first"), 1);
+}
+
+#[tokio::test]
+async fn a_lease_that_was_taken_in_the_moment_of_sigterm_is_released() {
+    let world = world().build().await;
+    let first = start(&world, "first");
+    leads(&world, "first").await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    let second = replica_of(&world.settings, "second").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    second.says("waiting for the lease").await;
+    front.trouble_from(0, 1, Trouble::HangAfter, |request| request.is_about_a_lease() && request.method == "PUT");
+    first.signal(Signal::TERM);
+    front.strikes().await;
+    // It has the lease, and does not know it.
+    leads(&world, "second").await;
+    second.signal(Signal::TERM);
+    assert!(second.wait_exit(wait::SOON).await.success());
+    let lease = leases(&world).get("directconnect-operator").await.expect("the lease is there");
+    assert_eq!(crate::replicas::term_of(lease).expect("it has had a holder").holder, "", "the next need not wait");
+}
+
 /// The leader is stopped after it has written its intention, and continues when another process leads.
 #[tokio::test]
 async fn a_leader_that_was_stopped_beyond_its_lease_sends_nothing_when_it_goes_on() {
