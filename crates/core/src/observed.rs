@@ -256,6 +256,12 @@ impl Connection {
         self.mac_sec_capable == Some(true) && self.vlan.is_none()
     }
 
+    /// Whether it may have an encryption mode. A read that does not say whether the port is capable of MACsec does not
+    /// rule it out.
+    pub fn may_have_a_mode(&self) -> bool {
+        self.mac_sec_capable != Some(false) && self.vlan.is_none()
+    }
+
     /// Whether a MACsec key is `associated`. Only in this state a key works.
     pub fn has_associated_key(&self) -> bool {
         self.has_key_in(&["associated"])

@@ -67,7 +67,7 @@ impl Shown {
     /// The properties of a connection.
     pub fn of(connection: &Connection) -> Self {
         Self {
-            mode: connection.mode().filter(|_| connection.takes_a_mode()),
+            mode: connection.mode().filter(|_| connection.may_have_a_mode()),
             in_lag: connection.lag_id.is_some(),
             account: connection.owner_account.as_deref().map(AccountId::new),
         }

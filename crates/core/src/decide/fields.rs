@@ -30,6 +30,11 @@ impl<T> FieldPlan<T> {
         if let Self::Blocked(_, message, _) = self { Some(message) } else { None }
     }
 
+    /// If AWS may still show what was there before an update: when it does no more.
+    pub(super) fn settles_at(&self) -> Option<Moment> {
+        if let Self::Blocked(Reason::Settling, _, at) = self { *at } else { None }
+    }
+
     /// Whether it has to be sent, now or once what blocks it is over, as far as reads show.
     pub(super) fn is_due(&self) -> bool {
         match self {

@@ -117,6 +117,13 @@ impl Plan {
         self.step = Step::Read;
         self
     }
+
+    /// Decides again at this moment, on a read that began no earlier.
+    fn decide_again(self, case: &Case<'_>, at: Option<Moment>) -> Self {
+        let needs_read = at.is_some_and(|at| case.now >= at && case.observation_began() < at);
+        let plan = self.check_at(at.filter(|&at| at > case.now));
+        if needs_read { plan.read() } else { plan }
+    }
 }
 
 impl Case<'_> {
@@ -173,7 +180,8 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
             if desired.observes_only() { !drift.is_empty() || name.is_due() || mode.is_due() } else { !is_met };
         let (reason, message) =
             messages::nothing_sent(desired, !differs, &drift, mode.why_blocked().or(name.why_blocked()));
-        Plan::rest(reason, message + messages::others_wait(case, connection))
+        let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min().filter(|_| desired.paused);
+        Plan::rest(reason, message + messages::others_wait(case, connection)).decide_again(case, settles_at)
     } else if is_met {
         Plan::rest(Reason::InSync, messages::in_sync(case, connection))
     } else {
@@ -200,22 +208,20 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
     // Decide again at the earliest time of any blocked field, not only of the one that is reported.
     let next_check = blocked.iter().filter_map(|(_, _, next_check)| *next_check).min();
     if change.is_empty() {
-        let needs_read = next_check.is_some_and(|at| case.now >= at && case.observation_began() < at);
         // Report stalled blockers before waiting ones. A name is stalled by contention alone. On a tie the name is
         // reported, since it comes first.
         let reported = blocked.into_iter().min_by_key(|(reason, _, _)| reason.phase() != Phase::Stalled);
-        let is_in_doubt = case.history.is_update_in_doubt(case.now, case.settings.settle_window);
+        let in_doubt_until = case.history.update_in_doubt_until(case.now, case.settings.settle_window);
         let plan = match (reported, failure) {
             // The failed update may have had an effect, and only a read after the settle window can tell. Until then,
             // report the failure, whatever else is missing: nothing but this tells people of it.
-            (Some((reason, _, _)), Some(failure)) if is_in_doubt || reason == Reason::Settling => {
-                Plan::of_fault(&failure.fault, &case.desired.circuit)
+            (Some((reason, _, _)), Some(failure)) if in_doubt_until.is_some() || reason == Reason::Settling => {
+                Plan::of_fault(&failure.fault, &case.desired.circuit).check_at(in_doubt_until)
             }
             (Some((reason, message, _)), _) => Plan::rest(reason, message),
             (None, _) => Plan::rest(Reason::InSync, ""),
         };
-        let plan = plan.check_at(next_check.filter(|&at| at > case.now));
-        return if needs_read { plan.read() } else { plan };
+        return plan.decide_again(case, next_check);
     }
     if let Some(failure) = failure.filter(|failure| case.now < failure.retry_at) {
         let Some(part) = case.history.part_not_refused(&change) else {
@@ -238,6 +244,7 @@ fn is_on_its_way(case: &Case<'_>, connection: &Connection) -> bool {
     let goes_up = case.acts()
         && case.desired.mode == Some(EncryptionMode::MustEncrypt)
         && connection.lag_id.is_none()
+        && !connection.is_gone()
         && match connection.mode() {
             Some(EncryptionMode::ShouldEncrypt) => {
                 !case.desired.paused && (connection.encryption_works() || case.history.is_unread_since_update())
@@ -259,11 +266,15 @@ fn keep_reading(case: &Case<'_>, plan: Plan) -> Plan {
     // that and did not end the soak showed no mode, or was late; then the usual interval is right.
     let over = case.history.macsec_up_since().filter(|_| !is_soaked).map(|since| since + soak);
     let over = over.filter(|&over| case.observation_began() < over);
-    let due = over.into_iter().chain([case.observation_began() + case.settings.soak_cadence()]).min();
+    let read_at = case.history.shown_at().unwrap_or(Moment::START);
+    let due = over.into_iter().chain([read_at + case.settings.soak_cadence()]).min();
     match due {
         Some(due) if case.now < due => plan.check_at(Some(due)),
-        // Listings come at the soak cadence, so no read by id is needed. Decide again after the next listing.
-        _ if case.polls_at_soak_cadence => plan.check_at(Some(case.now + case.settings.soak_cadence())),
+        // Listings come at the soak cadence, so no read by id is needed. Decide again after the next listing. But only a
+        // read by id shows that a connection is not there.
+        _ if case.polls_at_soak_cadence && case.history.connection().is_some() => {
+            plan.check_at(Some(case.now + case.settings.soak_cadence()))
+        }
         _ => plan.read(),
     }
 }

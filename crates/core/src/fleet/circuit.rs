@@ -51,8 +51,7 @@ impl Circuit {
                 Some(connection) => {
                     // An unknown mode does not prove that the last known mode is gone, so the last known one counts. Nor
                     // does a read prove it that does not say whether the port is capable of MACsec.
-                    let may_have_mode = connection.mac_sec_capable != Some(false) && connection.vlan.is_none();
-                    let mode = self.history.last_mode().filter(|_| may_have_mode);
+                    let mode = self.history.last_mode().filter(|_| connection.may_have_a_mode());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
             },

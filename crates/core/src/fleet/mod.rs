@@ -27,6 +27,9 @@ struct Region {
     is_awaited: bool,
     /// When the last complete listing began.
     listed: Option<Moment>,
+    /// Whether listings have failed for so long that a circuit without a resource, which nothing else reads, is not
+    /// waited for.
+    is_given_up: bool,
 }
 
 /// All circuits, and which of them hold a turn.
@@ -336,6 +339,8 @@ impl Fleet {
             let is_awaited = circuit.is_awaited(is_awaited, &self.settings);
             circuit.view(is_awaited).hold()
         });
+        let is_given_up = self.regions.get(&id.region).is_some_and(|region| region.is_given_up);
+        let hold = hold.filter(|_| !is_given_up || circuit.is_some_and(|circuit| !circuit.is_unclaimed()));
         let is_shared = circuit.is_some_and(|circuit| circuit.claims.len() > 1);
         let before = self.holds.get(id).map(|hold| &hold.resource);
         if is_shared && before != hold.as_ref().map(|hold| &hold.resource) {

@@ -13,7 +13,8 @@ use crate::observed::Connection;
 impl Fleet {
     /// Called when this process begins to read a region.
     pub fn begin_reading(&mut self, region: &RegionName, now: Moment) {
-        self.regions.insert(region.clone(), Region { reading_since: now, is_awaited: true, listed: None });
+        self.regions
+            .insert(region.clone(), Region { reading_since: now, is_awaited: true, listed: None, is_given_up: false });
         self.derive_holds_of(region);
     }
 
@@ -106,7 +107,7 @@ impl Fleet {
         connections: Vec<(ConnectionId, impl Into<Arc<Connection>>)>,
     ) -> Vec<ConnectionId> {
         if let Some(known) = self.regions.get_mut(region) {
-            (known.is_awaited, known.listed) = (false, Some(began));
+            (known.is_awaited, known.listed, known.is_given_up) = (false, Some(began), false);
         }
         let shown = connections.into_iter().map(|(id, connection)| (id, connection.into()));
         let shown: BTreeMap<ConnectionId, Arc<Connection>> = shown.collect();
@@ -127,17 +128,16 @@ impl Fleet {
     }
 
     /// Records that a listing failed. After three poll intervals without success, the first listing is no longer
-    /// awaited, and a circuit that another writer raised and that no resource is for does not hold the turn any more:
-    /// nothing could ever show that this is over.
+    /// awaited. A progress deadline later, a circuit that another writer raised and that no resource is for holds no turn
+    /// until a listing succeeds: nothing else could ever show that this is over.
     pub fn record_failed_listing(&mut self, region: &RegionName, now: Moment) {
         let Some(known) = self.regions.get_mut(region) else { return };
-        if now.since(known.listed.unwrap_or(known.reading_since)) < self.settings.stale_after() {
+        let unread_for = now.since(known.listed.unwrap_or(known.reading_since));
+        if unread_for < self.settings.stale_after() {
             return;
         }
         known.is_awaited = false;
-        for (_, circuit) in self.circuits.iter_mut().filter(|(id, _)| id.region == *region) {
-            circuit.was_raised &= !circuit.is_unclaimed();
-        }
+        known.is_given_up = unread_for >= self.settings.stale_after() + self.settings.progress_deadline;
         self.derive_holds_of(region);
     }
 

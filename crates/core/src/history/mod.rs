@@ -126,10 +126,13 @@ impl History {
         if self.predates_last_call(observation.began) {
             return false;
         }
-        if observation.source == Source::ById {
+        let newest = self.observation.as_ref().filter(|newest| observation.began < newest.began);
+        // One that is ignored counts as a read by id only if it shows the same: it does not confirm what it contradicts.
+        if observation.source == Source::ById && newest.is_none_or(|newest| newest.connection == observation.connection)
+        {
             self.read_by_id = Some(observation.began);
         }
-        if self.observation.as_ref().is_some_and(|newest| observation.began < newest.began) {
+        if newest.is_some() {
             return false;
         }
         if observation.connection.is_none() && observation.source == Source::Poll {
@@ -248,7 +251,7 @@ impl History {
     /// Records the answer to an update. It counts as a read of name, mode and state.
     pub fn record_answer(&mut self, change: &Change, answer: &Connection, now: Moment) {
         let is = |as_sent: bool| if as_sent { Answer::AsSent } else { Answer::Otherwise };
-        let name = is(change.name == answer.connection_name);
+        let name = answer.connection_name.as_ref().map_or(Answer::None, |name| is(change.name.as_ref() == Some(name)));
         let mode = answer.mode().map_or(Answer::None, |mode| is(change.mode == Some(mode)));
         self.update_ended(change, now, name, mode);
         // AWS accepted the update but stored another value. This counts as if someone had changed it back at once.
@@ -260,8 +263,10 @@ impl History {
         }
         if let Some(connection) = self.observation.as_mut().and_then(|observation| observation.connection.as_mut()) {
             let connection = Arc::make_mut(connection);
-            connection.connection_name.clone_from(&answer.connection_name);
-            // An answer without a mode or a state says nothing of them.
+            // An answer without one of them says nothing of it.
+            if answer.connection_name.is_some() {
+                connection.connection_name.clone_from(&answer.connection_name);
+            }
             if answer.encryption_mode.is_some() {
                 connection.encryption_mode.clone_from(&answer.encryption_mode);
             }

@@ -111,10 +111,12 @@ impl History {
         Some((sent.value, sent.in_doubt_until(settle_window)?))
     }
 
-    /// Whether an update was sent, no answer said what AWS stored, and no read has shown it yet.
-    pub fn is_update_in_doubt(&self, now: Moment, settle_window: Duration) -> bool {
-        self.sent_name.as_ref().is_some_and(|sent| sent.is_in_doubt(now, settle_window))
-            || self.sent_mode.as_ref().is_some_and(|sent| sent.is_in_doubt(now, settle_window))
+    /// If an update was sent, no answer said what AWS stored, and no read has shown it yet: when that is known at the
+    /// latest.
+    pub fn update_in_doubt_until(&self, now: Moment, settle_window: Duration) -> Option<Moment> {
+        let name = self.sent_name.as_ref().and_then(|sent| sent.unknown_until(now, settle_window));
+        let mode = self.sent_mode.as_ref().and_then(|sent| sent.unknown_until(now, settle_window));
+        name.max(mode)
     }
 
     /// The last failed read by id, if no read succeeded since.

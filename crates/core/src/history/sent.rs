@@ -76,9 +76,9 @@ impl<T: Clone + PartialEq> Sent<T> {
         (self.answer == Answer::None).then(|| self.ended + settle_window)
     }
 
-    /// Whether no answer said that the value was stored, and no read has shown it yet.
-    pub(super) fn is_in_doubt(&self, now: Moment, settle_window: Duration) -> bool {
-        self.answer == Answer::None && self.settles_at(now, settle_window).is_some()
+    /// If no answer said whether the value was stored, and no read has shown it yet: when AWS must show it at the latest.
+    pub(super) fn unknown_until(&self, now: Moment, settle_window: Duration) -> Option<Moment> {
+        self.settles_at(now, settle_window).filter(|_| self.answer == Answer::None)
     }
 
     /// Whether no read has shown the value. If so, a late read after the next update may show the state before this

@@ -182,3 +182,12 @@ fn a_requested_read_is_made() {
     let story = given(spec().name("fra-1")).sees(connection()).after(20).asks_for_a_read();
     story.reads().sees(connection()).rests(Reason::InSync);
 }
+
+#[test]
+fn a_connection_that_is_gone_is_not_read_at_the_soak_cadence() {
+    for state in ["deleting", "deleted", "rejected"] {
+        let story = given(spec().to(Must)).sees(encrypted_connection().state(state)).rests(Reason::ConnectionGone);
+        let plan = story.plan();
+        assert!(!plan.is_watched && plan.next_check.is_none(), "{state}: {plan:#?}");
+    }
+}

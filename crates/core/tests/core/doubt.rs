@@ -3,7 +3,7 @@
 use directconnect_core::reason::Reason;
 
 use crate::given::{
-    Asks, ConnectionExt, Must, No, Should, connection, encrypted_connection, given, lost, renames, sets, spec,
+    Asks, ConnectionExt, Must, No, Should, connection, encrypted_connection, given, lost, renames, seconds, sets, spec,
 };
 
 #[test]
@@ -105,4 +105,32 @@ fn a_step_whose_outcome_is_unknown_is_told_before_the_soak_that_it_has_to_wait_f
     // Once a read shows the name, there is no doubt any more.
     let story = given(spec().name("fra-2").to(Must)).sees(connection()).gets_refusal(&renames("fra-2"), lost());
     story.after(1).sees(connection().named("fra-2")).rests(Reason::NoMacSecKey);
+}
+
+#[test]
+fn once_an_update_is_in_doubt_no_more_what_blocks_it_is_reported() {
+    let lagged = || encrypted_connection().in_lag("dxlag-fg1234ab");
+    let clear = || connection().mode("no_encrypt");
+    let cases = [
+        (Must, encrypted_connection(), lagged(), Reason::LagMember),
+        (Should, clear(), clear().state("down"), Reason::WaitingForAvailable),
+    ];
+    for (mode, before, shown, reason) in cases {
+        let story = given(spec().to(mode)).soaks(&before).after(1).gets_refusal(&sets(mode), lost());
+        let story = story.after(1).sees(shown).rests(Reason::AwsUnavailable).decides_again_in(59);
+        // No read has shown anything new.
+        story.after(59).rests(reason);
+    }
+}
+
+#[test]
+fn a_paused_resource_is_read_again_once_a_name_is_in_doubt_no_more() {
+    let renamed = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
+    let story = renamed.after(1).with_spec(spec().name("fra-1").generation(2).paused()).after(1).sees(connection());
+    let story = story.rests(Reason::Paused).says("\"fra-2\" was sent").decides_again_in(58);
+    let mut story = story.after(58).reads().sees(connection()).rests(Reason::InSync);
+    assert_eq!(story.plan().next_check, None);
+    // Nor is it asked for again and again: the poll may have read it meanwhile.
+    story.now = story.now + seconds(3600);
+    story.rests(Reason::InSync);
 }

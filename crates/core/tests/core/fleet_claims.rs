@@ -224,6 +224,12 @@ fn a_step_of_a_resource_that_is_gone_does_not_come_back_after_a_proof() {
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay));
     read(&mut fleet, &a(), 2, &encrypted_connection());
     assert_eq!(fleet.step(&a()), None, "it was not carried out");
+    fleet.apply(&a(), told().version(2));
+    assert_eq!(fleet.step(&a()), None, "nor when something else of it changes");
+    // Another object of that name is another matter.
+    let mut renewed = fleet.clone();
+    renewed.apply(&a(), Claim { uid: "another".into(), ..told() });
+    assert_eq!(renewed.step(&a()), Some(Must));
     fleet.remove(&a(), &resource("net/told"));
     assert_eq!(fleet.step(&a()), None);
 }

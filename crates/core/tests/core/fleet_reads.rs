@@ -113,14 +113,18 @@ fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() 
     let mut fleet = raised();
     fleet.apply(&a(), wants_must("net/a").being_deleted());
     assert_eq!(fleet.watched(&region(REGION)), (0, true));
-    // If the listings fail for good, nothing can show that it is over.
-    fleet.record_failed_listing(&region(REGION), second(60 + 179));
+    // If the listings fail for good, nothing can show that it is over. An outage of a while is not that.
+    let deadline = SETTINGS.stale_after() + SETTINGS.progress_deadline;
+    fleet.record_failed_listing(&region(REGION), second(60) + deadline - seconds(1));
     assert_eq!(holder(&fleet, &b()), Some(a()));
-    fleet.record_failed_listing(&region(REGION), second(60 + 180));
+    fleet.record_failed_listing(&region(REGION), second(60) + deadline);
     assert_eq!((holder(&fleet, &b()), fleet.watched(&region(REGION))), (None, (0, false)));
+    let after = (60 + deadline.as_secs()) + 60;
+    listing(&mut fleet, after, vec![(&a(), cut()), (&b(), connection())]);
+    assert_eq!(holder(&fleet, &b()), Some(a()), "it can be read again, and is still there");
     let mut fleet = raised();
     fleet.apply(&a(), claim("net/a"));
-    fleet.record_failed_listing(&region(REGION), second(3600));
+    fleet.record_failed_listing(&region(REGION), second(60) + deadline * 2);
     assert_eq!(holder(&fleet, &b()), Some(a()), "it is read by its id");
 }
 

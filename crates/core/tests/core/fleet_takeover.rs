@@ -3,12 +3,13 @@
 use directconnect_core::clock::Moment;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::ledger::{LastUpdate, Ledger};
+use directconnect_core::observed::Connection;
 use directconnect_core::settings::MAX_CALL_DURATION;
-use directconnect_core::turn::{Claim, HoldReason};
+use directconnect_core::turn::{Claim, HoldReason, Shown};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Must, SETTINGS, Says, claim, encrypted_connection, given, lost, resource, second, sets, spec,
+    Asks, Must, REGION, SETTINGS, Says, claim, encrypted_connection, given, lost, region, resource, second, sets, spec,
 };
 
 #[test]
@@ -81,4 +82,18 @@ fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
     let story = given(spec().to(Must)).soaks(&encrypted_connection()).gets_refusal(&sets(Must), lost()).restarts(5);
     let story = story.soaks(&tight()).writes();
     assert_eq!((story.holds(), story.ledger().proven), (None, true));
+}
+
+#[test]
+fn a_status_that_does_not_say_whether_the_port_is_capable_of_macsec_may_still_show_must_encrypt() {
+    let shows = |mac_sec_capable| {
+        let mut claim = wants_must("net/a");
+        claim.shown = Shown::of(&Connection { mac_sec_capable, ..tight() });
+        let mut fleet = pair(claim, wants_must("net/b"));
+        fleet.record_failed_listing(&region(REGION), second(181));
+        why(&fleet, &a())
+    };
+    assert_eq!(shows(None), Some(HoldReason::UnprovenMust));
+    assert_eq!(shows(Some(true)), Some(HoldReason::UnprovenMust));
+    assert_eq!(shows(Some(false)), None);
 }

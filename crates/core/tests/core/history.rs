@@ -364,3 +364,21 @@ fn a_connection_that_a_status_shows_too_is_stored_once() {
     history.share(&other);
     assert_eq!(history.connection(), Some(&*shown), "what was not read is not taken over");
 }
+
+#[test]
+fn an_answer_without_a_name_says_nothing_of_it() {
+    let unnamed = |connection: Connection| Connection { connection_name: None, ..connection };
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1);
+    let story = story.gets_answer(&sets(Must), &unnamed(encrypted_connection().mode("must_encrypt")));
+    assert_eq!(shown(&story).connection_name.as_deref(), Some("fra-1"));
+    let stateless = Connection { connection_state: None, ..encrypted_connection() };
+    let story =
+        story.after(61).sees(encrypted_connection().mode("must_encrypt")).gets_answer(&sets(Should), &stateless);
+    assert_eq!(shown(&story).connection_state, encrypted_connection().connection_state, "nor of a state");
+    // Nor is it a dispute.
+    let mut story = given(spec().name("fra-2")).sees(connection());
+    for _ in 0..3 {
+        let answered = story.gets_answer(&renames("fra-2"), &unnamed(connection()));
+        story = answered.after(61).sees(connection()).sends(&renames("fra-2"));
+    }
+}

@@ -21,6 +21,7 @@ mod guard;
 mod history;
 mod ledger;
 mod limiter;
+mod not_found;
 mod observed;
 mod pass;
 mod pass_outcome;

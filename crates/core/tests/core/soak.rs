@@ -205,3 +205,21 @@ fn down_for_a_while_is_a_chain_of_reads_too() {
     let reads = [(100, down()), (130, down()), (160, down())];
     assert!(!history(&reads, &SETTINGS).was_down_for(No, long), "of the mode that the reads showed");
 }
+
+#[test]
+fn reads_of_a_soak_are_two_at_least_15_s_apart_at_most_and_never_closer_than_a_second() {
+    let cadence = |poll, soak| {
+        let settings = Settings {
+            poll_interval: Duration::from_millis(poll),
+            encryption_soak: Duration::from_millis(soak),
+            ..SETTINGS
+        };
+        settings.soak_cadence().as_millis()
+    };
+    assert_eq!(cadence(60_000, 60_000), 15_000);
+    assert_eq!(cadence(60_000, 10_000), 5_000);
+    assert_eq!(cadence(5_000, 60_000), 5_000);
+    assert_eq!(cadence(60_000, 500), 1_000);
+    assert_eq!(cadence(60_000, 0), 1_000);
+    assert_eq!(cadence(200, 500), 200, "listings come as often anyway");
+}

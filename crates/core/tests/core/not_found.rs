@@ -1,0 +1,61 @@
+//! Connections that a listing or a read by id does not find: what that says of a step, and how it is found out.
+
+use std::sync::Arc;
+
+use directconnect_core::decide::Step;
+use directconnect_core::history::{Observation, Source};
+use directconnect_core::identity::ConnectionId;
+use directconnect_core::observed::Connection;
+use directconnect_core::turn::HoldReason;
+
+use crate::fleet::tight;
+use crate::given::{
+    Asks, ConnectionExt, Must, REGION, Story, encrypted_connection, given, region, seconds, sets, spec,
+};
+
+/// `must_encrypt` was sent; the last read by id within the settle window misses the connection.
+fn missed_within_the_window() -> Story {
+    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let story = story.after(60).misses();
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    story
+}
+
+#[test]
+fn a_read_by_id_that_finds_it_does_not_confirm_that_it_is_absent() {
+    let mut story = missed_within_the_window();
+    let missed = story.now;
+    let at = |passed: u64| missed + seconds(passed);
+    let (begins, listing, ends) = (at(15), (at(16), at(17)), at(18));
+    let circuit = story.circuit().clone();
+    // The listing begins after the read by id, ends before it, and leaves the connection out.
+    story.fleet.record_listing(&region(REGION), listing, Vec::<(ConnectionId, Arc<Connection>)>::new());
+    let down = Arc::new(tight().encryption("Encryption Down").state("down"));
+    let found = Observation { began: begins, ended: ends, source: Source::ById, connection: Some(down) };
+    story.fleet.record_read(&circuit, found);
+    assert_eq!(story.fleet.step(&circuit), Some(Must));
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    // One that does not find it either confirms it.
+    story
+        .fleet
+        .record_read(&circuit, Observation { began: at(19), ended: at(20), source: Source::ById, connection: None });
+    assert_eq!(story.fleet.step(&circuit), None);
+    story.now = at(20);
+    assert_eq!(story.writes().holds(), None);
+}
+
+#[test]
+fn it_is_read_by_its_id_until_that_is_settled_even_if_listings_come_at_the_soak_cadence() {
+    let mut story = missed_within_the_window();
+    story.inputs.polls_at_soak_cadence = true;
+    let mut reads = 0;
+    for _ in 0..4 {
+        story = story.after(15).polls_without_it();
+        if story.plan().step == Step::Read {
+            (story, reads) = (story.misses(), reads + 1);
+        }
+        story = story.writes();
+    }
+    assert_eq!(story.holds(), None);
+    assert_eq!(reads, 1, "once is enough");
+}
