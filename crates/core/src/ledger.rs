@@ -101,6 +101,8 @@ pub struct AtRest {
     pub acts: bool,
     /// Whether the newest read began late enough to prove that a mode is not there.
     pub is_settled: bool,
+    /// Whether a read has shown that the proof in the ledgers does not hold any more.
+    pub is_proof_over: bool,
 }
 
 impl From<&CircuitId> for LedgerCircuit {
@@ -236,7 +238,7 @@ impl Ledger {
             next.proven = true;
         }
         next.unproven_step = unproven.filter(|_| !next.proven);
-        next.proven = next.proven && wants_must && !contradicts_proof(history);
+        next.proven = next.proven && wants_must && !end.is_proof_over;
         // Without facts about a circuit, the ledger names none: the matched generation alone is harmless for another
         // circuit. A status of an earlier release without proof is marked with its circuit, so that it is not taken for
         // a proof later.
@@ -268,17 +270,17 @@ pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, s
         .into_iter()
         .any(|mode| mode >= step && history.is_soaked(mode, settings.encryption_soak));
     let is_given_back = step == EncryptionMode::ShouldEncrypt
-        && ((is_settled && connection.mode().is_some() && !connection.has_key_at_all())
+        && ((is_settled && connection.mode().is_some() && !connection.may_have_a_key())
             || history.was_down_for(step, settings.progress_deadline));
     connection.lag_id.is_some() || connection.is_gone() || is_lower || is_proven || is_given_back
 }
 
 /// Whether the newest read shows that a proof of `must_encrypt` no longer holds. A read that does not find the
-/// connection shows no lower mode.
-fn contradicts_proof(history: &History) -> bool {
+/// connection shows no lower mode, nor does one that is not settled.
+pub fn contradicts_proof(history: &History, is_settled: bool) -> bool {
     history.connection().is_some_and(|connection| {
         connection.lag_id.is_some()
             || connection.is_gone()
-            || connection.mode().is_some_and(|mode| mode < EncryptionMode::MustEncrypt)
+            || is_settled && connection.mode().is_some_and(|mode| mode < EncryptionMode::MustEncrypt)
     })
 }

@@ -272,6 +272,13 @@ impl Connection {
         self.has_key_in(&["associated", "associating"])
     }
 
+    /// Whether there may be a key: its state is neither `disassociating` nor `disassociated`, but may be one that the
+    /// operator does not know.
+    pub fn may_have_a_key(&self) -> bool {
+        let is_gone = |state: &str| matches!(state, "disassociating" | "disassociated");
+        self.mac_sec_keys.iter().any(|key| !key.state.as_deref().is_some_and(is_gone))
+    }
+
     fn has_key_in(&self, states: &[&str]) -> bool {
         self.mac_sec_keys.iter().any(|key| key.state.as_deref().is_some_and(|state| states.contains(&state)))
     }

@@ -162,7 +162,10 @@ impl Pass {
     /// succeeded without an answer, the next pass corrects status.
     pub fn withdraw(&mut self, fleet: &mut Fleet) {
         if let Some(intent) = self.intent.take() {
-            fleet.withdraw_step(self.circuit(), intent.step_before);
+            // One that interrupts nothing began no step, and what has become of another one meanwhile stays.
+            if intent.interrupts {
+                fleet.withdraw_step(self.circuit(), intent.step_before);
+            }
             fleet.note_unwritten(self.circuit(), &self.resource, &self.uid, intent.before);
         }
     }
@@ -170,7 +173,7 @@ impl Pass {
     fn decide(&mut self, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
         let ledger = fleet.ledger(self.circuit(), &self.resource);
         let plan = plan(fleet, &self.resource, &self.desired, &ledger, inputs, now);
-        fleet.set_watched(self.circuit(), plan.is_watched);
+        fleet.set_watched(self.circuit(), &self.resource, plan.is_watched);
         match &plan.step {
             Step::Rest => self.rest(fleet, &ledger, plan),
             Step::Update(_) if !self.is_current(fleet) => {
@@ -204,6 +207,7 @@ impl Pass {
             is_met: plan.is_met,
             acts: fleet.acts(circuit, &self.resource),
             is_settled: fleet.is_settled(circuit),
+            is_proof_over: fleet.circuit(circuit).is_some_and(Circuit::is_proof_over),
         };
         let history = fleet.circuit(circuit).map(|circuit| &circuit.history);
         let next = history.map(|history| ledger.at_rest(&self.desired, history, end, fleet.settings()));
@@ -271,7 +275,7 @@ impl Pass {
         fleet.with_history(self.circuit(), |history| {
             history.record_update_failure(&intent.change, fault, now, interval, jitter);
         });
-        if effect == Effect::None {
+        if effect == Effect::None && intent.interrupts {
             fleet.withdraw_step(self.circuit(), intent.step_before);
         }
         let ledger = intent.intention.after_failure(&intent.before, effect);

@@ -103,6 +103,8 @@ pub struct CircuitView<'a> {
     pub step: Option<EncryptionMode>,
     /// This process saw another writer raise the circuit to `must_encrypt`.
     pub was_raised: bool,
+    /// A read has shown that the proof in the ledgers does not hold any more.
+    pub is_proof_over: bool,
 }
 
 /// Why a circuit holds the turn.
@@ -151,7 +153,8 @@ impl CircuitView<'_> {
     /// Whether some ledger holds a proof and none an unproven step. Ledgers of resources that are being deleted do not
     /// count: they are not updated any more, and a finalizer may keep them for ever.
     pub fn is_proven(&self) -> bool {
-        self.claims.iter().any(Claim::carries_proof)
+        !self.is_proof_over
+            && self.claims.iter().any(Claim::carries_proof)
             && self.claims.iter().all(|claim| claim.is_being_deleted || claim.ledger.unproven_step.is_none())
     }
 
@@ -169,7 +172,10 @@ impl CircuitView<'_> {
     pub fn hold(&self) -> Option<Hold> {
         let in_lag = match &self.read {
             Read::Seen(shown) => shown.in_lag,
-            Read::Never { .. } => self.claims.iter().any(|claim| !claim.is_being_deleted && claim.shown.in_lag),
+            Read::Never { .. } => {
+                let mut known = self.claims.iter().filter(|claim| !claim.is_being_deleted).peekable();
+                known.peek().is_some() && known.all(|claim| claim.shown.in_lag)
+            }
             // Right after an update AWS may not find the connection at all, so a step is over only once a settled read
             // does not find it.
             Read::Absent => false,
@@ -199,13 +205,17 @@ impl CircuitView<'_> {
     }
 
     /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
-    /// long, what the statuses show counts instead; a status that shows nothing does not count.
+    /// long, or no read of this process has shown a mode yet, what the statuses show counts instead; a status that shows
+    /// nothing does not count.
     fn may_be_at_must(&self) -> bool {
-        let is_must = |shown: &Shown| shown.mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {
-            Read::Seen(shown) => is_must(shown),
+            // A read that shows no mode says nothing of it.
+            Read::Seen(Shown { mode: Some(mode), .. }) => *mode == EncryptionMode::MustEncrypt,
             Read::Never { is_awaited: true } => true,
-            Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(&claim.shown)),
+            Read::Seen(_) | Read::Never { is_awaited: false } => {
+                let shows_must = |claim: &Claim| claim.shown.mode == Some(EncryptionMode::MustEncrypt);
+                self.claims.iter().any(shows_must)
+            }
             Read::Absent | Read::Gone => false,
         }
     }

@@ -35,6 +35,11 @@ impl<T> FieldPlan<T> {
         if let Self::Blocked(Reason::Settling, _, at) = self { *at } else { None }
     }
 
+    /// Whether it is managed, but can never be sent to this connection.
+    pub(super) fn is_impossible(&self) -> bool {
+        matches!(self, Self::Blocked(Reason::MacSecNotSupported | Reason::LagMember, ..))
+    }
+
     /// Whether it has to be sent, now or once what blocks it is over, as far as reads show.
     pub(super) fn is_due(&self) -> bool {
         match self {
@@ -108,6 +113,16 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         holder: case.holder,
         other_proof: case.other_proof,
     };
+    let id = &case.desired.circuit.id;
+    // A read that shows no mode, of a connection that has one, says nothing of it.
+    if connection.has_macsec_port() && !connection.takes_a_mode() && history.last_mode().is_some() {
+        let next_read = case.observation_began() + settings.soak_cadence();
+        return FieldPlan::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id), Some(next_read));
+    }
+    let contended = |mode: EncryptionMode, until| {
+        let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
+        FieldPlan::Blocked(Reason::Contended, message + evidence.how_to_skip_again(), Some(until))
+    };
     let mode = match guard::next_mode_step(wanted, connection, evidence, &case.desired.circuit) {
         ModeStep::Satisfied => {
             return match case.mode_in_doubt(shown) {
@@ -116,6 +131,9 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
             };
         }
         ModeStep::Blocked(reason, message) => {
+            if let Some(until) = history.mode_contended(now) {
+                return contended(wanted, until);
+            }
             let next_check = match reason {
                 Reason::WaitingForEncryptionUp => deadline,
                 Reason::WaitingForTurn => Some(now + ASK_AGAIN),
@@ -127,7 +145,6 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         }
         ModeStep::Send(mode) => mode,
     };
-    let id = &case.desired.circuit.id;
     // If AWS answered that it stored another mode, this one is not sent again at once. A step up waits for a settled read
     // anyway. A step down whose answer was lost goes again as soon as a read still shows the higher mode: a line that is
     // cut must not wait, and it does no harm twice.
@@ -137,8 +154,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         let message = format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while");
         FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
     } else if let Some(until) = history.mode_contended(now) {
-        let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
-        FieldPlan::Blocked(Reason::Contended, message, Some(until))
+        contended(mode, until)
     } else {
         FieldPlan::Send(mode)
     }

@@ -43,12 +43,23 @@ pub struct Evidence<'a> {
     pub other_proof: Option<&'a ResourceId>,
 }
 
+impl Evidence<'_> {
+    /// What to do to skip the ladder once more, if it was skipped already.
+    pub fn how_to_skip_again(&self) -> &'static str {
+        if self.has_skipped_ladder {
+            "; encryptionTransition Immediate was used for this wish: to use it again, want another mode first"
+        } else {
+            ""
+        }
+    }
+}
+
 /// Whether sending `mode` to a connection in the state `shown` can interrupt traffic: a step to `must_encrypt` always
 /// can, and a step from `no_encrypt` to `should_encrypt` can if there is a key.
 pub fn interrupts(mode: EncryptionMode, shown: &Connection) -> bool {
     match mode {
         EncryptionMode::NoEncrypt => false,
-        EncryptionMode::ShouldEncrypt => shown.mode() == Some(EncryptionMode::NoEncrypt) && shown.has_key_at_all(),
+        EncryptionMode::ShouldEncrypt => shown.mode() == Some(EncryptionMode::NoEncrypt) && shown.may_have_a_key(),
         EncryptionMode::MustEncrypt => shown.mode() != Some(EncryptionMode::MustEncrypt),
     }
 }
@@ -84,17 +95,14 @@ pub fn next_mode_step(
     if wanted < mode {
         return ModeStep::Send(wanted);
     }
-    let next = if wanted < EncryptionMode::MustEncrypt || evidence.skips_ladder {
-        wanted
-    } else if mode == EncryptionMode::NoEncrypt {
-        EncryptionMode::ShouldEncrypt
-    } else {
-        if let Some(blocked) = without_evidence(connection, evidence, circuit) {
-            return blocked;
-        }
-        EncryptionMode::MustEncrypt
-    };
-    up_the_ladder(next, connection, evidence, circuit)
+    let is_direct = wanted < EncryptionMode::MustEncrypt || evidence.skips_ladder;
+    let is_first = !is_direct && mode == EncryptionMode::NoEncrypt;
+    let next = if is_first { EncryptionMode::ShouldEncrypt } else { wanted };
+    let missing = if is_direct || is_first { None } else { without_evidence(connection, evidence, circuit) };
+    match missing.unwrap_or_else(|| up_the_ladder(next, connection, evidence, circuit)) {
+        ModeStep::Blocked(reason, message) => ModeStep::Blocked(reason, message + evidence.how_to_skip_again()),
+        step => step,
+    }
 }
 
 /// Hosted connections and ports without MACsec have no encryption mode. They are always in clear text, which satisfies
@@ -147,33 +155,26 @@ fn unavailable(
 fn without_evidence(connection: &Connection, evidence: Evidence<'_>, circuit: &CircuitId) -> Option<ModeStep> {
     let id = &circuit.id;
     let blocked = "must_encrypt would stop all traffic until MACsec is up";
-    let again = if evidence.has_skipped_ladder {
-        "; encryptionTransition Immediate was used for this wish: to use it again, want another mode first"
-    } else {
-        ""
-    };
     let (reason, message) = if !connection.has_key_at_all() {
         let next = format!("associate a MACsec key with {id}, then nothing else is needed");
-        (Reason::NoMacSecKey, format!("{id} has no MACsec key, and {blocked}: {next}{again}"))
+        (Reason::NoMacSecKey, format!("{id} has no MACsec key, and {blocked}: {next}"))
     } else if !connection.encryption_works() && evidence.is_overdue {
         (
             Reason::EncryptionNotUp,
             format!(
-                "{id} has a MACsec key but portEncryptionStatus has not come up in time, and {blocked}: check CKN, CAK and cipher suite of the router at the far end; must_encrypt follows by itself once it is up{again}"
+                "{id} has a MACsec key but portEncryptionStatus has not come up in time, and {blocked}: check CKN, CAK and cipher suite of the router at the far end; must_encrypt follows by itself once it is up"
             ),
         )
     } else if !connection.encryption_works() {
         (
             Reason::WaitingForEncryptionUp,
-            format!(
-                "waiting for an associated key and portEncryptionStatus Encryption Up on {id}, since {blocked}{again}"
-            ),
+            format!("waiting for an associated key and portEncryptionStatus Encryption Up on {id}, since {blocked}"),
         )
     } else if !evidence.is_soaked {
         (
             Reason::WaitingForEncryptionUp,
             format!(
-                "portEncryptionStatus of {id} is Encryption Up; must_encrypt follows once that has held for the whole soak{again}"
+                "portEncryptionStatus of {id} is Encryption Up; must_encrypt follows once that has held for the whole soak"
             ),
         )
     } else {

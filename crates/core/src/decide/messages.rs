@@ -32,7 +32,11 @@ pub(super) fn conflict(older: &ResourceId, circuit: &CircuitId) -> String {
 
 /// The meaning of an unknown mode is unknown, so it is not compared with the spec.
 pub(super) fn unknown_mode(connection: &Connection, id: &ConnectionId) -> String {
-    let word = connection.encryption_mode.as_ref().map_or("", ObservedMode::as_str);
+    let Some(word) = connection.encryption_mode.as_ref().map(ObservedMode::as_str) else {
+        return format!(
+            "AWS shows no encryptionMode for {id} and did before; nothing is sent until it shows one again"
+        );
+    };
     format!(
         "AWS shows encryptionMode {word:?} for {id}, which this operator does not know; nothing is sent until it shows one that it knows"
     )
@@ -58,6 +62,9 @@ pub(super) fn nothing_sent(
     };
     match (desired.observes_only(), is_met) {
         (true, true) => (Reason::Observed, "AWS has what the spec says; managementPolicy is Observe".to_owned()),
+        (true, false) if drift.is_empty() => {
+            (Reason::Drifted, format!("managementPolicy is Observe, so nothing is sent: {what}"))
+        }
         (true, false) => (
             Reason::Drifted,
             format!(

@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::conditions::Verdict;
 use crate::desired::{Desired, EncryptionMode};
 use crate::fault::Fault;
-use crate::history::{Change, History, Observation};
+use crate::history::{Change, History, Observation, Source};
 use crate::identity::{CircuitId, ResourceId};
 use crate::ledger::Ledger;
 use crate::observed::Connection;
@@ -145,7 +145,9 @@ impl Case<'_> {
 
 /// Makes the plan for one resource. A pure function: the same case always gives the same plan.
 pub fn decide(case: &Case<'_>) -> Plan {
-    let Some(observation) = case.history.observation() else {
+    // That a listing lacks a connection which nothing has shown yet says nothing of it.
+    let is_read = |seen: &&Observation| seen.connection.is_some() || seen.source == Source::ById;
+    let Some(observation) = case.history.observation().filter(is_read) else {
         return staleness::before_first_read(case);
     };
     let connection = observation.connection.as_deref();
@@ -173,13 +175,21 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let is_met = matches!((&name, &mode), (FieldPlan::Nothing, FieldPlan::Nothing));
     let drift = fields::drift(desired, connection);
     let plan = if let Some(older) = case.older_claim {
-        Plan::rest(Reason::Conflict, messages::conflict(older, &desired.circuit))
+        let message = messages::conflict(older, &desired.circuit) + messages::others_wait(case, connection);
+        Plan::rest(Reason::Conflict, message)
     } else if desired.observes_only() || desired.paused {
         // A value that is in doubt was sent by a resource that changes the connection, so not by one that only observes it.
         let differs =
             if desired.observes_only() { !drift.is_empty() || name.is_due() || mode.is_due() } else { !is_met };
-        let (reason, message) =
-            messages::nothing_sent(desired, !differs, &drift, mode.why_blocked().or(name.why_blocked()));
+        let is_impossible = mode.is_impossible() && matches!(name, FieldPlan::Nothing);
+        let blocked = mode.why_blocked().or(name.why_blocked());
+        let (reason, message) = match &mode {
+            // Nothing is held back, since nothing would be sent.
+            FieldPlan::Blocked(reason, message, _) if is_impossible && !desired.observes_only() => {
+                (*reason, format!("{message}; paused by annotation"))
+            }
+            _ => messages::nothing_sent(desired, !differs, if is_impossible { &[] } else { &drift }, blocked),
+        };
         let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min().filter(|_| desired.paused);
         Plan::rest(reason, message + messages::others_wait(case, connection)).decide_again(case, settles_at)
     } else if is_met {
@@ -214,8 +224,13 @@ fn act(case: &Case<'_>, name: FieldPlan<String>, mode: FieldPlan<EncryptionMode>
         let in_doubt_until = case.history.update_in_doubt_until(case.now, case.settings.settle_window);
         let plan = match (reported, failure) {
             // The failed update may have had an effect, and only a read after the settle window can tell. Until then,
-            // report the failure, whatever else is missing: nothing but this tells people of it.
-            (Some((reason, _, _)), Some(failure)) if in_doubt_until.is_some() || reason == Reason::Settling => {
+            // report the failure, whatever else is missing: nothing but this tells people of it. The same while another
+            // circuit has the turn for as long as its own attempt takes, which AWS may refuse as well.
+            (Some((reason, _, _)), Some(failure))
+                if in_doubt_until.is_some()
+                    || reason == Reason::Settling
+                    || (reason == Reason::WaitingForTurn && failure.fault.reason().phase() == Phase::Stalled) =>
+            {
                 Plan::of_fault(&failure.fault, &case.desired.circuit).check_at(in_doubt_until)
             }
             (Some((reason, message, _)), _) => Plan::rest(reason, message),

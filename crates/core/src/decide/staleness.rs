@@ -4,6 +4,7 @@ use super::{Case, Plan, Step};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
 use crate::observed::Connection;
+use crate::reason::Reason;
 
 /// The plan before the first read: the first listing has not ended yet, or has failed.
 ///
@@ -16,8 +17,12 @@ pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
     let was_met = case.ledger.met_generation == Some(case.desired.generation);
     let is_stale = was_met && stale_at.is_some_and(|stale_at| case.now >= stale_at);
     let is_silent = was_met && !is_stale;
-    let next = [failure.map(|failure| failure.retry_at), stale_at.filter(|_| fault.is_some() && is_silent)];
+    let next = [failure.map(|failure| failure.due_at()), stale_at.filter(|_| fault.is_some() && is_silent)];
+    // A listing has ended and lacks the connection, so it is read by its id.
+    let is_due = case.history.is_missing() && failure.is_none_or(|failure| case.now >= failure.due_at());
     Plan {
+        step: if is_due { Step::Read } else { Step::Rest },
+        is_watched: case.holds.is_some(),
         verdict: fault.filter(|_| !is_silent).map(|fault| Verdict { stale: is_stale, ..verdict(case, fault) }),
         next_check: next.into_iter().flatten().filter(|&at| at > case.now).min(),
         ..Plan::default()
@@ -38,7 +43,7 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     if fault.kind == FaultKind::NotFound {
         return plan;
     }
-    let retry_at = read_failure.map(|failure| failure.retry_at).filter(|&at| at > case.now);
+    let retry_at = read_failure.map(|failure| failure.due_at()).filter(|&at| at > case.now);
     let stale_at = case.observation_began() + case.settings.stale_after();
     if case.now >= stale_at {
         return Plan {
@@ -52,7 +57,9 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
         return plan.check_at(Some(stale_at));
     }
     let step = retry(case, &plan);
-    let shows = step == Step::Rest && !plan.is_met;
+    // Whoever waits, is paused or only observes has nothing to do, although it is read at the soak cadence.
+    let is_due = plan.verdict.as_ref().is_some_and(|verdict| verdict.reason == Reason::Updating);
+    let shows = step == Step::Rest && is_due;
     let verdict = if shows { Some(verdict(case, fault)) } else { plan.verdict };
     Plan { step, verdict, next_check: Some(stale_at).into_iter().chain(retry_at).min(), ..plan }
 }
@@ -67,7 +74,7 @@ fn retry(case: &Case<'_>, plan: &Plan) -> Step {
     let lowers =
         case.acts() && !case.desired.paused && case.desired.mode.zip(shown).is_some_and(|(to, from)| to < from);
     match (case.history.read_failure(), &plan.step) {
-        (Some(failure), Step::Read | Step::Update(_)) if case.now >= failure.retry_at => Step::Read,
+        (Some(failure), Step::Read | Step::Update(_)) if case.now >= failure.due_at() => Step::Read,
         (None, step) if lowers => step.clone(),
         (None, Step::Read) if plan.is_watched => Step::Read,
         _ => Step::Rest,

@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::history::History;
 use crate::identity::ResourceId;
-use crate::ledger::{LastUpdate, Ledger, is_step_over};
+use crate::ledger::{LastUpdate, Ledger, contradicts_proof, is_step_over};
 use crate::observed::Connection;
 use crate::settings::{RECENT_UPDATE, Settings};
 use crate::turn::{CircuitView, Claim, Read, Shown};
@@ -26,6 +26,8 @@ pub struct Circuit {
     pub(super) own_updates: BTreeMap<ResourceId, LastUpdate>,
     /// A status shows a recent update that an earlier leader made; that call may still take effect.
     pub(super) is_inherited: bool,
+    /// When the last update was sent of which only the status of a resource told that is gone.
+    pub(super) gone_update: Option<Moment>,
     /// A step that can interrupt traffic and that this process has decided on, has in flight, or whose end it has not
     /// seen.
     pub(super) step: Option<EncryptionMode>,
@@ -33,6 +35,9 @@ pub struct Circuit {
     pub(super) is_decided: bool,
     /// This process saw another writer raise the circuit to `must_encrypt`.
     pub(super) was_raised: bool,
+    /// A read has shown that a proof in the ledgers does not hold any more. It stays so until the circuit is proven anew,
+    /// whatever later reads show and whenever the ledgers follow.
+    pub(super) is_proof_over: bool,
     /// A pass asked for reads at the soak cadence.
     pub(super) is_watched: bool,
     /// What the status of a resource shows, to share memory with reads that show the same.
@@ -56,7 +61,8 @@ impl Circuit {
                 }
             },
         };
-        CircuitView { claims: &self.claims, read, step: self.step, was_raised: self.was_raised }
+        let Self { step, was_raised, is_proof_over, .. } = *self;
+        CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.
@@ -66,6 +72,11 @@ impl Circuit {
         if let Some(kept) = self.in_status.iter().chain(last_read).find(|kept| *kept == shown) {
             *shown = Arc::clone(kept);
         }
+    }
+
+    /// Whether a read has shown that the proof in the ledgers does not hold any more.
+    pub fn is_proof_over(&self) -> bool {
+        self.is_proof_over
     }
 
     /// The resources for this circuit, the oldest first.
@@ -89,6 +100,10 @@ impl Circuit {
         if mode != Some(MUST) || is_down || is_step_over(MUST, history, false, settings) {
             self.was_raised = false;
         }
+        let is_proven_anew = history.is_soaked(MUST, settings.encryption_soak);
+        self.is_proof_over = self.claims.iter().any(Claim::carries_proof)
+            && !is_proven_anew
+            && (self.is_proof_over || contradicts_proof(history, is_settled));
         let is_over = |step| !self.is_decided && is_step_over(step, history, is_settled, settings);
         self.step = self.step.filter(|&step| !is_over(step));
     }
@@ -100,6 +115,9 @@ impl Circuit {
     pub(super) fn inherit_step(&mut self, gone: &Claim) {
         if !self.view(false).is_proven() {
             self.step = self.step.max(gone.ledger.unproven_step);
+        }
+        if !self.is_own_update(gone) {
+            self.gone_update = self.gone_update.max(gone.updated_at);
         }
     }
 
@@ -119,12 +137,14 @@ impl Circuit {
     /// Notes whether a status shows an update of the last hour that this process did not make. The note stays when a
     /// later update replaces that one in status.
     pub(super) fn note_inherited(&mut self, leading_since: Moment) {
-        self.is_inherited |= self.claims.iter().any(|claim| {
-            let own = self.own_updates.get(&claim.resource);
-            let is_own = |last: &LastUpdate| own.is_some_and(|own| own.is_same_call(last));
-            claim.updated_at.is_some_and(|at| leading_since.since(at) < RECENT_UPDATE)
-                && !claim.ledger.last_update.as_ref().is_some_and(is_own)
-        });
+        let others = self.claims.iter().filter(|claim| !self.is_own_update(claim)).filter_map(|claim| claim.updated_at);
+        self.is_inherited |= others.chain(self.gone_update).any(|at| leading_since.since(at) < RECENT_UPDATE);
+    }
+
+    /// Whether this process made the last update that a status shows.
+    fn is_own_update(&self, claim: &Claim) -> bool {
+        let own = self.own_updates.get(&claim.resource).zip(claim.ledger.last_update.as_ref());
+        own.is_some_and(|(own, last)| own.is_same_call(last))
     }
 
     pub(super) fn is_worth_keeping(&self) -> bool {

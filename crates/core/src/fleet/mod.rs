@@ -269,10 +269,13 @@ impl Fleet {
         worked
     }
 
-    /// Sets whether the circuit is to be read at the soak cadence.
-    pub fn set_watched(&mut self, id: &CircuitId, is_watched: bool) {
+    /// Sets whether the circuit is to be read at the soak cadence, as a pass over this resource decided. What the one that
+    /// acts has asked for is not undone by the pass of another one.
+    pub fn set_watched(&mut self, id: &CircuitId, resource: &ResourceId, is_watched: bool) {
+        let is_held = self.holds.contains_key(id);
         if let Some(circuit) = self.circuits.get_mut(id) {
-            circuit.is_watched = is_watched;
+            let others = circuit.view(false).acting().is_some_and(|acting| acting.resource != *resource);
+            circuit.is_watched = is_watched || is_held || (others && circuit.is_watched);
         }
     }
 

@@ -5,14 +5,11 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 
-/// Consecutive reads without a large gap that all showed the same mode and key, and MACsec either up in all or down in
-/// all.
+/// Consecutive reads without a large gap that all showed the same mode, and MACsec either up in all or down in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Chain {
     /// The mode that every read of it showed.
     pub(super) mode: EncryptionMode,
-    /// Whether the reads showed a key; the same for all of them.
-    has_key: bool,
     /// End of the first read. What it showed may have begun only then.
     pub(super) since: Moment,
     /// Begin of the last read. What it showed may have changed since.
@@ -20,19 +17,19 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Adds a read. It continues the chain if it shows the same mode and key and began no more than `max_gap` after the
+    /// Adds a read. It continues the chain if it shows the same mode and began no more than `max_gap` after the
     /// previous read; otherwise it starts a new chain.
     pub(super) fn extend(
         chain: &mut Option<Self>,
-        (mode, has_key): (EncryptionMode, bool),
+        mode: EncryptionMode,
         (began, ended): (Moment, Moment),
         max_gap: Duration,
     ) {
         match chain {
-            Some(chain) if chain.mode == mode && chain.has_key == has_key && began.since(chain.last) <= max_gap => {
+            Some(chain) if chain.mode == mode && began.since(chain.last) <= max_gap => {
                 chain.last = began;
             }
-            _ => *chain = Some(Self { mode, has_key, since: ended, last: began }),
+            _ => *chain = Some(Self { mode, since: ended, last: began }),
         }
     }
 

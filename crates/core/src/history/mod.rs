@@ -18,7 +18,7 @@ use crate::contention::Contention;
 use crate::desired::EncryptionMode;
 use crate::fault::{self, Effect, Fault, FaultKind};
 use crate::observed::Connection;
-use crate::settings::Settings;
+use crate::settings::{MAX_CALL_DURATION, Settings};
 
 /// How a connection was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,12 +63,19 @@ impl Change {
 pub struct Failure {
     /// What went wrong.
     pub fault: Fault,
-    /// Failures in a row, from 1.
+    /// Failures in a row, from 1; 0: somebody asked for another attempt at once.
     pub tries: u32,
     /// When the first of them ended.
     pub since: Moment,
-    /// When to try again.
+    /// When to try again by itself.
     pub retry_at: Moment,
+}
+
+impl Failure {
+    /// When to try again.
+    pub fn due_at(&self) -> Moment {
+        if self.tries == 0 { self.since } else { self.retry_at }
+    }
 }
 
 /// What is known of one connection, as far as the next decision depends on it.
@@ -188,7 +195,7 @@ impl History {
                     }
                 }
                 Comparison::Replaced => {
-                    if sent.answer == Answer::AsSent || sent.was_shown {
+                    if sent.was_accepted() {
                         self.name_contention.put_back(sent.ended, began);
                     }
                     self.sent_name = None;
@@ -208,7 +215,7 @@ impl History {
                 Comparison::Replaced => {
                     // AWS itself lowers the mode when the last key is removed; this is not contention.
                     let lowered_by_aws = sent.value == EncryptionMode::MustEncrypt && !shown.has_associated_key();
-                    if (sent.answer == Answer::AsSent || sent.was_shown) && !lowered_by_aws {
+                    if sent.was_accepted() && !lowered_by_aws {
                         self.mode_contention.put_back(sent.ended, began);
                     }
                     self.sent_mode = None;
@@ -222,14 +229,13 @@ impl History {
     fn track(&mut self, connection: &Connection, times: (Moment, Moment), max_gap: Duration) {
         let Some(mode) = connection.mode() else { return };
         self.show_mode(mode);
-        let has_key = connection.has_key_at_all();
         if connection.encryption_works() {
-            Chain::extend(&mut self.macsec_up, (mode, has_key), times, max_gap);
+            Chain::extend(&mut self.macsec_up, mode, times, max_gap);
             (self.macsec_down, self.waiting_since) = (None, None);
         } else {
-            Chain::extend(&mut self.macsec_down, (mode, has_key), times, max_gap);
+            Chain::extend(&mut self.macsec_down, mode, times, max_gap);
             self.macsec_up = None;
-            self.waiting_since = has_key.then(|| self.waiting_since.unwrap_or(times.1));
+            self.waiting_since = connection.has_key_at_all().then(|| self.waiting_since.unwrap_or(times.1));
         }
     }
 
@@ -251,8 +257,10 @@ impl History {
     /// Records the answer to an update. It counts as a read of name, mode and state.
     pub fn record_answer(&mut self, change: &Change, answer: &Connection, now: Moment) {
         let is = |as_sent: bool| if as_sent { Answer::AsSent } else { Answer::Otherwise };
-        let name = answer.connection_name.as_ref().map_or(Answer::None, |name| is(change.name.as_ref() == Some(name)));
-        let mode = answer.mode().map_or(Answer::None, |mode| is(change.mode == Some(mode)));
+        let name =
+            answer.connection_name.as_ref().map_or(Answer::Silent, |name| is(change.name.as_ref() == Some(name)));
+        let mode = answer.mode().map_or(Answer::Silent, |mode| is(change.mode == Some(mode)));
+        self.in_flight_since = None;
         self.update_ended(change, now, name, mode);
         // AWS accepted the update but stored another value. This counts as if someone had changed it back at once.
         if change.name.is_some() && name == Answer::Otherwise {
@@ -290,10 +298,14 @@ impl History {
         poll_interval: Duration,
         jitter: f64,
     ) {
-        self.in_flight_since = None;
+        let in_flight_since = self.in_flight_since.take();
         match fault.effect {
-            // Only a read can tell whether it was carried out.
-            Effect::Unknown => self.update_ended(change, now, Answer::None, Answer::None),
+            // Only a read can tell whether it was carried out, and AWS may be about to.
+            Effect::Unknown => {
+                self.update_ended(change, now, Answer::None, Answer::None);
+                let could_end = in_flight_since.map(|since| since + MAX_CALL_DURATION);
+                self.last_update_ended = self.last_update_ended.max(could_end);
+            }
             // AWS did not process a throttled request, so earlier reads are as good as before.
             Effect::None if fault.kind == FaultKind::Throttled => {}
             Effect::None => self.last_call_ended = self.last_call_ended.max(Some(now)),
@@ -303,7 +315,6 @@ impl History {
     }
 
     fn update_ended(&mut self, change: &Change, now: Moment, name: Answer, mode: Answer) {
-        self.in_flight_since = None;
         self.last_call_ended = self.last_call_ended.max(Some(now));
         self.last_update_ended = self.last_update_ended.max(Some(now));
         // All chains start again: only reads that began after the last update ended count.
@@ -376,7 +387,10 @@ impl History {
     /// A person asked for a read and a new attempt at once.
     pub fn reset_backoff(&mut self) {
         (self.update_failure, self.refused) = (None, None);
-        self.read_failure = None;
+        // Since when reads fail is not forgotten: who asks for reads again and again must not begin that anew each time.
+        if let Some(failure) = &mut self.read_failure {
+            failure.tries = 0;
+        }
         self.name_contention = Contention::default();
         self.mode_contention = Contention::default();
     }

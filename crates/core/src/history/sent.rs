@@ -7,8 +7,10 @@ use crate::clock::Moment;
 /// What the answer to an update said about the value that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
-    /// No answer, or one without this field: the value may or may not have been stored.
+    /// There was none: the value may or may not have been stored.
     None,
+    /// AWS accepted the update, and did not say what it stored.
+    Silent,
     /// AWS stored the value.
     AsSent,
     /// AWS accepted the update but stored another value.
@@ -70,15 +72,24 @@ impl<T: Clone + PartialEq> Sent<T> {
         Some(self.ended + settle_window).filter(|&settled_at| now < settled_at && !self.was_shown)
     }
 
+    fn is_unsaid(&self) -> bool {
+        matches!(self.answer, Answer::None | Answer::Silent)
+    }
+
     /// If no answer said whether the value was stored: when AWS must show it at the latest. A read that shows another
     /// value ends the doubt only if it begins later, even if one has shown this value before: it may be late.
     pub(super) fn in_doubt_until(&self, settle_window: Duration) -> Option<Moment> {
-        (self.answer == Answer::None).then(|| self.ended + settle_window)
+        self.is_unsaid().then(|| self.ended + settle_window)
     }
 
     /// If no answer said whether the value was stored, and no read has shown it yet: when AWS must show it at the latest.
     pub(super) fn unknown_until(&self, now: Moment, settle_window: Duration) -> Option<Moment> {
-        self.settles_at(now, settle_window).filter(|_| self.answer == Answer::None)
+        self.settles_at(now, settle_window).filter(|_| self.is_unsaid())
+    }
+
+    /// Whether AWS is known to have accepted the value, so that another one in a later read was put in its place.
+    pub(super) fn was_accepted(&self) -> bool {
+        self.was_shown || matches!(self.answer, Answer::AsSent | Answer::Silent)
     }
 
     /// Whether no read has shown the value. If so, a late read after the next update may show the state before this

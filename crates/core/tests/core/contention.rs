@@ -3,9 +3,11 @@
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
+use directconnect_core::settings::Settings;
 
 use crate::given::{
-    Asks, ConnectionExt, Must, No, Story, connection, encrypted_connection, given, renames, sets, spec,
+    Asks, ConnectionExt, Must, No, SETTINGS, Story, connection, encrypted_connection, given, given_with, renames,
+    seconds, sets, spec,
 };
 
 /// The operator updates the field, and someone changes it back `after` seconds later.
@@ -92,4 +94,30 @@ fn aws_lowering_the_mode_is_no_other_writer() {
         story = story.after(1).sees(must.clone()).after(60).sees(encrypted_connection()).after(1);
     }
     story.soaks(&encrypted_connection()).rests(Reason::Contended);
+}
+
+#[test]
+fn a_dispute_is_told_before_whatever_else_is_waited_for() {
+    let ready = encrypted_connection;
+    let lowered = |soak: u64, low: Connection| {
+        let settings = Settings { encryption_soak: seconds(soak), ..SETTINGS };
+        let mut story = given_with(settings, spec().to(Must));
+        for _ in 0..3 {
+            let tight = ready().mode("must_encrypt");
+            story = story.sees_for(soak + 75, &ready()).after(1).gets_answer(&sets(Must), &tight);
+            story = story.after(61).sees(tight).after(5).sees(low.clone());
+        }
+        story
+    };
+    lowered(60, ready()).rests(Reason::Contended);
+    lowered(60, connection().key("associated")).rests(Reason::Contended);
+    lowered(60, ready().state("pending")).rests(Reason::Contended);
+    lowered(60, ready()).waits_for("net/twin").rests(Reason::Contended);
+    lowered(600, ready()).rests(Reason::Contended);
+    // Also if AWS itself stores another mode.
+    let mut story = given(spec().to(Must));
+    for _ in 0..3 {
+        story = story.sees_for(150, &ready()).after(1).gets_answer(&sets(Must), &ready()).after(1);
+    }
+    story.after(61).sees(ready()).rests(Reason::Contended);
 }

@@ -191,3 +191,22 @@ fn a_connection_that_is_gone_is_not_read_at_the_soak_cadence() {
         assert!(!plan.is_watched && plan.next_check.is_none(), "{state}: {plan:#?}");
     }
 }
+
+#[test]
+fn one_failed_read_changes_nothing_for_a_resource_that_waits_or_for_which_nothing_is_sent() {
+    let must = encrypted_connection().mode("must_encrypt");
+    let sent = given(spec().to(Must)).soaks(&encrypted_connection()).gets_answer(&sets(Must), &must);
+    let sent = sent.after(1).sees(must.clone()).rests(Reason::InSync);
+    let other = || spec().to(Must).name("fra-2").generation(2);
+    let soaking = given(spec().to(Must)).sees_for(45, &encrypted_connection());
+    let cases = [
+        (sent.clone().with_spec(other().paused()), Reason::Paused),
+        (sent.clone().with_spec(other().observing()), Reason::Drifted),
+        (sent.has_older_claim("net/older"), Reason::Conflict),
+        (soaking, Reason::WaitingForEncryptionUp),
+    ];
+    for (story, reason) in cases {
+        let story = story.rests(reason).after(15).reads();
+        story.read_fails(fault(FaultKind::Unavailable)).rests(reason);
+    }
+}

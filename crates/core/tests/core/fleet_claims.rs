@@ -3,6 +3,7 @@
 
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
+use directconnect_core::history::History;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason};
@@ -300,6 +301,13 @@ fn a_circuit_that_cannot_be_read_by_its_id_is_not_waited_for_longer_than_a_regio
             at += 15;
         }
         assert!((60..=180).contains(&at), "{kind:?}: {at} s, about three poll intervals with the next try");
+        // That somebody asks for a read again and again does not begin this anew.
+        let mut fleet = unread(wants_must("net/a"));
+        for at in (1..600).step_by(15) {
+            fails(&mut fleet, at);
+            fleet.with_history(&a(), History::reset_backoff);
+        }
+        assert_eq!(why(&fleet, &a()), None, "{kind:?}");
         // What a status shows stands for the read.
         let mut fleet = unread(wants_must("net/a").showing(Must));
         for at in (0..600).step_by(15) {

@@ -258,7 +258,7 @@ proptest! {
         let id = &ids()[0];
         let Some(known) = fleet.circuit(id) else { return Ok(()) };
         let desired = directconnect_core::desired::Desired { mode: wants, ..spec() };
-        let end = AtRest { is_met: end[0], acts: end[1], is_settled: fleet.is_settled(id) };
+        let end = AtRest { is_met: end[0], acts: end[1], is_settled: fleet.is_settled(id), is_proof_over: fleet.circuit(id).is_some_and(directconnect_core::fleet::Circuit::is_proof_over) };
         let history = &known.history;
         let next = ledger.at_rest(&desired, history, end, &SETTINGS);
         let Some(step) = ledger.unproven_step.filter(|_| next.unproven_step != ledger.unproven_step) else {

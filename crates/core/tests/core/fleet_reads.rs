@@ -370,16 +370,24 @@ fn a_holder_that_is_down_says_how_the_others_can_go_on() {
 #[test]
 fn how_many_want_close_reads_is_counted_by_region() {
     let mut fleet = ready();
-    fleet.set_watched(&a(), true);
-    fleet.set_watched(&circuit("us-east-1", "dxcon-aaaaaaaa"), true);
+    fleet.set_watched(&a(), &resource("net/a"), true);
+    fleet.set_watched(&circuit("us-east-1", "dxcon-aaaaaaaa"), &resource("net/a"), true);
     assert_eq!(fleet.watched(&region(REGION)), (1, false));
     assert_eq!(fleet.watched(&region("us-east-1")), (0, false), "nothing is known there");
     fleet.apply(&a(), wants_must("net/a").being_deleted().version(2));
     assert_eq!(fleet.watched(&region(REGION)), (0, false), "no pass looks at it any more, and a finalizer may keep it");
     fleet.apply(&a(), wants_must("net/younger"));
     assert_eq!(fleet.watched(&region(REGION)), (1, false));
-    fleet.set_watched(&a(), false);
+    // Only the one that acts knows that it is over.
+    fleet.apply(&a(), wants_must("net/watcher").created(1).observing());
+    fleet.set_watched(&a(), &resource("net/watcher"), false);
+    assert_eq!(fleet.watched(&region(REGION)), (1, false));
+    fleet.set_watched(&a(), &resource("net/younger"), false);
     assert_eq!(fleet.watched(&region(REGION)), (0, false));
+    // Whoever holds the turn is read, whatever a pass asked for.
+    read(&mut fleet, &a(), 2, &cut());
+    fleet.set_watched(&a(), &resource("net/younger"), false);
+    assert_eq!(fleet.watched(&region(REGION)), (1, false));
 }
 
 #[test]

@@ -97,3 +97,42 @@ fn a_status_that_does_not_say_whether_the_port_is_capable_of_macsec_may_still_sh
     assert_eq!(shows(Some(true)), Some(HoldReason::UnprovenMust));
     assert_eq!(shows(Some(false)), None);
 }
+
+#[test]
+fn what_a_resource_said_of_its_last_update_counts_after_the_resource_has_gone() {
+    for is_made_anew in [false, true] {
+        let mut fleet = Fleet::new(SETTINGS);
+        fleet.apply(&a(), wants_must("net/told").unproven(Must).updated_at(second(995)));
+        fleet.apply(&a(), wants_must("net/younger").created(200));
+        if is_made_anew {
+            fleet.apply(&a(), Claim { uid: "new".into(), ..wants_must("net/told").created(300).version(9) });
+        } else {
+            fleet.remove(&a(), &resource("net/told"));
+        }
+        fleet.lead(second(1000));
+        fleet.begin_reading(&region(REGION), second(1000));
+        read(&mut fleet, &a(), 1001, &encrypted_connection());
+        assert_eq!(why(&fleet, &a()), Some(HoldReason::UnderWay), "the call was sent 6 s ago: {is_made_anew}");
+        let settled = 1000 + (MAX_CALL_DURATION + SETTINGS.settle_window).as_secs() + 1;
+        read(&mut fleet, &a(), settled, &encrypted_connection());
+        assert_eq!(why(&fleet, &a()), None);
+    }
+}
+
+#[test]
+fn before_the_first_read_a_circuit_is_in_a_lag_only_if_all_its_statuses_say_so() {
+    let in_lag = |mut claim: Claim| {
+        claim.shown.in_lag = true;
+        claim
+    };
+    let step = || wants_must("net/a").unproven(Must);
+    let observer = || wants_must("net/o").observing().created(5);
+    let holds = |one: Claim, other: Claim| {
+        let mut fleet = pair(one, wants_must("net/b"));
+        fleet.apply(&a(), other);
+        why(&fleet, &a())
+    };
+    assert_eq!(holds(step(), in_lag(observer())), Some(HoldReason::UnprovenStep));
+    assert_eq!(holds(in_lag(step()), in_lag(observer())), None);
+    assert_eq!(holds(in_lag(step()), observer().being_deleted()), None);
+}

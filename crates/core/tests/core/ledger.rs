@@ -5,10 +5,12 @@ use directconnect_core::fault::{Effect, FaultKind};
 use directconnect_core::history::{Change, History};
 use directconnect_core::ledger::{AtRest, EarlierRelease, LastUpdate, Ledger, LedgerCircuit};
 use directconnect_core::observed::Connection;
+use directconnect_core::settings::Settings;
+use directconnect_core::turn::HoldReason;
 
 use crate::given::{
     Asks, ConnectionExt, ID, Must, No, REGION, SETTINGS, Should, Story, circuit, connection, encrypted_connection,
-    fault, given, lost, renames, second, seconds, sets, spec,
+    fault, given, given_with, lost, renames, second, seconds, sets, spec,
 };
 
 const TIME: &str = "2026-03-02T09:00:00Z";
@@ -35,7 +37,9 @@ fn rested(story: &Story) -> Ledger {
 }
 
 fn rested_as(story: &Story, acts: bool) -> Ledger {
-    let end = AtRest { is_met: false, acts, is_settled: story.fleet.is_settled(story.circuit()) };
+    let is_settled = story.fleet.is_settled(story.circuit());
+    let is_proof_over = story.fleet.circuit(story.circuit()).expect("it is known").is_proof_over();
+    let end = AtRest { is_met: false, acts, is_settled, is_proof_over };
     story.ledger().at_rest(&story.spec, story.history(), end, story.fleet.settings())
 }
 
@@ -125,8 +129,8 @@ fn only_a_settled_read_of_a_known_lower_mode_says_that_a_step_is_not_there() {
         ("down there for a day", cut_off_story().after(86_400).sees(cut()), Some(Must)),
         ("down there at every read of an hour", cut_off_story().sees_for(3600, &cut()), Some(Must)),
         ("left out by a listing", cut_off_story().after(60).polls_without_it(), Some(Must)),
-        ("the answer was lost, late", lost_answer_story().after(60).sees(encrypted_connection()), Some(Must)),
-        ("the answer was lost, settled", lost_answer_story().after(61).sees(encrypted_connection()), None),
+        ("the answer was lost, late", lost_answer_story().after(72).sees(encrypted_connection()), Some(Must)),
+        ("the answer was lost, settled", lost_answer_story().after(73).sees(encrypted_connection()), None),
     ];
     for (given, story, expected) in table {
         assert_eq!(is_unproven(&story), expected, "{given}");
@@ -368,7 +372,7 @@ fn a_status_of_the_release_before_is_proven_where_it_shows_a_soak_after_the_mode
 
 #[test]
 fn the_matched_generation_is_recorded() {
-    let end = AtRest { is_met: true, acts: true, is_settled: true };
+    let end = AtRest { is_met: true, acts: true, is_settled: true, is_proof_over: false };
     let story = given(spec().to(Should).generation(3)).sees(connection());
     let met = |ledger: Ledger| ledger.at_rest(&story.spec, story.history(), end, story.fleet.settings()).met_generation;
     assert_eq!(met(Ledger::default()), Some(3));
@@ -387,5 +391,30 @@ fn a_pass_that_finds_nothing_new_writes_nothing_new() {
         let once = rested(&story);
         let story = story.has_ledger(once.clone());
         assert_eq!(rested(&story), once);
+    }
+}
+
+#[test]
+fn a_proof_is_over_once_a_read_has_shown_a_lower_mode_whatever_later_reads_show() {
+    let proven = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let proven = proven.after(1).sees_for(75, &tight()).writes();
+    assert!(proven.ledger().proven);
+    // AWS lowers it as its key goes, somebody raises it by hand, and no pass runs between the two reads.
+    let story = proven.after(60).sees(connection()).after(5).sees(cut()).writes();
+    assert!(!story.ledger().proven);
+    assert_eq!(story.restarts(5).sees(cut()).holds(), Some(HoldReason::UnprovenMust));
+}
+
+#[test]
+fn a_read_that_may_be_late_drops_no_proof() {
+    let settings = Settings { settle_window: seconds(300), ..SETTINGS };
+    let ready = given_with(settings, spec().to(Must)).soaks(&encrypted_connection()).after(1);
+    let sent = [ready.clone().gets_answer(&sets(Must), &tight()), ready.gets_refusal(&sets(Must), lost())];
+    for (story, restarts) in sent.into_iter().zip([true, false]) {
+        let proven = story.after(1).sees_for(75, &tight()).writes();
+        assert!(proven.ledger().proven);
+        let story = if restarts { proven.restarts(20) } else { proven.after(15) };
+        assert!(rested(&story.clone().sees(encrypted_connection())).proven);
+        assert!(!rested(&story.after(320).sees(encrypted_connection())).proven, "one that is settled does");
     }
 }

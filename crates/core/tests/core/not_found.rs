@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use directconnect_core::decide::Step;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::history::{Observation, Source};
 use directconnect_core::identity::ConnectionId;
 use directconnect_core::observed::Connection;
+use directconnect_core::reason::Reason;
 use directconnect_core::turn::HoldReason;
 
 use crate::fleet::tight;
 use crate::given::{
-    Asks, ConnectionExt, Must, REGION, Story, encrypted_connection, given, region, seconds, sets, spec,
+    Asks, ConnectionExt, Must, REGION, Story, encrypted_connection, fault, given, region, second, seconds, sets, spec,
 };
 
 /// `must_encrypt` was sent; the last read by id within the settle window misses the connection.
@@ -58,4 +60,21 @@ fn it_is_read_by_its_id_until_that_is_settled_even_if_listings_come_at_the_soak_
     }
     assert_eq!(story.holds(), None);
     assert_eq!(reads, 1, "once is enough");
+}
+
+#[test]
+fn a_first_listing_that_lacks_it_says_nothing_of_it() {
+    for was_met in [true, false] {
+        let mut story = given(spec().name("fra-1"));
+        story.now = second(30);
+        let story = if was_met { story.was_met(1) } else { story };
+        let story = story.polls_without_it().reads();
+        assert_eq!(story.plan().verdict, None);
+        // Nor does it if the read by its id fails, which is tried again.
+        let story = story.read_fails(fault(FaultKind::Unavailable));
+        let plan = story.plan();
+        assert_eq!(plan.observation, None, "status keeps what it shows");
+        assert_eq!(plan.verdict.map(|verdict| verdict.reason), (!was_met).then_some(Reason::AwsUnavailable));
+        story.decides_again_in(1).after(1).reads().misses().rests(Reason::NotFound);
+    }
 }

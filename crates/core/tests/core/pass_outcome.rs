@@ -8,8 +8,8 @@ use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::given::{
-    Asks, ConnectionExt, Must, RESOURCE, Says, Should, UID, claim, connection, encrypted_connection, fault, given,
-    lost, renames, resource, sets, spec, twin,
+    Asks, ConnectionExt, Must, RESOURCE, Says, Should, Story, UID, claim, connection, encrypted_connection, fault,
+    given, lost, renames, resource, seconds, sets, spec, twin,
 };
 
 use crate::pass::*;
@@ -201,5 +201,51 @@ fn what_came_of_an_update_is_taken_in_however_many_actions_there_were_before() {
         assert_eq!(ledger.unproven_step, Some(Must));
         assert_eq!(ledger.last_update.and_then(|update| update.request_id).as_deref(), request_id);
         assert_eq!(run.next(Event::Decide), Action::BreakOff);
+    }
+}
+
+/// A new leader: a resource that only observes by now says that `must_encrypt` was sent 5 s ago, and another one acts and
+/// has a name to set.
+fn taken_over() -> Story {
+    let mut story = given(spec().name("fra-2").to(Must));
+    story.fleet.lead(story.now);
+    let elder = claim("net/elder").created(1).wanting(Must).observing().unproven(Must);
+    let story = story.clone().has_other(elder.updated_at(story.now - seconds(5))).sees(encrypted_connection());
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenStep));
+    with_ready_twin(story)
+}
+
+#[test]
+fn a_rename_that_is_taken_back_takes_nothing_of_a_step_back() {
+    let withdrawn = |story: Story, meanwhile: &dyn Fn(&mut Run)| {
+        let (mut run, _) = Run::intending(story, &renames("fra-2"));
+        meanwhile(&mut run);
+        run.pass.withdraw(&mut run.story.fleet);
+        run
+    };
+    let refused = |story: Story, meanwhile: &dyn Fn(&mut Run)| {
+        let mut run = Run::sending(story, &renames("fra-2"));
+        meanwhile(&mut run);
+        run.after(1);
+        run.failed(fault(FaultKind::Rejected));
+        run
+    };
+    type End<'a> = &'a dyn Fn(Story, &dyn Fn(&mut Run)) -> Run;
+    for ends in [&withdrawn as End<'_>, &refused] {
+        // The resource whose step it is goes, so the step is inherited. No settled read has shown that it is over.
+        let run = ends(taken_over(), &|run| {
+            let circuit = run.story.circuit().clone();
+            run.story.fleet.remove(&circuit, &resource("net/elder"));
+        });
+        assert_eq!((run.step(), run.story.holds()), (Some(Must), Some(HoldReason::UnderWay)));
+        // The last read of the soak proves the step.
+        let sent = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+        let nearly = sent.after(1).sees_for(45, &tight()).writes();
+        let nearly = nearly.with_spec(spec().name("fra-2").to(Must).generation(2)).after(14).sees(tight());
+        let run = ends(nearly, &|run| {
+            run.after(1);
+            run.sees(tight());
+        });
+        assert_eq!(run.step(), None, "it is proven, and does not begin again");
     }
 }

@@ -31,7 +31,7 @@ fn younger() -> Claim {
 }
 
 fn view(claims: &[Claim], read: Read) -> CircuitView<'_> {
-    CircuitView { claims, read, step: None, was_raised: false }
+    CircuitView { claims, read, step: None, was_raised: false, is_proof_over: false }
 }
 
 /// A description, the claims, the last read, and the expected holder with its reason.

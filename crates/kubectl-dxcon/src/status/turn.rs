@@ -24,7 +24,7 @@ impl TurnHolders {
             claims.sort_by(|one, other| one.age().cmp(&other.age()));
             // Only the statuses are known here: there are no reads, and nothing is known of steps in flight.
             let read = Read::Never { is_awaited: false };
-            let view = CircuitView { claims: &claims, read, step: None, was_raised: false };
+            let view = CircuitView { claims: &claims, read, step: None, was_raised: false, is_proof_over: false };
             let hold = view.hold()?;
             Some((view.account(), Holder { circuit, hold }))
         });
