@@ -94,6 +94,7 @@ pub struct EarlierRelease {
 
 /// What [`Ledger::at_rest`] needs beside ledger and history.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and asked for by itself")]
 pub struct AtRest {
     /// Whether AWS has everything that the spec asks for.
     pub is_met: bool,
@@ -171,12 +172,22 @@ impl Ledger {
     }
 
     /// The ledger to write before `change` is sent. If the change can interrupt traffic (`interrupts`), it is recorded
-    /// as unproven and an earlier proof is dropped. `time` is in RFC 3339 format.
+    /// as unproven and an earlier proof is dropped. That `must_encrypt` was seen while it is wanted (`had_must`) is in it,
+    /// whatever is sent. `time` is in RFC 3339 format.
     #[must_use]
-    pub fn before_send(&self, desired: &Desired, change: &Change, interrupts: bool, time: String) -> Self {
+    pub fn before_send(
+        &self,
+        desired: &Desired,
+        change: &Change,
+        interrupts: bool,
+        had_must: bool,
+        time: String,
+    ) -> Self {
         let is_must = change.mode == Some(EncryptionMode::MustEncrypt);
+        let seen = (had_must && desired.mode == Some(EncryptionMode::MustEncrypt)).then_some(desired.generation);
+        let known = self.must_encrypt_generation.or(seen);
         Self {
-            must_encrypt_generation: if is_must { Some(desired.generation) } else { self.must_encrypt_generation },
+            must_encrypt_generation: if is_must { Some(desired.generation) } else { known },
             unproven_step: if interrupts { change.mode } else { self.unproven_step },
             proven: self.proven && !interrupts,
             circuit: Some((&desired.circuit).into()),

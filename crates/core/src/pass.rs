@@ -231,7 +231,8 @@ impl Pass {
         {
             return self.decide(fleet, inputs, now);
         }
-        let intention = before.before_send(&self.desired, &change, interrupts, time);
+        let had_must = fleet.circuit(self.circuit()).is_some_and(|circuit| circuit.history.had_must());
+        let intention = before.before_send(&self.desired, &change, interrupts, had_must, time);
         fleet.note_own_update(self.circuit(), &self.resource, intention.last_update.clone());
         self.intent = Some(Intent { change, before, intention: intention.clone(), interrupts, step_before });
         Action::WriteIntention(intention, plan)

@@ -205,17 +205,13 @@ impl CircuitView<'_> {
     }
 
     /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
-    /// long, or no read of this process has shown a mode yet, what the statuses show counts instead; a status that shows
-    /// nothing does not count.
+    /// long, what the statuses show counts instead; a status that shows nothing does not count.
     fn may_be_at_must(&self) -> bool {
+        let is_must = |shown: &Shown| shown.mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {
-            // A read that shows no mode says nothing of it.
-            Read::Seen(Shown { mode: Some(mode), .. }) => *mode == EncryptionMode::MustEncrypt,
+            Read::Seen(shown) => is_must(shown),
             Read::Never { is_awaited: true } => true,
-            Read::Seen(_) | Read::Never { is_awaited: false } => {
-                let shows_must = |claim: &Claim| claim.shown.mode == Some(EncryptionMode::MustEncrypt);
-                self.claims.iter().any(shows_must)
-            }
+            Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(&claim.shown)),
             Read::Absent | Read::Gone => false,
         }
     }

@@ -3,6 +3,7 @@
 use super::{Case, Plan, Step};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
+use crate::history::Failure;
 use crate::observed::Connection;
 use crate::reason::Reason;
 
@@ -17,7 +18,7 @@ pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
     let was_met = case.ledger.met_generation == Some(case.desired.generation);
     let is_stale = was_met && stale_at.is_some_and(|stale_at| case.now >= stale_at);
     let is_silent = was_met && !is_stale;
-    let next = [failure.map(|failure| failure.due_at()), stale_at.filter(|_| fault.is_some() && is_silent)];
+    let next = [failure.map(Failure::due_at), stale_at.filter(|_| fault.is_some() && is_silent)];
     // A listing has ended and lacks the connection, so it is read by its id.
     let is_due = case.history.is_missing() && failure.is_none_or(|failure| case.now >= failure.due_at());
     Plan {
@@ -43,7 +44,7 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
     if fault.kind == FaultKind::NotFound {
         return plan;
     }
-    let retry_at = read_failure.map(|failure| failure.due_at()).filter(|&at| at > case.now);
+    let retry_at = read_failure.map(Failure::due_at).filter(|&at| at > case.now);
     let stale_at = case.observation_began() + case.settings.stale_after();
     if case.now >= stale_at {
         return Plan {

@@ -54,15 +54,23 @@ impl Circuit {
                 None => Read::Absent,
                 Some(connection) if connection.is_gone() => Read::Gone,
                 Some(connection) => {
-                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts. Nor
-                    // does a read prove it that does not say whether the port is capable of MACsec.
-                    let mode = self.history.last_mode().filter(|_| connection.may_have_a_mode());
+                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts, of
+                    // the reads of this process or else of a status. Nor does a read prove it that does not say whether
+                    // the port is capable of MACsec.
+                    let known = self.history.last_mode().or_else(|| self.mode_in_status());
+                    let mode = known.filter(|_| connection.may_have_a_mode());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
             },
         };
         let Self { step, was_raised, is_proof_over, .. } = *self;
         CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
+    }
+
+    /// The highest mode that statuses say AWS has shown.
+    fn mode_in_status(&self) -> Option<EncryptionMode> {
+        let had_must = |claim: &Claim| claim.ledger.must_encrypt_generation.map(|_| EncryptionMode::MustEncrypt);
+        self.claims.iter().filter_map(|claim| claim.shown.mode.or_else(|| had_must(claim))).max()
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.

@@ -128,6 +128,10 @@ impl Fleet {
         // A circuit of unknown account holds the turn of every account. So if its account becomes known, other turns
         // become free.
         circuit.note_inherited(self.leading_since);
+        // Reads between this wish and the pass for it count for it.
+        if let Some(wanted) = circuit.view(false).acting().map(|acting| acting.wants) {
+            circuit.history.note_wish(wanted);
+        }
         self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
         self.derive_hold(id);
     }
@@ -351,7 +355,10 @@ impl Fleet {
         }
         match hold {
             Some(hold) => {
-                self.holds.insert(id.clone(), hold);
+                let resource = hold.resource.clone();
+                let before = self.holds.insert(id.clone(), hold);
+                // Those that wait name the resource because of which it holds.
+                self.turn_freed |= before.is_some_and(|before| before.resource != resource);
             }
             None => self.turn_freed |= self.holds.remove(id).is_some(),
         }

@@ -101,7 +101,7 @@ pub struct History {
     last_mode: Option<EncryptionMode>,
     /// Whether `must_encrypt` was sent or shown since the acting resource last wanted another mode.
     had_must: bool,
-    /// Whether the acting resource wanted `must_encrypt` in its last pass.
+    /// Whether the acting resource last wanted `must_encrypt`.
     wanted_must: Option<bool>,
     macsec_up: Option<Chain>,
     macsec_down: Option<Chain>,
@@ -373,6 +373,11 @@ impl History {
             self.generation_started = now;
             self.reset_backoff();
         }
+        self.note_wish(mode);
+    }
+
+    /// Called when the watch brings the wish of the acting resource, and at the start of its pass.
+    pub fn note_wish(&mut self, mode: Option<EncryptionMode>) {
         let wants_must = mode == Some(EncryptionMode::MustEncrypt);
         if !wants_must {
             self.had_must = false;

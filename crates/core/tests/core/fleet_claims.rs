@@ -272,6 +272,21 @@ fn all_resources_of_a_circuit_are_woken_when_it_holds_the_turn_for_another_of_th
 }
 
 #[test]
+fn whoever_waits_is_woken_when_the_turn_is_held_because_of_another_resource() {
+    let mut fleet = pair(wants_must("net/told"), wants_must("net/b"));
+    fleet.apply(&a(), wants_must("net/younger").created(200));
+    read(&mut fleet, &a(), 1, &cut());
+    let named = |fleet: &Fleet| fleet.holder(&b()).and_then(|holder| holder.hold.resource);
+    assert_eq!(named(&fleet), Some(resource("net/told")));
+    fleet.take_freed();
+    fleet.remove(&a(), &resource("net/told"));
+    assert_eq!(named(&fleet), Some(resource("net/younger")));
+    assert!(fleet.take_freed(), "the one that waits says to delete net/told, which has gone");
+    read(&mut fleet, &a(), 2, &cut());
+    assert!(!fleet.take_freed(), "nothing has changed");
+}
+
+#[test]
 fn a_circuit_that_the_first_listing_lacks_holds_the_turn_until_it_is_read_by_its_id() {
     let mut fleet = pair(wants_must("net/a"), wants_must("net/b"));
     let shown = vec![(b().id, encrypted_connection())];

@@ -287,7 +287,7 @@ proptest! {
 
     #[test]
     fn what_is_taken_back_is_as_it_was(ledger in any_ledger(), change in any_change(), interrupts in any::<bool>()) {
-        let intention = ledger.before_send(&spec().to(Must), &change, interrupts, "2026-03-02T09:00:00Z".into());
+        let intention = ledger.before_send(&spec().to(Must), &change, interrupts, false, "2026-03-02T09:00:00Z".into());
         prop_assert_eq!(intention.clone().after_failure(&ledger, Effect::None), ledger.clone());
         prop_assert_eq!(intention.clone().after_failure(&ledger, Effect::Unknown), intention.clone());
         prop_assert!(!interrupts || (intention.unproven_step == change.mode && !intention.proven));
@@ -299,7 +299,7 @@ proptest! {
 fn a_ledger_that_says_nothing_is_written_as_nothing() {
     assert_eq!(serde_json::to_string(&Ledger::default()).expect("it is JSON"), "{}");
     assert_eq!(serde_json::from_str::<Ledger>("{}").expect("it is a ledger"), Ledger::default());
-    let written = Ledger::default().before_send(&spec().to(Must), &sets(Must), true, "now".into());
+    let written = Ledger::default().before_send(&spec().to(Must), &sets(Must), true, false, "now".into());
     let json = serde_json::to_value(written).expect("it is JSON");
     assert_eq!(json["unprovenStep"], "must_encrypt");
     assert_eq!((&json["circuit"]["region"], &json["circuit"]["connectionId"]), (&REGION.into(), &ID.into()));

@@ -63,7 +63,7 @@ fn the_intention_says_which_step_is_under_way_and_drops_a_proof() {
     let proven = Ledger { proven: true, met_generation: Some(2), ..Ledger::default() };
     let spec = spec().to(Must).generation(3);
     for step in [Should, Must] {
-        let written = proven.before_send(&spec, &sets(step), true, TIME.into());
+        let written = proven.before_send(&spec, &sets(step), true, false, TIME.into());
         assert_eq!((written.unproven_step, written.proven), (Some(step), false));
         assert_eq!(written.must_encrypt_generation, (step == Must).then_some(3));
         assert_eq!(written.circuit, Some(this_circuit()));
@@ -85,7 +85,7 @@ fn an_update_that_interrupts_nothing_leaves_step_and_proof_as_they_are() {
     let spec = spec().name("fra-2").to(Must).generation(2);
     for change in [renames("fra-2"), sets(No), sets(Should), Change { name: Some("fra-2".into()), mode: Some(No) }] {
         for before in [&under_way, &proven] {
-            let written = before.before_send(&spec, &change, false, TIME.into());
+            let written = before.before_send(&spec, &change, false, false, TIME.into());
             assert_eq!(Ledger { last_update: None, ..written.clone() }, *before, "{change:?}");
             let sent = written.last_update.expect("it was sent");
             assert_eq!((sent.connection_name, sent.encryption_mode), (change.name.clone(), change.mode));
@@ -103,7 +103,7 @@ fn what_was_certainly_not_carried_out_is_taken_back_and_in_doubt_it_stays() {
         last_update: Some(LastUpdate { time: "2026-03-01T00:00:00Z".into(), generation: 1, ..LastUpdate::default() }),
         ..Ledger::default()
     };
-    let intention = before.before_send(&spec().to(Must).generation(2), &sets(Must), true, TIME.into());
+    let intention = before.before_send(&spec().to(Must).generation(2), &sets(Must), true, false, TIME.into());
     assert_eq!(intention.clone().after_failure(&before, Effect::None), before, "not blanked");
     assert_eq!(intention.clone().after_failure(&before, Effect::Unknown), intention);
     let answered = intention.clone().after_answer(Some("5b8cf2b7".into()));

@@ -1,8 +1,9 @@
 //! Reads that say less than they should: without a mode, with a word that nobody knows, or with another field missing.
 
 use directconnect_core::decide::Step;
+use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
-use directconnect_core::turn::{Claim, HoldReason};
+use directconnect_core::turn::{Claim, HoldReason, Shown};
 
 use crate::fleet::{cut, tight};
 use crate::given::{
@@ -19,6 +20,13 @@ fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encry
     for strange in [cut().without_mode(), cut().mode("quantum_encrypt")] {
         assert_eq!(story.clone().sees(strange).holds(), Some(HoldReason::UnprovenMust));
     }
+    // Such a read is written to status, and the next process finds only that must_encrypt was seen.
+    let nothing = |claim: Claim| Claim { shown: Shown { mode: None, ..claim.shown.clone() }, ..claim };
+    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let seen = Ledger { must_encrypt_generation: Some(1), ..known.ledger.clone() };
+    let mut later = story.clone();
+    later.fleet.apply(&circuit, nothing(Claim { version: known.version + 1, ledger: seen, ..known }));
+    assert_eq!(later.sees(cut().without_mode()).holds(), Some(HoldReason::UnprovenMust));
     assert_eq!(story.sees(connection()).holds(), None);
 }
 

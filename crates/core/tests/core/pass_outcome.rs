@@ -133,7 +133,7 @@ fn an_intention_that_could_not_be_written_is_withdrawn() {
     assert_eq!((run.step(), run.story.ledger()), (None, before.clone()));
     assert!(run.story.fleet.holder(&twin()).is_none());
     // The write succeeded after all, and the watch delivers it. The next pass takes it back.
-    let written = before.before_send(&run.story.spec, &sets(Must), true, TIME.into());
+    let written = before.before_send(&run.story.spec, &sets(Must), true, false, TIME.into());
     run.is_watched_as(|claim| Claim { ledger: written, ..claim });
     assert_eq!(run.story.holds(), Some(HoldReason::UnprovenStep), "until then it counts");
     assert_eq!(run.story.ledger(), before);
@@ -204,6 +204,9 @@ fn what_came_of_an_update_is_taken_in_however_many_actions_there_were_before() {
     }
 }
 
+/// Runs a pass over this story until its rename ends, and calls the function before that.
+type End<'a> = &'a dyn Fn(Story, &dyn Fn(&mut Run)) -> Run;
+
 /// A new leader: a resource that only observes by now says that `must_encrypt` was sent 5 s ago, and another one acts and
 /// has a name to set.
 fn taken_over() -> Story {
@@ -230,7 +233,6 @@ fn a_rename_that_is_taken_back_takes_nothing_of_a_step_back() {
         run.failed(fault(FaultKind::Rejected));
         run
     };
-    type End<'a> = &'a dyn Fn(Story, &dyn Fn(&mut Run)) -> Run;
     for ends in [&withdrawn as End<'_>, &refused] {
         // The resource whose step it is goes, so the step is inherited. No settled read has shown that it is over.
         let run = ends(taken_over(), &|run| {

@@ -145,7 +145,8 @@ impl Story {
         if let Some(mode) = change.mode.filter(|_| interrupts) {
             self.fleet.begin_step(&circuit, mode);
         }
-        let intention = before.before_send(&self.spec, change, interrupts, "2026-03-02T09:00:00Z".into());
+        let had_must = self.history().had_must();
+        let intention = before.before_send(&self.spec, change, interrupts, had_must, "2026-03-02T09:00:00Z".into());
         self.is_written(intention);
         self.fleet.record_send(&circuit, self.now);
         before
