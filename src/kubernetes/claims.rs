@@ -49,7 +49,17 @@ struct Entry {
     latest: Option<(u64, Arc<DirectConnectConnectionStatus>)>,
     /// Set if the status of an earlier release proves the circuit, and nothing that this proof depends on has changed.
     proven_before: Option<Box<ProvenBefore>>,
+    memory: Memory,
     labels: Arc<Resource>,
+}
+
+/// What passes remember of a resource from one to the next. It is lost in a restart without harm.
+#[derive(Clone, Default)]
+pub struct Memory {
+    /// Number of failed passes in a row.
+    pub failures: u32,
+    /// The request for a read by annotation: its value, and when a pass first saw it.
+    pub requested: Option<Box<(String, Moment)>>,
 }
 
 /// A proof that was derived from a status of an earlier release.
@@ -138,6 +148,13 @@ impl Claims {
         entry.latest.clone().filter(|(version, _)| *version >= object.version())
     }
 
+    /// Runs `work` on what passes remember of a resource. Of one that is gone, nothing is kept.
+    pub fn with_memory<T>(&self, object: &Watched, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut known = self.known();
+        let entry = known.entries.get_mut(&object.id()).filter(|entry| *entry.trigger.uid == *object.uid());
+        work(entry.map_or(&mut Memory::default(), |entry| &mut entry.memory))
+    }
+
     /// Wakes the resources that `wakeup` names.
     pub fn wake(&self, wakeup: &Wakeup) {
         let resources: Vec<ResourceId> = match wakeup {
@@ -187,6 +204,7 @@ impl Claims {
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
             proven_before,
+            memory: seen.map(|before| before.memory.clone()).unwrap_or_default(),
             labels: Arc::new(labels(object, &resource)),
         };
         let is_latest = |before: &Entry| before.latest.as_ref().is_some_and(|(version, _)| *version == entry.version);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action as Requeue;
 use tracing::{debug, info, warn};
 
-pub use self::context::{Context, MAX_SENDING, Memory};
+pub use self::context::{Context, MAX_SENDING};
 pub use self::slots::{Permit, ReconcileSlots};
 use self::status::StatusWriter;
 use crate::aws::{Closed, Poller, Urgency};
@@ -93,12 +93,12 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
 fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context, acts: bool) -> Option<Moment> {
     let (object, now) = (status.object(), context.clock.now());
     let request = object.requested_at().filter(|&request| status.last_served() != Some(request));
-    let (is_new, requested_at) = context.with_memory(object, |memory| {
-        let is_new = memory.requested.as_ref().map(|(value, _)| value.as_str()) != request;
+    let (is_new, requested_at) = context.claims.with_memory(object, |memory| {
+        let is_new = memory.requested.as_ref().map(|asked| asked.0.as_str()) != request;
         if is_new {
-            memory.requested = request.map(|request| (request.to_owned(), now));
+            memory.requested = request.map(|request| Box::new((request.to_owned(), now)));
         }
-        (is_new, memory.requested.as_ref().map(|(_, at)| *at))
+        (is_new, memory.requested.as_ref().map(|asked| asked.1))
     });
     if is_new && acts && requested_at.is_some() {
         context.state.with_fleet(|fleet| fleet.with_history(&desired.circuit, History::reset_backoff));

@@ -253,7 +253,7 @@ impl<'a> StatusWriter<'a> {
 
     /// Publishes the events of the whole pass.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
-        self.context.reset_failures(self.object);
+        self.context.claims.with_memory(self.object, |memory| memory.failures = 0);
         let mut events = std::mem::take(&mut self.events);
         let failed = about.and_then(|(desired, plan)| self.failed_update(desired, plan));
         events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures::{FutureExt, StreamExt};
 use kube::Resource as _;
-use kube::runtime::controller::{Action, Config, Controller, Error};
+use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use tokio::sync::oneshot;
@@ -35,7 +35,6 @@ pub(super) async fn run_controller<F>(
     // them.
     let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
     let woken = UnboundedReceiverStream::new(context.claims.attach());
-    let forgetful = Arc::clone(&context);
     Controller::for_stream(no_stream, store)
         // No global limit, since each region has its own: a region that hangs would take all slots of a global one.
         .with_config(Config::default().concurrency(0))
@@ -46,12 +45,7 @@ pub(super) async fn run_controller<F>(
             |object, error, context| context.error_policy(&object, error),
             context,
         )
-        .for_each(|outcome| {
-            if let Err(Error::ObjectNotFound(gone)) = outcome {
-                forgetful.forget(&ResourceId::new(gone.namespace.as_deref().unwrap_or_default(), &gone.name));
-            }
-            futures::future::ready(())
-        })
+        .for_each(|_| futures::future::ready(()))
         .await;
 }
 
@@ -179,7 +173,6 @@ pub(super) mod tests {
             pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
             events: EventPublisher::new(client.clone(), "test", "test"),
             slots: ReconcileSlots::new(1),
-            memory: Mutex::default(),
             sending: tokio::sync::Semaphore::new(MAX_SENDING as usize),
             leadership: Leadership::without_lease(clock),
             state,

@@ -4,7 +4,7 @@ mod controller;
 mod readiness;
 mod tasks;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
@@ -78,7 +78,6 @@ async fn start(flags: &Run) -> Result<(), String> {
         pollers: Pollers::new(aws.clone(), clock, Arc::clone(&state), metrics.clone()),
         events: EventPublisher::new(client.clone(), NAME, &identity),
         slots: ReconcileSlots::new(flags.concurrency),
-        memory: Mutex::default(),
         sending: Semaphore::new(MAX_SENDING as usize),
         claims: Arc::clone(&claims),
         state,

@@ -98,7 +98,6 @@ impl Bench {
             pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
             events: EventPublisher::new(through.clone(), "test", "test"),
             slots: ReconcileSlots::new(1),
-            memory: Mutex::default(),
             sending: Semaphore::new(MAX_SENDING as usize),
             leadership: leadership.clone(),
             client: through,
