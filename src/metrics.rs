@@ -1,10 +1,11 @@
 //! Prometheus metrics.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -163,7 +164,7 @@ impl Metrics {
 
     /// The text that `/metrics` serves, in the `OpenMetrics` format.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
-        let since = *self.watch_interrupted_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self.watch_interrupted_since.lock();
         self.watch_interrupted.set(since.map_or(0.0, |since| since.elapsed().as_secs_f64()));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
@@ -181,15 +182,12 @@ impl Metrics {
     /// Records that a whole account was read just now.
     pub fn observed(&self, account: Option<&str>, region: &str) {
         let account = account.unwrap_or(UNKNOWN).to_owned();
-        self.observed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(region.to_owned(), (account, Instant::now()));
+        self.observed.lock().insert(region.to_owned(), (account, Instant::now()));
     }
 
     /// Removes the metrics of a region that is no longer read.
     pub fn forget_region(&self, region: &str) {
-        self.observed.lock().unwrap_or_else(PoisonError::into_inner).remove(region);
+        self.observed.lock().remove(region);
     }
 
     /// Counts a reconcile that ended.
@@ -215,24 +213,24 @@ impl Metrics {
 
     /// Sets since when the watch on resources has been interrupted; `None` while it works.
     pub fn watch_interrupted(&self, since: Option<tokio::time::Instant>) {
-        *self.watch_interrupted_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+        *self.watch_interrupted_since.lock() = since;
     }
 
     /// Registers a resource. Its gauges are exposed once they are set.
     pub fn track(&self, resource: Arc<Resource>) {
-        self.resources.lock().insert(resource, None);
+        self.resources.0.lock().insert(resource, None);
     }
 
     /// Sets the gauges of a resource. Ignored if the resource is gone, since a pass may outlast its resource.
     pub fn health(&self, resource: &Resource, health: Health) {
-        if let Some(known) = self.resources.lock().get_mut(resource) {
+        if let Some(known) = self.resources.0.lock().get_mut(resource) {
             *known = Some(health);
         }
     }
 
     /// Removes the gauges of a resource that is gone.
     pub fn forget(&self, resource: &Resource) {
-        self.resources.lock().remove(resource);
+        self.resources.0.lock().remove(resource);
     }
 }
 
@@ -253,16 +251,13 @@ impl Resources {
         ("drifted", "1 while AWS differs from the spec.", |health| Some(health.drifted)),
         ("paused", "1 while paused by annotation.", |health| Some(health.paused)),
     ];
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<Resource>, Option<Health>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Collector for Resources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         // The values are copied first, so that passes do not wait for the encoding.
-        let known = self.lock().iter().filter_map(|(labels, health)| Some((Arc::clone(labels), (*health)?))).collect();
+        let known =
+            self.0.lock().iter().filter_map(|(labels, health)| Some((Arc::clone(labels), (*health)?))).collect();
         let resources: Vec<(Arc<Resource>, Health)> = known;
         if resources.is_empty() {
             return Ok(());
@@ -285,7 +280,7 @@ struct Ages(Arc<Mutex<HashMap<String, (String, Instant)>>>);
 
 impl Collector for Ages {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let observed = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let observed = self.0.lock().clone();
         let mut metric = encoder.encode_descriptor(
             "directconnect_operator_observation_age",
             "Age of the last read of the whole account",

@@ -5,9 +5,10 @@
 //! waiter that leaves, admitted or cancelled, wakes the one that is first then.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -82,18 +83,18 @@ impl Gate {
 
     /// Closes the gate: all waiters leave with an error, and no one is admitted any more.
     pub(super) fn close(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.closed = true;
         state.waiting.values().for_each(|waiting| waiting.notify_one());
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
+        self.state.lock().closed
     }
 
     fn step(&self, waiter: &Waiter<'_>) -> Step {
         let now = self.clock.now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.closed {
             return Step::Closed;
         }
@@ -108,11 +109,6 @@ impl Gate {
         state.limiter.consumed(now);
         state.in_flight += 1;
         Step::Go(now)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves limiter and waiters in a valid state.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,7 +130,7 @@ struct Waiter<'a> {
 impl<'a> Waiter<'a> {
     fn join(gate: &'a Gate, urgency: Urgency) -> Self {
         let woken = Arc::new(Notify::new());
-        let mut state = gate.state();
+        let mut state = gate.state.lock();
         state.arrivals += 1;
         let key = (urgency, state.arrivals);
         state.waiting.insert(key, Arc::clone(&woken));
@@ -144,7 +140,7 @@ impl<'a> Waiter<'a> {
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let mut state = self.gate.state();
+        let mut state = self.gate.state.lock();
         state.waiting.remove(&self.key);
         state.wake_first();
     }
@@ -161,7 +157,7 @@ impl Call<'_> {
     /// Ends the call and adapts the rate to its outcome. `jitter` is a number from 0 to 1.
     pub(super) fn record<T>(self, outcome: &Result<T, Fault>, jitter: f64) {
         let now = self.gate.clock.now();
-        let limiter = &mut self.gate.state().limiter;
+        let limiter = &mut self.gate.state.lock().limiter;
         match outcome.as_ref().map_err(|fault| fault.kind) {
             Err(FaultKind::Throttled) => limiter.throttled(self.sent, now, jitter),
             Ok(_) | Err(FaultKind::NotFound | FaultKind::AccessDenied | FaultKind::Rejected) => limiter.answered(now),
@@ -173,7 +169,7 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let mut state = self.gate.state();
+        let mut state = self.gate.state.lock();
         state.in_flight -= 1;
         // The rate may have changed as well.
         state.wake_first();
@@ -205,7 +201,7 @@ mod tests {
     /// Waits for admission and logs the result.
     async fn pass<'a>(gate: &Gate, urgency: Urgency, name: &'a str, log: &Mutex<Vec<&'a str>>) {
         let call = gate.acquire(urgency).await;
-        log.lock().unwrap().push(if call.is_ok() { name } else { "closed" });
+        log.lock().push(if call.is_ok() { name } else { "closed" });
     }
 
     #[tokio::test(start_paused = true)]
@@ -215,16 +211,16 @@ mod tests {
         join_all((0..200).map(|_| async {
             let call = gate.acquire(Urgency::High).await.unwrap();
             {
-                let mut most = most.lock().unwrap();
+                let mut most = most.lock();
                 most.0 += 1;
                 most.1 = most.0.max(most.1);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
-            most.lock().unwrap().0 -= 1;
+            most.lock().0 -= 1;
             call.record(&Ok::<_, Fault>(()), 0.0);
         }))
         .await;
-        assert_eq!(most.lock().unwrap().1, MAX_IN_FLIGHT);
+        assert_eq!(most.lock().1, MAX_IN_FLIGHT);
         let rounds = u32::try_from(200_usize.div_ceil(MAX_IN_FLIGHT)).unwrap();
         assert!(start.elapsed() < Duration::from_millis(52) * rounds, "{:?}", start.elapsed());
     }
@@ -242,7 +238,7 @@ mod tests {
             pass(&gate, Urgency::Finish, "update 2", &log),
         );
         let expected = ["update 1", "update 2", "person 1", "person 2", "repair 1", "repair 2"];
-        assert_eq!(log.into_inner().unwrap(), expected);
+        assert_eq!(log.into_inner(), expected);
     }
 
     #[tokio::test(start_paused = true)]
@@ -277,7 +273,7 @@ mod tests {
             // The next call is due in 199 ms, or sooner if the rate has grown.
             for _ in 0..50 {
                 let outcome = Err::<(), _>(Fault::new(kind, "DescribeConnections", ""));
-                gate.state().in_flight += 1;
+                gate.state.lock().in_flight += 1;
                 Call { gate: &gate, sent: gate.clock.now() }.record(&outcome, 0.0);
             }
             let start = Instant::now();
@@ -304,7 +300,7 @@ mod tests {
         let log = Mutex::default();
         let start = Instant::now();
         tokio::join!(pass(&gate, Urgency::High, "", &log), async { gate.close() });
-        assert_eq!((log.into_inner().unwrap(), start.elapsed()), (vec!["closed"], Duration::ZERO));
+        assert_eq!((log.into_inner(), start.elapsed()), (vec!["closed"], Duration::ZERO));
         drop(under_way);
     }
 
@@ -319,15 +315,15 @@ mod tests {
             let log = Mutex::default();
             let gives_up = async {
                 if woken {
-                    gate.state().wake_first();
+                    gate.state.lock().wake_first();
                 }
                 drop(gives_up);
             };
             let start = Instant::now();
             tokio::join!(pass(&gate, Urgency::Low, "next", &log), gives_up);
             assert!(start.elapsed() <= SECOND, "{:?}", start.elapsed());
-            assert_eq!(log.into_inner().unwrap(), ["next"]);
-            assert!(gate.state().waiting.is_empty());
+            assert_eq!(log.into_inner(), ["next"]);
+            assert!(gate.state.lock().waiting.is_empty());
         }
     }
 
@@ -352,6 +348,6 @@ mod tests {
         };
         let both = async { tokio::join!(pass(&gate, Urgency::Low, "repair", &log), late) };
         tokio::time::timeout(SECOND, both).await.expect("both go");
-        assert_eq!(*log.lock().unwrap(), ["update", "repair"]);
+        assert_eq!(*log.lock(), ["update", "repair"]);
     }
 }

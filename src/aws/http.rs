@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -15,6 +14,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use hyper::Uri;
+use parking_lot::Mutex;
 
 /// How long a TCP and TLS handshake with AWS may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ pub(super) fn client(tls: TlsContext) -> SharedHttpClient {
         let shorter = |asked: Option<Duration>, ours: Duration| asked.map_or(ours, |asked| asked.min(ours));
         let connect = shorter(settings.connect_timeout(), CONNECT_TIMEOUT);
         let read = shorter(settings.read_timeout(), READ_TIMEOUT);
-        let mut connectors = connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connectors = connectors.lock();
         let routes = || SharedHttpConnector::new(Routes::new(connect, read, &tls));
         connectors.entry((connect, read)).or_insert_with(routes).clone()
     })

@@ -1,9 +1,10 @@
 //! The pollers: one for each scope that at least one resource needs.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::info;
@@ -34,7 +35,7 @@ impl Pollers {
 
     /// The poller of a region, if there is one.
     pub fn get(&self, region: &RegionName) -> Option<Arc<Poller>> {
-        self.polled().get(region).cloned()
+        self.polled.lock().get(region).cloned()
     }
 
     /// Starts and stops pollers as `needed` changes, until its sender is dropped. Returns early, with the name of the
@@ -83,22 +84,18 @@ impl Pollers {
         let (scope, client) = (Scope::of_operator(region.clone()), self.aws.client(region.as_str()));
         let poller = Poller::new(scope, client, self.clock, Arc::clone(&self.state), self.metrics.clone());
         let poller = Arc::new(poller);
-        self.polled().insert(region.clone(), Arc::clone(&poller));
+        self.polled.lock().insert(region.clone(), Arc::clone(&poller));
         poller
     }
 
     /// Stops the poller of a region that no resource needs any more. Passes that wait in its gate get an error.
     pub(super) fn end(&self, region: &RegionName) {
         info!(%region, "no resource needs the region any more; polling ends");
-        if let Some(poller) = self.polled().remove(region) {
+        if let Some(poller) = self.polled.lock().remove(region) {
             poller.close();
         }
         // The gate is closed first, so that the poller records nothing once its region is dropped.
         self.state.end_reading(region);
         self.metrics.forget_region(region.as_str());
-    }
-
-    fn polled(&self) -> MutexGuard<'_, HashMap<RegionName, Arc<Poller>>> {
-        self.polled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,10 +6,11 @@ mod contest;
 mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::runtime::watcher::Event;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
 pub use self::age::age_of;
@@ -111,7 +112,7 @@ impl Claims {
     /// Sends references of resources to reconcile to the returned receiver from now on, beginning with all known ones.
     pub fn attach(&self) -> mpsc::UnboundedReceiver<Reference> {
         let (wake, woken) = mpsc::unbounded_channel();
-        let mut known = self.known();
+        let mut known = self.known.lock();
         known.wake = Some(wake);
         for resource in known.entries.keys() {
             known.send(resource);
@@ -121,19 +122,19 @@ impl Claims {
 
     /// The circuit that a resource names or, if its spec is invalid, that its status is about.
     pub fn circuit_of(&self, resource: &ResourceId) -> Option<CircuitId> {
-        self.known().entries.get(resource)?.circuit.clone()
+        self.known.lock().entries.get(resource)?.circuit.clone()
     }
 
     /// Called before this process writes a status, so that it is recognized as its own when the watch delivers it.
     pub fn will_write(&self, resource: &ResourceId, status: &DirectConnectConnectionStatus) {
-        if let Some(entry) = self.known().entries.get_mut(resource) {
+        if let Some(entry) = self.known.lock().entries.get_mut(resource) {
             entry.written = fingerprint(status);
         }
     }
 
     /// Called after this process has written a status and got this resource version.
     pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
-        if let Some(entry) = self.known().entries.get_mut(&object.id())
+        if let Some(entry) = self.known.lock().entries.get_mut(&object.id())
             && *entry.trigger.uid == *object.uid()
             && entry.version <= version
         {
@@ -143,14 +144,14 @@ impl Claims {
 
     /// The last status that this process wrote, unless the watch has delivered a newer one.
     pub fn latest_status(&self, object: &Watched) -> Option<(u64, Arc<DirectConnectConnectionStatus>)> {
-        let known = self.known();
+        let known = self.known.lock();
         let entry = known.entries.get(&object.id()).filter(|entry| *entry.trigger.uid == *object.uid())?;
         entry.latest.clone().filter(|(version, _)| *version >= object.version())
     }
 
     /// Runs `work` on what passes remember of a resource. Of one that is gone, nothing is kept.
     pub fn with_memory<T>(&self, object: &Watched, work: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         let entry = known.entries.get_mut(&object.id()).filter(|entry| *entry.trigger.uid == *object.uid());
         work(entry.map_or(&mut Memory::default(), |entry| &mut entry.memory))
     }
@@ -164,12 +165,12 @@ impl Claims {
                 about.flat_map(|circuit| circuit.claims().iter().map(|claim| claim.resource.clone())).collect()
             }),
             Wakeup::Region(region) => {
-                let known = self.known();
+                let known = self.known.lock();
                 let within = |entry: &Entry| entry.circuit.as_ref().is_some_and(|circuit| circuit.region == *region);
                 known.entries.iter().filter(|(_, entry)| within(entry)).map(|(resource, _)| resource.clone()).collect()
             }
         };
-        let known = self.known();
+        let known = self.known.lock();
         for resource in &resources {
             known.send(resource);
         }
@@ -178,7 +179,7 @@ impl Claims {
     /// Records an event of the watch. Returns the resources to wake once the store has applied the event too. If they
     /// were woken earlier, they would be reconciled with the old object, and not again.
     pub fn note(&self, event: &Event<Watched>) -> Vec<ResourceId> {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         match event {
             Event::Apply(object) | Event::InitApply(object) => self.apply(&mut known, object),
             Event::Delete(object) => self.delete(&mut known, &object.id()),
@@ -347,11 +348,6 @@ impl Claims {
             }
             changed
         });
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        // A panic between two statements leaves the maps consistent enough for every use.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,13 +1,14 @@
 //! Kubernetes events: one for each transition, none for polls alone.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::reflector::Lookup;
+use parking_lot::Mutex;
 use strum::VariantArray as _;
 use tracing::debug;
 
@@ -216,7 +217,7 @@ impl EventPublisher {
     /// all events of one reason would share the note of the first, and a second rename would show the note of the first
     /// rename.
     fn first_reference(&self, now: &ObjectReference, news: &EventSpec) -> ObjectReference {
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut published = self.published.lock();
         published.retain(|_, (_, last)| last.elapsed() < SERIES);
         let news = Published { uid: now.uid.clone(), news: news.clone() };
         let (first, last) = published.entry(news).or_insert_with(|| (now.clone(), Instant::now()));

@@ -2,8 +2,9 @@
 //! that hangs or is throttled does not slow others down, and what people asked for goes before repairs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::aws::Urgency;
@@ -62,7 +63,7 @@ impl ReconcileSlots {
     pub async fn acquire(&self, region: &str, regions: usize, urgency: Urgency) -> Option<Permit<'_>> {
         let waiter = Waiter::join(self, region, regions, urgency);
         loop {
-            if self.state().closed {
+            if self.state.lock().closed {
                 return None;
             }
             if self.take(&waiter) {
@@ -76,13 +77,13 @@ impl ReconcileSlots {
 
     /// Closes the slots: no reconcile begins any more, including those that wait.
     pub fn close(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.closed = true;
         state.regions.values().flat_map(|region| region.waiting.values()).for_each(|waiting| waiting.notify_one());
     }
 
     fn take(&self, waiter: &Waiter<'_>) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let next = state.next(self.max);
         if next.is_none_or(|(_, key)| key != waiter.key) {
             return false;
@@ -93,18 +94,13 @@ impl ReconcileSlots {
 
     /// Changes the state, and then wakes the waiter that may go next, if any.
     fn change(&self, work: impl FnOnce(&mut State)) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         work(&mut state);
         if let Some((region, key)) = state.next(self.max)
             && let Some(waiting) = state.regions.get(region).and_then(|region| region.waiting.get(&key))
         {
             waiting.notify_one();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves the state valid.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,7 +172,7 @@ struct Waiter<'a> {
 impl<'a> Waiter<'a> {
     fn join(slots: &'a ReconcileSlots, region: &'a str, regions: usize, urgency: Urgency) -> Self {
         let woken = Arc::new(Notify::new());
-        let mut state = slots.state();
+        let mut state = slots.state.lock();
         state.needed = regions;
         state.events += 1;
         let key = (urgency, state.events);
@@ -367,7 +363,7 @@ mod tests {
             let both = async { tokio::join!(next, leave).0 };
             let next = tokio::time::timeout(std::time::Duration::from_secs(5), both).await;
             assert!(next.expect("it is woken").is_some());
-            assert!(slots.state().regions.is_empty(), "what nobody uses is forgotten");
+            assert!(slots.state.lock().regions.is_empty(), "what nobody uses is forgotten");
         }
     }
 

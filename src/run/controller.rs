@@ -112,11 +112,11 @@ async fn caught<T>(resource: &ResourceId, work: impl Future<Output = Result<T, P
 pub(super) mod tests {
     use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Mutex, PoisonError};
     use std::time::{Duration, Instant};
 
     use kube::runtime::reflector::store::Writer;
     use kube::runtime::watcher::Event;
+    use parking_lot::Mutex;
     use serde_json::json;
     use tokio::sync::mpsc;
 
@@ -196,13 +196,13 @@ pub(super) mod tests {
         }
 
         fn text(&self) -> String {
-            String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+            String::from_utf8_lossy(&self.0.lock()).into_owned()
         }
     }
 
     impl Write for Log {
         fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(line)
+            self.0.lock().write(line)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -216,7 +216,7 @@ pub(super) mod tests {
     /// Succeeds for one resource and panics for the other.
     async fn work(object: Arc<Watched>, _: Arc<Context>, _: Arc<Budget>) -> Result<Action, PassError> {
         if &*object.id().name == "bad" {
-            BAD.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            BAD.lock().push(Instant::now());
             // Panics after an await, as a bug may.
             tokio::task::yield_now().await;
             panic!("boom");
@@ -234,7 +234,7 @@ pub(super) mod tests {
         let (stop, stopped) = oneshot::channel();
         let controlling =
             tokio::spawn(run_controller(Arc::clone(&context), store.as_reader(), stopped, Progress::default(), work));
-        let panics = || BAD.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let panics = || BAD.lock().clone();
         let mut served = Vec::new();
         tokio::time::timeout(Duration::from_secs(30), async {
             while panics().len() < PANICS {

@@ -1,8 +1,10 @@
 //! Readiness and liveness of the process.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::kubernetes::watch::{Interruptions, Listed};
 use crate::reconcile::Context;
@@ -104,7 +106,7 @@ impl Progress {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Passes) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.0.lock())
     }
 }
 

@@ -7,8 +7,9 @@
 mod budget;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 pub use self::budget::{Budget, PASS_CEILING};
@@ -76,12 +77,12 @@ impl State {
     /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If the hold of a
     /// circuit with several resources begins, ends or passes to another of them, all of them are woken.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
-        let mut fleet = lock(&self.fleet);
+        let mut fleet = self.fleet.lock();
         let worked = work(&mut fleet);
         let (is_freed, moved) = (fleet.take_freed(), fleet.take_moved());
         drop(fleet);
         if is_freed {
-            let waiting = std::mem::take(&mut *lock(&self.waiting));
+            let waiting = std::mem::take(&mut *self.waiting.lock());
             // On a standby nobody waits, and nobody receives wakeups yet.
             if !waiting.is_empty() {
                 self.wake(Wakeup::Resources(waiting.into_iter().collect()));
@@ -95,7 +96,7 @@ impl State {
 
     /// Records whether a resource waits for a turn. This ends when a turn becomes free.
     pub fn set_waiting(&self, resource: &ResourceId, waits: bool) {
-        let mut waiting = lock(&self.waiting);
+        let mut waiting = self.waiting.lock();
         if waits {
             waiting.insert(resource.clone());
         } else {
@@ -106,32 +107,32 @@ impl State {
     /// The lock of one circuit. It exists as long as someone holds or awaits it, even if the poller of the region is
     /// stopped.
     pub fn circuit_lock(&self, circuit: &CircuitId) -> CircuitLock {
-        let mut locks = lock(&self.locks);
+        let mut locks = self.locks.lock();
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(circuit.clone()).or_default())
     }
 
     /// The state of polling a region.
     pub fn reading(&self, region: &RegionName) -> Reading {
-        lock(&self.readings).get(region).cloned().unwrap_or_default()
+        self.readings.lock().get(region).cloned().unwrap_or_default()
     }
 
     /// Changes the state of polling a region. `work` must not use the fleet, but may be part of work on it.
     pub fn with_reading<T>(&self, region: &RegionName, work: impl FnOnce(&mut Reading) -> T) -> T {
-        work(lock(&self.readings).entry(region.clone()).or_default())
+        work(self.readings.lock().entry(region.clone()).or_default())
     }
 
     /// Called when a region is no longer read. All of it is dropped under the fleet's lock, under which it is recorded.
     pub fn end_reading(&self, region: &RegionName) {
         self.with_fleet(|fleet| {
             fleet.end_reading(region);
-            lock(&self.readings).remove(region);
+            self.readings.lock().remove(region);
         });
     }
 
     /// Whether any region has been read.
     pub fn has_read_any(&self) -> bool {
-        lock(&self.readings).values().any(|reading| reading.has_read)
+        self.readings.lock().values().any(|reading| reading.has_read)
     }
 
     /// Wakes resources, so that they are reconciled again.
@@ -139,9 +140,4 @@ impl State {
         // Sending fails only when the receiver is gone, which happens when the process ends.
         let _ = self.wakeups.send(wakeup);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves the values valid.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

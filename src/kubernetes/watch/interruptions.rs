@@ -1,9 +1,10 @@
 //! Since when a watch has been failing, and why.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::place;
@@ -35,7 +36,7 @@ impl Interruptions {
 
     /// Fails with what is wrong if a watch has been interrupted for longer than [`MAX_INTERRUPTION`].
     pub fn check(&self) -> Result<(), String> {
-        let current = self.current();
+        let current = self.current.lock();
         let Some((namespace, longest)) = current.iter().min_by_key(|(_, interruption)| interruption.since) else {
             return Ok(());
         };
@@ -49,7 +50,7 @@ impl Interruptions {
 
     /// Records that a list or a watch failed.
     pub(super) fn note_failure(&self, namespace: &str, failure: String) {
-        let mut current = self.current();
+        let mut current = self.current.lock();
         match current.get_mut(namespace) {
             Some(interruption) => interruption.failure = failure,
             None => {
@@ -62,17 +63,13 @@ impl Interruptions {
     /// Records that a list is complete and a watch on what comes after it is open. After every failure the watch begins with
     /// a list, and nothing less shows what was missed.
     pub(super) fn note_list(&self, namespace: &str) {
-        let mut current = self.current();
+        let mut current = self.current.lock();
         current.remove(namespace);
         self.show(&current);
     }
 
     fn show(&self, current: &BTreeMap<String, Interruption>) {
         self.metrics.watch_interrupted(current.values().map(|interruption| interruption.since).min());
-    }
-
-    fn current(&self) -> MutexGuard<'_, BTreeMap<String, Interruption>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
