@@ -153,38 +153,12 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
             "type": "object",
             "required": ["type", "status", "lastTransitionTime", "reason", "message"],
             "properties": {
-                "type": {
-                    "description": "Type of the condition.",
-                    "type": "string",
-                    "maxLength": 316
-                },
-                "status": {
-                    "description": "Whether the condition is met.",
-                    "type": "string",
-                    "enum": ["True", "False", "Unknown"]
-                },
-                "observedGeneration": {
-                    "description": "Generation of the spec that the condition was set for.",
-                    "type": "integer",
-                    "format": "int64",
-                    "minimum": 0
-                },
-                "lastTransitionTime": {
-                    "description": "When the status of the condition last changed.",
-                    "type": "string",
-                    "format": "date-time"
-                },
-                "reason": {
-                    "description": "Reason for the status, in one word.",
-                    "type": "string",
-                    "minLength": 1,
-                    "maxLength": 1024
-                },
-                "message": {
-                    "description": "Reason for the status, and what to do next.",
-                    "type": "string",
-                    "maxLength": 32768
-                }
+                "type": { "description": "Type of the condition.", "type": "string", "maxLength": 316 },
+                "status": { "description": "Whether the condition is met.", "type": "string", "enum": ["True", "False", "Unknown"] },
+                "observedGeneration": { "description": "Generation of the spec that the condition was set for.", "type": "integer", "format": "int64", "minimum": 0 },
+                "lastTransitionTime": { "description": "When the status of the condition last changed.", "type": "string", "format": "date-time" },
+                "reason": { "description": "Reason for the status, in one word.", "type": "string", "minLength": 1, "maxLength": 1024 },
+                "message": { "description": "Reason for the status, and what to do next.", "type": "string", "maxLength": 32768 }
             }
         }
     })
