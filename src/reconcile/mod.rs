@@ -1,7 +1,6 @@
 //! One pass over one resource: asks the core for the next action, and executes it, until the pass is over.
 
 mod context;
-mod report;
 mod slots;
 mod status;
 
@@ -68,10 +67,13 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
     if object.is_being_deleted() {
         return Ok(Requeue::await_change());
     }
-    let status = StatusWriter::new(object, context);
+    let mut status = StatusWriter::new(object, context);
     let desired = match context.claims.desired(object) {
         Ok(desired) => desired,
-        Err(invalid) => return report::invalid(status, invalid).await,
+        Err(invalid) => {
+            status.report_invalid(invalid).await?;
+            return Ok(Requeue::await_change());
+        }
     };
     let Some(poller) = context.pollers.get(&desired.circuit.region) else {
         // The region is about to be polled. Its first listing wakes all its resources.

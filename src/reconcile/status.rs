@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use kube::Resource as _;
 use tracing::info;
 
-use super::{Context, PassError, report};
+use super::{Context, PassError};
 use crate::api::DirectConnectConnectionStatus;
 use crate::kubernetes::Watched;
 use crate::kubernetes::claims::labels;
 use crate::kubernetes::events::{self, EventSpec};
 use crate::kubernetes::status::{self, WriteError};
+use crate::metrics::Health;
 use crate::state::Wakeup;
 use directconnect_core::clock::Moment;
 use directconnect_core::conditions::{ConditionType, Verdict, conditions};
@@ -20,6 +21,7 @@ use directconnect_core::desired::{Desired, EncryptionTransition};
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Observation;
 use directconnect_core::ledger::Ledger;
+use directconnect_core::observed::ObservedMode;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::HoldReason;
 
@@ -150,9 +152,9 @@ impl<'a> StatusWriter<'a> {
     }
 
     /// Reports that the spec is invalid.
-    pub(super) async fn report_invalid(&mut self, verdict: &Verdict) -> Result<(), PassError> {
+    pub(super) async fn report_invalid(&mut self, message: String) -> Result<(), PassError> {
         let mut next = (*self.written).clone();
-        self.set_conditions(&mut next, verdict, None);
+        self.set_conditions(&mut next, &Verdict::new(Reason::InvalidSpec, message), None);
         self.set_gauges(&next, false);
         if next != *self.written {
             self.write(next).await?;
@@ -248,7 +250,20 @@ impl<'a> StatusWriter<'a> {
 
     /// Called before status is written: even if it cannot be, alerts about the line must go on.
     fn set_gauges(&self, next: &DirectConnectConnectionStatus, paused: bool) {
-        self.context.metrics.health(&labels(self.object, &self.object.id()), report::health(next, paused));
+        let known = |kind| match status::condition_status(next, kind) {
+            Some("True") => Some(true),
+            Some("False") => Some(false),
+            _ => None,
+        };
+        let health = Health {
+            ready: known(ConditionType::Ready) == Some(true),
+            link_up: known(ConditionType::LinkUp),
+            encrypted: known(ConditionType::Encrypted),
+            must_encrypt: next.connection.encryption_mode == Some(ObservedMode::MustEncrypt),
+            drifted: !next.drift.is_empty(),
+            paused,
+        };
+        self.context.metrics.health(&labels(self.object, &self.object.id()), health);
     }
 
     /// Publishes the events of the whole pass.
