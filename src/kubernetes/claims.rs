@@ -1,9 +1,7 @@
 //! Turns what the watch delivers into claims of the fleet, and wakes the resources that a change affects.
 
-mod age;
 mod claim;
 mod contest;
-mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,13 +11,10 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-pub use self::age::age_of;
-pub use self::claim::{claim, labels};
+pub use self::claim::{age_of, claim, labels};
 
-use self::age::age_since;
-use self::claim::without_valid_spec;
+use self::claim::{Trigger, age_since, without_valid_spec};
 use self::contest::{Contest, fingerprint};
-use self::trigger::Trigger;
 use super::status::condition;
 use super::{Reference, Watched, reference};
 use crate::api::DirectConnectConnectionStatus;

@@ -1,9 +1,14 @@
-//! The claim that a resource makes on its circuit.
+//! The claim that a resource makes on its circuit, and what else the claims take from an object.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use directconnect_core::desired::{Desired, EncryptionTransition, ManagementPolicy};
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
 use directconnect_core::ledger::Ledger;
+use directconnect_core::settings::RECENT_UPDATE;
 use directconnect_core::turn::{Claim, Shown};
+use jiff::Timestamp;
 use kube::Resource as _;
 
 use super::super::Watched;
@@ -53,4 +58,39 @@ pub fn labels(object: &Watched, resource: &ResourceId) -> Resource {
     let ResourceId { namespace, name } = resource.clone();
     let connection_id = object.spec.as_ref().map_or("", |spec| &spec.connection_id).into();
     Resource { namespace, name, connection_id }
+}
+
+/// The parts of an object whose change causes a reconcile. Status is not among them: a controller that writes status must
+/// not wake itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trigger {
+    pub(super) uid: Arc<str>,
+    pub(super) generation: Option<i64>,
+    pub(super) paused: bool,
+    pub(super) requested_at: Option<String>,
+    pub(super) deleting: bool,
+}
+
+impl Trigger {
+    pub(super) fn of(object: &Watched) -> Self {
+        Self {
+            uid: object.uid().into(),
+            generation: object.meta().generation,
+            paused: object.is_paused(),
+            requested_at: object.requested_at().map(str::to_owned),
+            deleting: object.is_being_deleted(),
+        }
+    }
+}
+
+/// How long ago a time from a status was, by the wall clock. The clock of the process that wrote it may be ahead, so a time
+/// in the next hour counts as now; `None` if it is later or is not a valid time.
+pub fn age_of(time: &str) -> Option<Duration> {
+    let time: Timestamp = time.parse().ok()?;
+    let is_almost_now = Timestamp::now() + RECENT_UPDATE > time;
+    age_since(time).or(is_almost_now.then_some(Duration::ZERO))
+}
+
+pub(super) fn age_since(time: Timestamp) -> Option<Duration> {
+    Timestamp::now().duration_since(time).try_into().ok()
 }
