@@ -45,10 +45,6 @@ impl Leadership {
         Self { clock, until: Arc::new(AtomicU64::new(u64::MAX)) }
     }
 
-    fn none(clock: Clock) -> Self {
-        Self { clock, until: Arc::default() }
-    }
-
     fn extend(&self, until: Moment) {
         let millis = until.since(Moment::START).as_millis();
         self.until.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Release);
@@ -78,35 +74,6 @@ pub struct Elector {
     leadership: Leadership,
 }
 
-/// Why the lease was lost.
-#[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    /// Another process holds it.
-    #[error("the lease {lease} was lost to {}", if holder.is_empty() { "nobody: it is gone or was released" } else { holder })]
-    Taken {
-        /// Name of the Lease.
-        lease: String,
-        /// The process that holds it now.
-        holder: String,
-    },
-    /// It was not renewed in time.
-    #[error("the lease {lease} could not be renewed in time: {reason}")]
-    Expired {
-        /// Name of the Lease.
-        lease: String,
-        /// Why the last attempt failed.
-        reason: String,
-    },
-}
-
-/// Why a renewal failed.
-enum Refusal {
-    /// This process no longer holds the lease.
-    Taken(String),
-    /// The next attempt may succeed.
-    Failed(String),
-}
-
 impl Elector {
     /// An elector for the Lease `name` in `namespace`, as `identity`.
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, clock: Clock) -> Self {
@@ -115,7 +82,7 @@ impl Elector {
             name: name.to_owned(),
             identity: identity.to_owned(),
             clock,
-            leadership: Leadership::none(clock),
+            leadership: Leadership { clock, until: Arc::default() },
         }
     }
 
@@ -127,8 +94,7 @@ impl Elector {
     /// Tries once to acquire the lease, which succeeds for a process that starts alone. `None` if another process holds
     /// it or the request fails; then [`Self::acquire`] waits for it.
     pub async fn acquire_at_once(&self) -> Option<Lease> {
-        let taken = self.try_acquire(&mut None).await.ok()?.ok();
-        taken.inspect(|_| self.log_leading())
+        self.try_acquire(&mut None).await.ok()?.ok()
     }
 
     /// Waits until this process holds the lease.
@@ -138,10 +104,7 @@ impl Elector {
         let mut failures: u32 = 0;
         loop {
             match self.try_acquire(&mut seen).await {
-                Ok(Ok(lease)) => {
-                    self.log_leading();
-                    return lease;
-                }
+                Ok(Ok(lease)) => return lease,
                 Ok(Err(other)) => {
                     failures = 0;
                     if holder.as_ref() != Some(&other) {
@@ -164,48 +127,39 @@ impl Elector {
     }
 
     /// Acquires the lease if it is free, was released, or has not changed for its whole duration as observed by this
-    /// process.
+    /// process. The inner error says who holds it.
     async fn try_acquire(&self, seen: &mut Option<(Option<String>, Moment)>) -> Result<Result<Lease, String>, String> {
         let began = self.clock.now();
-        let Some(lease) = bounded(self.api.get_opt(&self.name)).await? else {
-            let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
-                spec: Some(self.spec(0)),
+        let lease = if let Some(lease) = bounded(self.api.get_opt(&self.name)).await? {
+            let spec = lease.spec.clone().unwrap_or_default();
+            let holder = spec.holder_identity.unwrap_or_default();
+            let version = lease.metadata.resource_version.clone();
+            // Its age counts from the answer, since the leader may have renewed while the request was under way.
+            let now = self.clock.now();
+            let since = match seen {
+                Some((known, since)) if *known == version => *since,
+                _ => seen.insert((version, now)).1,
             };
-            let lease = bounded(self.api.create(&PostParams::default(), &lease)).await?;
-            self.leadership.extend(began + LEASE - MARGIN);
-            return Ok(Ok(lease));
-        };
-        let spec = lease.spec.clone().unwrap_or_default();
-        let holder = spec.holder_identity.unwrap_or_default();
-        let version = lease.metadata.resource_version.clone();
-        // Its age counts from the answer, since the leader may have renewed while the request was under way.
-        let now = self.clock.now();
-        let since = match seen {
-            Some((known, since)) if *known == version => *since,
-            _ => seen.insert((version, now)).1,
-        };
-        // If this process already holds the lease, it acquired it earlier but the answer was lost.
-        let is_free = holder.is_empty() || holder == self.identity;
-        if !is_free && began.since(since) < LEASE {
-            return Ok(Err(holder));
-        }
-        let transitions = spec.lease_transitions.unwrap_or_default().saturating_add(1);
-        match self.put(lease, self.spec(transitions)).await {
-            Ok(lease) => {
-                self.leadership.extend(began + LEASE - MARGIN);
-                Ok(Ok(lease))
+            // If this process already holds the lease, it acquired it earlier but the answer was lost.
+            let is_free = holder.is_empty() || holder == self.identity;
+            if !is_free && began.since(since) < LEASE {
+                return Ok(Err(holder));
             }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn log_leading(&self) {
+            let transitions = spec.lease_transitions.unwrap_or_default().saturating_add(1);
+            self.put(lease, self.spec(transitions)).await?
+        } else {
+            let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(self.spec(0)) };
+            bounded(self.api.create(&PostParams::default(), &lease)).await?
+        };
+        self.leadership.extend(began + LEASE - MARGIN);
         info!(lease = %self.name, identity = %self.identity, "leading");
+        Ok(Ok(lease))
     }
 
-    /// Renews the lease until it is lost.
-    pub async fn keep(&self, mut lease: Lease) -> Lost {
+    /// Renews the lease until it is lost. Returns how it was.
+    pub async fn keep(&self, mut lease: Lease) -> String {
+        let name = &self.name;
         let mut reason = HELD_UP.to_owned();
         let mut wait = RENEW;
         loop {
@@ -213,15 +167,16 @@ impl Elector {
             tokio::time::sleep(wait.min(self.leadership.time_left())).await;
             let left = self.leadership.time_left();
             if left.is_zero() {
-                return Lost::Expired { lease: self.name.clone(), reason };
+                return format!("the lease {name} could not be renewed in time: {reason}");
             }
             match tokio::time::timeout(left, self.renew(&mut lease)).await {
-                Ok(Ok(())) => (wait, reason) = (RENEW, HELD_UP.to_owned()),
-                Ok(Err(Refusal::Taken(holder))) => {
+                Ok(Ok(None)) => (wait, reason) = (RENEW, HELD_UP.to_owned()),
+                Ok(Ok(Some(holder))) => {
                     self.leadership.extend(Moment::START);
-                    return Lost::Taken { lease: self.name.clone(), holder };
+                    let to = if holder.is_empty() { "nobody: it is gone or was released" } else { &holder };
+                    return format!("the lease {name} was lost to {to}");
                 }
-                Ok(Err(Refusal::Failed(error))) => {
+                Ok(Err(error)) => {
                     debug!(error, "the lease was not renewed");
                     (wait, reason) = (RENEW_AGAIN, error);
                 }
@@ -230,14 +185,15 @@ impl Elector {
         }
     }
 
-    async fn renew(&self, lease: &mut Lease) -> Result<(), Refusal> {
+    /// Renews the lease. If this process no longer holds it, returns who does; empty if nobody does.
+    async fn renew(&self, lease: &mut Lease) -> Result<Option<String>, String> {
         let began = self.clock.now();
         let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or_default();
         let error = match self.put(lease.clone(), self.spec(transitions)).await {
             Ok(renewed) => {
                 *lease = renewed;
                 self.leadership.extend(began + LEASE - MARGIN);
-                return Ok(());
+                return Ok(None);
             }
             Err(error) => error,
         };
@@ -246,15 +202,15 @@ impl Elector {
             Ok(Some(newer)) => {
                 let holder = newer.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
                 if holder.as_deref() != Some(&self.identity) {
-                    return Err(Refusal::Taken(holder.unwrap_or_default()));
+                    return Ok(Some(holder.unwrap_or_default()));
                 }
                 *lease = newer;
             }
             // The Lease is gone, so another process may take it at any time.
-            Ok(None) => return Err(Refusal::Taken(String::new())),
+            Ok(None) => return Ok(Some(String::new())),
             Err(_) => {}
         }
-        Err(Refusal::Failed(error))
+        Err(error)
     }
 
     /// Releases the lease, so that the next leader need not wait until it ends.

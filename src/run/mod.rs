@@ -113,7 +113,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let leading_since = clock.now();
     if let Some(lease) = lease {
         let elector = elector.clone();
-        tasks.watch_over("leading", async move { elector.keep(lease).await.to_string() });
+        tasks.watch_over("leading", async move { elector.keep(lease).await });
     }
     context.metrics.leads(true);
     // Nothing is sent before the last writes of the previous leader are known.
