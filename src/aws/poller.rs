@@ -98,13 +98,7 @@ impl Poller {
     }
 
     /// Reads the whole account periodically until the poller is closed.
-    pub(super) async fn run(&self) {
-        let Err(Closed) = self.poll().await;
-        // Whoever closed the gate aborts this task. If the task ended by itself, that would look like a crash.
-        std::future::pending::<()>().await;
-    }
-
-    async fn poll(&self) -> Result<Infallible, Closed> {
+    pub(super) async fn run(&self) -> Result<Infallible, Closed> {
         self.record(|fleet| fleet.begin_reading(self.region(), self.clock.now()))?;
         let mut pages = 1;
         loop {
@@ -134,9 +128,8 @@ impl Poller {
 
     /// Runs `work`, which records in the state, unless the poller is closed.
     ///
-    /// A call in flight outlives the closing, and a task that is aborted runs on to its next await. `Pollers` closes the
-    /// poller before it drops what the state has of the region, and both happen under the fleet's lock, so nothing that
-    /// was dropped comes back.
+    /// A call in flight outlives the closing. `Pollers` closes the poller before it drops what the state has of the region,
+    /// and both happen under the fleet's lock, so nothing that was dropped comes back.
     fn record<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> Result<T, Closed> {
         self.state.with_fleet(|fleet| if self.gate.is_closed() { Err(Closed) } else { Ok(work(fleet)) })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tracing::info;
 
 use super::{Aws, Poller};
@@ -38,43 +38,30 @@ impl Pollers {
         self.polled.lock().get(region).cloned()
     }
 
-    /// Starts and stops pollers as `needed` changes, until its sender is dropped. Returns early, with the name of the
-    /// region, if a poller ends by itself.
+    /// Starts and stops pollers as `needed` changes, until its sender is dropped. Returns early, with what happened, if a
+    /// poller panics; only one that was stopped ends by itself.
     pub async fn run(&self, mut needed: watch::Receiver<BTreeSet<RegionName>>) -> String {
-        let mut tasks: JoinSet<String> = JoinSet::new();
-        let mut handles: HashMap<RegionName, AbortHandle> = HashMap::new();
+        let mut tasks = JoinSet::new();
         loop {
             let wanted = needed.borrow_and_update().clone();
+            let running: BTreeSet<RegionName> = self.polled.lock().keys().cloned().collect();
             let mut lingers = false;
-            handles.retain(|region, handle| {
+            for region in running.difference(&wanted) {
                 // A line that somebody else raised holds the turn until reads show how that ends, resource or not.
-                let is_held = !wanted.contains(region) && self.state.with_fleet(|fleet| fleet.watched(region).1);
-                lingers |= is_held;
-                let keep = is_held || wanted.contains(region);
-                if !keep {
-                    handle.abort();
+                if self.state.with_fleet(|fleet| fleet.watched(region).1) {
+                    lingers = true;
+                } else {
                     self.end(region);
                 }
-                keep
-            });
-            for region in wanted {
-                handles.entry(region).or_insert_with_key(|region| {
-                    let poller = self.begin(region);
-                    tasks.spawn(async move {
-                        poller.run().await;
-                        poller.region().to_string()
-                    })
-                });
+            }
+            for region in wanted.difference(&running) {
+                let poller = self.begin(region);
+                tasks.spawn(async move { poller.run().await });
             }
             tokio::select! {
                 changed = needed.changed() => if changed.is_err() { return String::new() },
                 () = tokio::time::sleep(ASK_AGAIN), if lingers => {}
-                Some(ended) = tasks.join_next() => match ended {
-                    Ok(region) => return region,
-                    Err(error) if error.is_panic() => return error.to_string(),
-                    // It was aborted above.
-                    Err(_) => {}
-                },
+                Some(ended) = tasks.join_next() => if let Err(error) = ended { return error.to_string() },
             }
         }
     }

@@ -89,7 +89,7 @@ async fn a_listing_that_is_handed_over_after_its_region_has_ended_brings_nothing
     assert_eq!(poller.hand_over(began, listing()), Ok(()));
     assert_eq!(world.woken(), [Wakeup::Region(region.clone())], "while it is needed, it is recorded");
     world.pollers.end(&region);
-    // The task of the poller runs on to its next await.
+    // A listing that was under way is answered.
     let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "no answer");
     assert_eq!(poller.hand_over(began, listing()), Err(Closed));
     assert_eq!(poller.hand_over_failure(&fault), Err(Closed));
