@@ -2,7 +2,7 @@
 //! a request.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 
 use aws_config::imds::client::error::{ImdsError, TokenError};
@@ -26,19 +26,14 @@ const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 
 /// Why credentials could not be obtained.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct NoCredentials {
     /// `Unavailable`: the source does not work at the moment. `CredentialsInvalid`: a person has to fix the
     /// configuration.
     pub kind: FaultKind,
     /// The error message of the source.
     pub message: String,
-}
-
-impl fmt::Display for NoCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
 }
 
 impl From<&CredentialsError> for NoCredentials {
