@@ -166,15 +166,11 @@ fn event_of(reason: &str, with_update: bool) -> Option<&'static str> {
 #[derive(Clone)]
 pub struct EventPublisher {
     recorder: Recorder,
-    published: Arc<Mutex<HashMap<Published, (ObjectReference, Instant)>>>,
+    published: Arc<Mutex<Published>>,
 }
 
-/// An event of the object with this uid.
-#[derive(PartialEq, Eq, Hash)]
-struct Published {
-    uid: Option<String>,
-    news: EventSpec,
-}
+/// By uid of the object and event: its reference when it was published first, and when it was published last.
+type Published = HashMap<(Option<String>, EventSpec), (ObjectReference, Instant)>;
 
 impl EventPublisher {
     /// A publisher that writes as `controller`, from the process `instance`.
@@ -219,8 +215,8 @@ impl EventPublisher {
     fn first_reference(&self, now: &ObjectReference, news: &EventSpec) -> ObjectReference {
         let mut published = self.published.lock();
         published.retain(|_, (_, last)| last.elapsed() < SERIES);
-        let news = Published { uid: now.uid.clone(), news: news.clone() };
-        let (first, last) = published.entry(news).or_insert_with(|| (now.clone(), Instant::now()));
+        let key = (now.uid.clone(), news.clone());
+        let (first, last) = published.entry(key).or_insert_with(|| (now.clone(), Instant::now()));
         *last = Instant::now();
         first.clone()
     }
