@@ -60,7 +60,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let clock = Clock::start();
     let metrics = Metrics::new();
     let listener = server::listen(flags.http_address).await?;
-    let Cluster { client, watching, own_namespace } = cluster().await?;
+    let (client, watching, own_namespace) = cluster().await?;
     let aws = Aws::from_environment(metrics.clone()).await;
     let region = default_region(&aws);
     let (wakeups, woken) = mpsc::unbounded_channel();
@@ -198,16 +198,9 @@ fn shutdown_signal() -> Result<impl Future<Output = &'static str>, String> {
     })
 }
 
-struct Cluster {
-    client: Client,
-    /// A client with its own connections. After an API server went silent, a new watch does not try the other client's
-    /// connections to it.
-    watching: Client,
-    own_namespace: String,
-}
-
-/// The clients for the API server, from the pod or `KUBECONFIG`, and the operator's own namespace.
-async fn cluster() -> Result<Cluster, String> {
+/// The clients for the API server, from the pod or `KUBECONFIG`, and the operator's own namespace. The second client, for
+/// watches, has its own connections: after an API server went silent, a new watch does not try those of the other.
+async fn cluster() -> Result<(Client, Client, String), String> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
     })?;
@@ -223,7 +216,7 @@ async fn cluster() -> Result<Cluster, String> {
             format!("the Kubernetes configuration does not work: {}", crate::kubernetes::words(&error))
         })
     };
-    Ok(Cluster { watching: client(config.clone())?, client: client(config)?, own_namespace })
+    Ok((client(config.clone())?, client(config)?, own_namespace))
 }
 
 /// The identity of this process among its replicas. It differs after every start.
