@@ -42,8 +42,6 @@ pub use gate::{Call, Closed, Urgency};
 pub use poller::Poller;
 pub use pollers::Pollers;
 
-/// Time limit of one call, with everything that belongs to it.
-const CALL_TIMEOUT: Duration = MAX_CALL_DURATION;
 /// The largest page of `DescribeConnections` (API reference). It is always requested, since the default is not
 /// documented.
 const PAGE: i32 = 100;
@@ -59,6 +57,11 @@ pub type Listed = (ConnectionId, Arc<Connection>);
 pub fn check_environment() -> Result<(), String> {
     credentials::check_environment()?;
     trust::bundle().map(|_| ())
+}
+
+/// The time limit of a call with everything that belongs to it.
+fn within(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit).build()
 }
 
 /// `CloudTrail` shows the name of the app in the user agent, which tells these calls from those of others with the same
@@ -104,8 +107,7 @@ impl Aws {
     }
 
     async fn with(from: ConfigLoader, http: SharedHttpClient, metrics: Metrics) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).operation_timeout(CALL_TIMEOUT).build();
+        let timeouts = within(MAX_CALL_DURATION);
         let from = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled());
         // The future is large and rarely used, so it is boxed.
         let shared = Box::pin(from.load()).await;
@@ -136,11 +138,11 @@ impl Aws {
             let message = "no credentials provider is set up".to_owned();
             return Err(NoCredentials { kind: FaultKind::CredentialsInvalid, message });
         };
-        match tokio::time::timeout(CALL_TIMEOUT, provider.provide_credentials()).await {
+        match tokio::time::timeout(MAX_CALL_DURATION, provider.provide_credentials()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err((&error).into()),
             Err(_) => {
-                let message = format!("no provider answered within {} s", CALL_TIMEOUT.as_secs());
+                let message = format!("no provider answered within {} s", MAX_CALL_DURATION.as_secs());
                 Err(NoCredentials { kind: FaultKind::Unavailable, message })
             }
         }
@@ -164,15 +166,11 @@ impl Aws {
 struct Pages {
     connections: Vec<Listed>,
     count: usize,
+    /// The token of the next page.
     token: Option<String>,
 }
 
 impl Pages {
-    /// The token of the next page.
-    fn token(&self) -> Option<String> {
-        self.token.clone()
-    }
-
     /// Adds a page and the token of the next. Returns true after the last page.
     fn take(&mut self, (page, next): (Vec<Identified>, Option<String>)) -> Result<bool, Fault> {
         // No resource can name a connection with an id of another form.
@@ -217,7 +215,7 @@ impl Client {
     /// All connections of the region.
     pub async fn all(&self) -> Result<Vec<Listed>, Fault> {
         let mut pages = Pages::default();
-        while !pages.take(self.page(pages.token()).await?)? {}
+        while !pages.take(self.page(pages.token.clone()).await?)? {}
         Ok(pages.connections)
     }
 
@@ -245,10 +243,7 @@ impl Client {
 
     /// Sends the fields of `change` and no others. The call ends within `limit`.
     pub async fn update(&self, id: &str, change: &Change, limit: Duration) -> Result<Updated, Fault> {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(limit.min(CALL_TIMEOUT))
-            .operation_timeout(limit.min(CALL_TIMEOUT))
-            .build();
+        let timeouts = within(limit.min(MAX_CALL_DURATION));
         let call = self
             .sdk
             .update_connection()

@@ -150,7 +150,7 @@ impl Poller {
         let mut pages = Pages::default();
         loop {
             let call = self.gate.acquire(Urgency::High).await?;
-            let outcome = self.client.page(pages.token()).await;
+            let outcome = self.client.page(pages.token.clone()).await;
             call.record(&outcome, jitter());
             let earlier = pages.connections.len();
             let outcome = outcome.and_then(|page| pages.take(page));
