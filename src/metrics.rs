@@ -360,16 +360,4 @@ mod tests {
             assert_eq!(text.contains(&format!("directconnect_connection_{gauge}{{")), there, "{gauge} in\n{text}");
         }
     }
-
-    #[test]
-    fn a_pass_that_outlasts_its_resource_does_not_bring_its_gauges_back() {
-        let metrics = Metrics::new();
-        metrics.track(Arc::new(resource("line")));
-        metrics.health(&resource("line"), SOUND);
-        metrics.forget(&resource("line"));
-        metrics.health(&resource("line"), SOUND);
-        assert_eq!(exposed(&metrics), "");
-        metrics.track(Arc::new(resource("line")));
-        assert_eq!(exposed(&metrics), "", "of one that was made anew nothing is known");
-    }
 }
