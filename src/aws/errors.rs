@@ -120,32 +120,14 @@ const DENIED: [&str; 4] = ["AccessDenied", "AccessDeniedException", "NotAuthoriz
 /// Error codes for a caller that AWS does not accept because of its credentials, its account in this region, or its
 /// clock: those of the common errors in the AWS API references, those of EC2's list, and those that other SDKs use to
 /// detect a wrong clock.
+#[rustfmt::skip]
 const UNACCEPTED: [&str; 25] = [
-    "AuthFailure",
-    "Blocked",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSecurity",
-    "InvalidSignature",
-    "InvalidSignatureException",
-    "InvalidToken",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "NotSignedUp",
-    "OptInRequired",
-    "PendingVerification",
-    "RegionDisabledException",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "SubscriptionRequiredException",
-    "TokenRefreshRequired",
-    "UnrecognizedClientException",
+    "AuthFailure", "Blocked", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature",
+    "IncompleteSignatureException", "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidSecurity", "InvalidSignature",
+    "InvalidSignatureException", "InvalidToken", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+    "NotSignedUp", "OptInRequired", "PendingVerification", "RegionDisabledException", "RequestExpired",
+    "RequestInTheFuture", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "SubscriptionRequiredException",
+    "TokenRefreshRequired", "UnrecognizedClientException",
 ];
 
 /// The kind of the fault that an error answer means.
