@@ -10,6 +10,7 @@ use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_directconnect::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
@@ -17,7 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use futures::FutureExt;
 
-use super::errors::{is_outage_status, is_throttling, is_transient, sources};
+use super::errors::{is_outage_status, sources};
 use directconnect_core::fault::FaultKind;
 use directconnect_core::text;
 
@@ -126,7 +127,7 @@ fn is_sts_outage(error: &impl ProvideErrorMetadata) -> bool {
         // The message with "key": STS could not get the key that signed the token. Other messages of this code mean
         // that the token, its audience or the identity provider in IAM is wrong.
         "InvalidIdentityToken" => error.message().unwrap_or_default().to_ascii_lowercase().contains("key"),
-        code => is_throttling(code) || is_transient(code),
+        code => THROTTLING_ERRORS.contains(&code) || TRANSIENT_ERRORS.contains(&code),
     }
 }
 
@@ -138,7 +139,8 @@ fn is_container_outage(said: &str) -> bool {
     if said.starts_with("Non-success status from HTTP credential provider") {
         return between("StatusCode(", ")").and_then(|status| status.parse().ok()).is_some_and(is_outage_status);
     }
-    said.starts_with("failed to load credentials") && between("[", "]").is_some_and(is_throttling)
+    said.starts_with("failed to load credentials")
+        && between("[", "]").is_some_and(|code| THROTTLING_ERRORS.contains(&code))
 }
 
 /// Checks the environment variables with credentials for values that must not reach the SDK, since it would show them

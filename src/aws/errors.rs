@@ -135,9 +135,9 @@ fn classify(operation: Operation, code: &str, message: &str, status: u16) -> Fau
     match code {
         code if DENIED.contains(&code) => FaultKind::AccessDenied,
         code if UNACCEPTED.contains(&code) => FaultKind::CredentialsInvalid,
-        code if is_throttling(code) => FaultKind::Throttled,
+        code if THROTTLING_ERRORS.contains(&code) => FaultKind::Throttled,
         "DirectConnectServerException" => FaultKind::Unavailable,
-        code if is_transient(code) => FaultKind::Unavailable,
+        code if TRANSIENT_ERRORS.contains(&code) => FaultKind::Unavailable,
         "DirectConnectClientException" if operation == Operation::ReadById && is_not_found(message) => {
             FaultKind::NotFound
         }
@@ -145,16 +145,6 @@ fn classify(operation: Operation, code: &str, message: &str, status: u16) -> Fau
         _ if (400..500).contains(&status) && status != 408 => FaultKind::Rejected,
         _ => FaultKind::Unavailable,
     }
-}
-
-/// Uses the SDK's list of codes.
-pub(super) fn is_throttling(code: &str) -> bool {
-    THROTTLING_ERRORS.contains(&code)
-}
-
-/// Uses the SDK's list of codes.
-pub(super) fn is_transient(code: &str) -> bool {
-    TRANSIENT_ERRORS.contains(&code)
 }
 
 /// Whether an HTTP status means that the server is in trouble, and not that the request is wrong.
