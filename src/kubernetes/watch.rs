@@ -27,10 +27,7 @@ use crate::state::Wakeup;
 
 /// Whether the resources have been listed, and a way to request a new list. Clones share their state.
 #[derive(Clone, Debug, Default)]
-pub struct Listed(Arc<Lists>);
-
-#[derive(Debug, Default)]
-struct Lists {
+pub struct Listed {
     /// How many times a new list was requested.
     requested: watch::Sender<u64>,
     /// The newest request that the lists of all namespaces fulfil; `None` until all have been listed.
@@ -40,7 +37,7 @@ struct Lists {
 impl Listed {
     /// Whether every watched namespace has been listed.
     pub fn is_done(&self) -> bool {
-        self.0.served.borrow().is_some()
+        self.served.borrow().is_some()
     }
 
     /// Requests a new list of every watched namespace. The future resolves once store and claims have applied lists
@@ -50,15 +47,14 @@ impl Listed {
     /// watch lists only once.
     pub fn relist(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut request = 0;
-        self.0.requested.send_modify(|requests| {
+        self.requested.send_modify(|requests| {
             *requests += 1;
             request = *requests;
         });
-        let lists = Arc::clone(&self.0);
+        let sender = self.served.clone();
         async move {
-            let mut served = lists.served.subscribe();
-            // This cannot fail: `lists` keeps the sender alive.
-            let _ = served.wait_for(|served| served.is_some_and(|served| served >= request)).await;
+            // This cannot fail: `sender` is alive.
+            let _ = sender.subscribe().wait_for(|served| served.is_some_and(|served| served >= request)).await;
         }
     }
 }
@@ -83,7 +79,7 @@ pub async fn run(
     };
     let mut merge = Merge::new(apis.iter().map(|(namespace, _)| namespace.clone()));
     let streams = apis.into_iter().map(|(namespace, api)| {
-        let feed = Feed::new(api, namespace.clone(), listed.0.requested.subscribe(), interruptions.clone());
+        let feed = Feed::new(api, namespace.clone(), listed.requested.subscribe(), interruptions.clone());
         futures::stream::unfold((feed, namespace), |(mut feed, namespace)| async {
             let (request, event) = feed.next().await;
             Some(((namespace.clone(), request, event), (feed, namespace)))
@@ -103,7 +99,7 @@ pub async fn run(
         apply_events(merge.take(&namespace, request, event, &reader), &claims, &mut store);
         if ends_list
             && let Some(served) = merge.served()
-            && listed.0.served.send_replace(Some(served)).is_none()
+            && listed.served.send_replace(Some(served)).is_none()
         {
             info!("resources are listed");
         }
