@@ -17,23 +17,20 @@ const STANDSTILL: Duration = PASS_CEILING.saturating_mul(3);
 
 /// What this process has reached on its way to readiness.
 #[derive(Clone, Default)]
-pub(super) struct Readiness(Arc<Steps>);
-
-#[derive(Default)]
-struct Steps {
-    leads: AtomicBool,
-    has_credentials: AtomicBool,
+pub(super) struct Readiness {
+    leads: Arc<AtomicBool>,
+    has_credentials: Arc<AtomicBool>,
 }
 
 impl Readiness {
     /// Records that this process leads.
     pub(super) fn lead(&self) {
-        self.0.leads.store(true, Ordering::Release);
+        self.leads.store(true, Ordering::Release);
     }
 
     /// Records that credentials are available.
     pub(super) fn has_credentials(&self) {
-        self.0.has_credentials.store(true, Ordering::Release);
+        self.has_credentials.store(true, Ordering::Release);
     }
 
     /// Ready means: the resources are listed and watched, and if this process leads, there are credentials and AWS has been
@@ -47,9 +44,9 @@ impl Readiness {
                 );
             }
             interruptions.check()?;
-            if !self.0.leads.load(Ordering::Acquire) {
+            if !self.leads.load(Ordering::Acquire) {
                 Ok(())
-            } else if !self.0.has_credentials.load(Ordering::Acquire) {
+            } else if !self.has_credentials.load(Ordering::Acquire) {
                 Err("there are no AWS credentials".to_owned())
             } else if !context.claims.regions().borrow().is_empty() && !context.state.has_read_any() {
                 Err("AWS has not been read yet".to_owned())
