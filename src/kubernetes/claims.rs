@@ -26,7 +26,7 @@ use directconnect_core::conditions::ConditionType;
 use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode};
 use directconnect_core::fleet::Circuit;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
-use directconnect_core::ledger::{EarlierRelease, LastUpdate, Ledger};
+use directconnect_core::ledger::{EarlierRelease, LastUpdate};
 use directconnect_core::turn::{Claim, Shown};
 
 struct Entry {
@@ -302,14 +302,10 @@ impl Claims {
         if proven_before {
             (claim.ledger.proven, claim.ledger.circuit) = (true, Some((&desired.circuit).into()));
         }
-        claim.updated_at = self.updated_at(&claim.ledger);
+        let last = claim.ledger.last_update.as_ref();
+        // A time in the future counts as now.
+        claim.updated_at = last.map(|last| self.clock.now() - age_of(&last.time).unwrap_or_default());
         claim
-    }
-
-    /// When the last update of a ledger was sent. A time in the future counts as now.
-    fn updated_at(&self, ledger: &Ledger) -> Option<Moment> {
-        let last = ledger.last_update.as_ref()?;
-        Some(self.clock.now() - age_of(&last.time).unwrap_or_default())
     }
 
     /// Whether the status of an earlier release, which recorded no proof, proves the circuit. It is derived when an
