@@ -51,14 +51,10 @@ pub(super) fn check(region: &str) -> DefaultRegion {
     }
     let source =
         variable().filter(|(_, value)| value == region).map_or("the region of the AWS profile", |(name, _)| name);
-    DefaultRegion::Invalid(problem(source, region))
-}
-
-fn problem(source: &str, region: &str) -> String {
     let shown = text::cut_bytes(region, SHOWN);
-    format!(
+    DefaultRegion::Invalid(format!(
         "{source} is {shown:?}, which is no AWS region; it reads such as eu-central-1, without blanks or quotation marks"
-    )
+    ))
 }
 
 #[cfg(test)]
@@ -67,16 +63,10 @@ mod tests {
 
     #[test]
     fn a_region_that_is_none_is_told_with_where_it_came_from() {
-        assert!(matches!(check("eu-central-1"), DefaultRegion::Set(region) if region.as_str() == "eu-central-1"));
-        for region in
-            ["eu-central-1 ", " eu-central-1", "\"eu-central-1\"", "'eu-central-1'", "Frankfurt", "eu-central-1\n"]
+        for (region, shown) in [("eu-central-1\n", "eu-central-1\n".to_owned()), (&"ü".repeat(1000), "ü".repeat(40))]
         {
             let DefaultRegion::Invalid(problem) = check(region) else { panic!("{region:?} is no region") };
-            for words in ["profile", &format!("{region:?}"), "such as eu-central-1"] {
-                assert!(problem.contains(words), "{words}: {problem}");
-            }
+            assert!(problem.starts_with(&format!("the region of the AWS profile is {shown:?}, which")), "{problem}");
         }
-        assert!(problem("AWS_REGION", "x").contains("AWS_REGION is \"x\""));
-        assert!(problem("AWS_REGION", &"ü".repeat(1000)).len() < 400);
     }
 }
