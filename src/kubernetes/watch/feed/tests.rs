@@ -86,19 +86,22 @@ async fn a_plain_list_is_whole_after_its_last_page() {
     }
 }
 
+async fn assert_pauses_grow(feed: &mut Feed) {
+    let mut millis = Vec::new();
+    while millis.len() < 9 {
+        // Not every step fails: `Init` of a plain list comes before its first request.
+        if let Err(failure) = feed.step().await {
+            millis.push(feed.recover(&failure).as_millis());
+        }
+    }
+    assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+}
+
 #[tokio::test]
 async fn failures_in_a_row_are_waited_out_ever_longer_whichever_way_it_lists() {
     let (mut feed, _requests) = feed(|_| (StatusCode::SERVICE_UNAVAILABLE, Body::empty()));
-    let mut pauses = Vec::new();
-    while pauses.len() < 9 {
-        // `Init` of a plain list comes before its first request, so the first step does not fail.
-        if let Err(failure) = feed.step().await {
-            pauses.push(feed.recover(&failure));
-        }
-    }
+    assert_pauses_grow(&mut feed).await;
     assert!(!feed.streaming, "a plain list it can always do");
-    let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
-    assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
 }
 
 #[tokio::test]
@@ -110,14 +113,7 @@ async fn whole_lists_are_not_asked_for_without_a_pause_if_watches_are_refused() 
         let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": [object("line", "7")]});
         (StatusCode::OK, Body::from(list.to_string()))
     });
-    let mut pauses = Vec::new();
-    while pauses.len() < 9 {
-        if let Err(failure) = feed.step().await {
-            pauses.push(feed.recover(&failure));
-        }
-    }
-    let millis: Vec<_> = pauses.iter().map(Duration::as_millis).collect();
-    assert_eq!(millis, [400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]);
+    assert_pauses_grow(&mut feed).await;
 }
 
 #[tokio::test(start_paused = true)]
