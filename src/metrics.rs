@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 /// Account label of a region in which no connection has shown its owner yet.
 const UNKNOWN: &str = "unknown";
@@ -100,49 +100,30 @@ impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        let reconciles = Family::default();
-        let reconcile_seconds = Histogram::new([0.001, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0]);
-        let aws_requests = Family::default();
-        let seconds: fn() -> Histogram = || Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 12.0]);
-        let aws_seconds = Family::new_with_constructor(seconds);
-        let (status_writes, passes_timed_out) = (Counter::default(), Counter::default());
-        let observed: Arc<Mutex<HashMap<String, (String, Instant)>>> = Arc::default();
-        let leader = Gauge::default();
-        let watch_interrupted = Gauge::<f64, AtomicU64>::default();
-        let resources: Arc<Resources> = Arc::default();
-
         let own = registry.sub_registry_with_prefix("directconnect_operator");
-        own.register("reconcile", "Reconciles by outcome", Family::clone(&reconciles));
-        own.register_with_unit(
-            "reconcile_duration",
-            "How long reconciles take",
-            Unit::Seconds,
-            reconcile_seconds.clone(),
-        );
-        own.register("aws_requests", "Calls to AWS by outcome", Family::clone(&aws_requests));
-        own.register_with_unit(
-            "aws_request_duration",
-            "How long AWS takes to answer",
-            Unit::Seconds,
-            Histograms::clone(&aws_seconds),
-        );
-        own.register("status_writes", "Writes of status to the API server", status_writes.clone());
-        own.register(
-            "passes_timed_out",
-            "Reconciles given up because they took longer than any may",
-            passes_timed_out.clone(),
-        );
-        own.register("leader", "1 while this process holds the lease", leader.clone());
-        own.register_with_unit(
-            "watch_interrupted",
-            "How long the watch on resources has been interrupted, 0 while it works",
-            Unit::Seconds,
-            watch_interrupted.clone(),
-        );
+        let reconciles = register(own, "reconcile", "Reconciles by outcome", None, Family::default());
+        let buckets = Histogram::new([0.001, 0.01, 0.05, 0.25, 1.0, 5.0, 30.0]);
+        let seconds = Some(Unit::Seconds);
+        let reconcile_seconds =
+            register(own, "reconcile_duration", "How long reconciles take", seconds.clone(), buckets);
+        let aws_requests = register(own, "aws_requests", "Calls to AWS by outcome", None, Family::default());
+        let buckets: fn() -> Histogram = || Histogram::new([0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 12.0]);
+        let buckets = Family::new_with_constructor(buckets);
+        let aws_seconds =
+            register(own, "aws_request_duration", "How long AWS takes to answer", seconds.clone(), buckets);
+        let writes = "Writes of status to the API server";
+        let status_writes = register(own, "status_writes", writes, None, Counter::default());
+        let given_up = "Reconciles given up because they took longer than any may";
+        let passes_timed_out = register(own, "passes_timed_out", given_up, None, Counter::default());
+        let leader = register(own, "leader", "1 while this process holds the lease", None, Gauge::default());
+        let interrupted = "How long the watch on resources has been interrupted, 0 while it works";
+        let watch_interrupted = register(own, "watch_interrupted", interrupted, seconds, Gauge::default());
         let build = vec![("version", env!("CARGO_PKG_VERSION"))];
         own.register("build", "The build that runs", Info::new(build));
+        let observed = Arc::default();
         registry.register_collector(Box::new(Ages(Arc::clone(&observed))));
 
+        let resources = Arc::<Resources>::default();
         let each = registry.sub_registry_with_prefix("directconnect_connection");
         each.register_collector(Box::new(Arc::clone(&resources)));
 
@@ -232,6 +213,15 @@ impl Metrics {
     pub fn forget(&self, resource: &Resource) {
         self.resources.0.lock().remove(resource);
     }
+}
+
+/// Registers a metric; what is returned shares its state.
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, unit: Option<Unit>, metric: M) -> M {
+    match unit {
+        Some(unit) => registry.register_with_unit(name, help, unit, metric.clone()),
+        None => registry.register(name, help, metric.clone()),
+    }
+    metric
 }
 
 /// The gauges of all resources. Six separate families would store the labels of each resource six times.
