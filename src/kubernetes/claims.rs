@@ -155,10 +155,7 @@ impl Claims {
     pub fn wake(&self, wakeup: &Wakeup) {
         let resources: Vec<ResourceId> = match wakeup {
             Wakeup::Resources(resources) => resources.clone(),
-            Wakeup::Circuits(circuits) => self.state.with_fleet(|fleet| {
-                let about = circuits.iter().filter_map(|circuit| fleet.circuit(circuit));
-                about.flat_map(|circuit| circuit.claims().iter().map(|claim| claim.resource.clone())).collect()
-            }),
+            Wakeup::Circuits(circuits) => circuits.iter().flat_map(|circuit| self.claimants(circuit)).collect(),
             Wakeup::Region(region) => {
                 let known = self.known.lock();
                 let within = |entry: &Entry| entry.circuit.as_ref().is_some_and(|circuit| circuit.region == *region);
@@ -236,7 +233,8 @@ impl Claims {
                 fleet.share(&desired.circuit, &object.status.connection);
             });
             if is_news {
-                self.mark_claimants(known, &desired.circuit);
+                // One of the others may have to stop acting, or may act now.
+                known.affected.extend(self.claimants(&desired.circuit));
             }
         }
         known.entries.insert(resource, Box::new(entry));
@@ -268,7 +266,7 @@ impl Claims {
 
     fn leave(&self, known: &mut Known, resource: &ResourceId, circuit: &CircuitId) {
         self.state.with_fleet(|fleet| fleet.remove(circuit, resource));
-        self.mark_claimants(known, circuit);
+        known.affected.extend(self.claimants(circuit));
         if let Some(count) = known.regions.get_mut(&circuit.region) {
             *count -= 1;
             if *count == 0 {
@@ -288,13 +286,12 @@ impl Claims {
         known.affected.insert(resource.clone());
     }
 
-    /// Marks all resources for a circuit as affected: one of them may have to stop acting or may act now.
-    fn mark_claimants(&self, known: &mut Known, circuit: &CircuitId) {
-        let claimants: Vec<ResourceId> = self.state.with_fleet(|fleet| {
+    /// All resources for a circuit.
+    fn claimants(&self, circuit: &CircuitId) -> Vec<ResourceId> {
+        self.state.with_fleet(|fleet| {
             let claims = fleet.circuit(circuit).map(Circuit::claims).unwrap_or_default();
             claims.iter().map(|claim| claim.resource.clone()).collect()
-        });
-        known.affected.extend(claimants);
+        })
     }
 
     fn claim(&self, object: &Watched, desired: &Desired, proven_before: bool) -> Claim {
