@@ -155,11 +155,8 @@ fn duration(typed: &str) -> Result<Duration, String> {
 
 fn positive(typed: &str) -> Result<Duration, String> {
     const MIN: Duration = Duration::from_millis(100);
-    duration(typed).and_then(
-        |duration| {
-            if duration < MIN { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
-        },
-    )
+    let duration = duration(typed)?;
+    if duration < MIN { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
 }
 
 /// A DNS label (RFC 1123), the form of names of namespaces.
