@@ -124,15 +124,10 @@ impl Feed {
                 }
                 event = self.advance() => event,
             };
-            let named = event.and_then(|event| {
-                let usable = usable(event);
-                if usable.is_none() {
-                    warn!("the API server sent a resource without a name; it is passed over");
-                }
-                usable
-            });
-            if let Some(event) = named {
-                return (self.serves, event);
+            match event.map(usable) {
+                Some(Some(event)) => return (self.serves, event),
+                Some(None) => warn!("the API server sent a resource without a name; it is passed over"),
+                None => {}
             }
         }
     }
