@@ -125,7 +125,9 @@ impl<'a> StatusWriter<'a> {
         }
         self.set_gauges(&next, desired.paused);
         // While nothing is known of the circuit yet, status is written only if the ledger would otherwise be lost.
-        let may_write = plan.verdict.is_some() || self.has_unwritten(desired);
+        let (state, id) = (&self.context.state, self.object.id());
+        let has_unwritten = || state.with_fleet(|fleet| fleet.has_unwritten(&desired.circuit, &id));
+        let may_write = plan.verdict.is_some() || has_unwritten();
         if may_write && next != *self.written {
             let written = self.write(next).await;
             if written.is_err() {
@@ -145,10 +147,6 @@ impl<'a> StatusWriter<'a> {
         }
         self.finish(Some((desired, plan)));
         Ok(())
-    }
-
-    fn has_unwritten(&self, desired: &Desired) -> bool {
-        self.context.state.with_fleet(|fleet| fleet.has_unwritten(&desired.circuit, &self.object.id()))
     }
 
     /// Reports that the spec is invalid.
