@@ -132,18 +132,6 @@ pub(super) mod tests {
     use directconnect_core::desired::DefaultRegion;
     use directconnect_core::identity::RegionName;
 
-    #[tokio::test]
-    async fn a_panic_in_one_pass_is_an_error_of_its_object() {
-        let line = ResourceId::new("namespace", "line");
-        let outcome = caught::<()>(&line, async { panic!("boom\n{}", "x".repeat(5000)) });
-        let error = outcome.await.expect_err("it is an error");
-        assert_eq!(error.as_str(), "Panicked");
-        let said = error.to_string();
-        assert!(said.starts_with("the pass over namespace/line panicked: boom x"), "{said}");
-        assert!(said.len() < 1200 && !said.contains('\n'));
-        assert!(caught(&line, async { Ok(7) }).await.is_ok_and(|next| next == 7), "and the next goes on");
-    }
-
     /// A context with two resources, `bad` and `good`, that makes no calls.
     pub(in crate::run) async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
         let (clock, metrics) = (Clock::start(), Metrics::new());
