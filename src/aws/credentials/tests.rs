@@ -38,6 +38,7 @@ fn a_source_that_is_down_is_unavailable_and_one_that_is_set_wrong_needs_a_person
         let said = format!("Non-success status from HTTP credential provider: StatusCode({status})");
         CredentialsError::provider_error(said)
     };
+    let web = |error: WebIdentityError| CredentialsError::provider_error(error);
     let table = [
         (sts(500, "", ""), Unavailable),
         (sts(503, "ServiceUnavailable", ""), Unavailable),
@@ -57,18 +58,10 @@ fn a_source_that_is_down_is_unavailable_and_one_that_is_set_wrong_needs_a_person
         (role(503, ""), Unavailable),
         (role(400, "ThrottlingException"), Unavailable),
         (role(403, "AccessDenied"), CredentialsInvalid),
-        (
-            CredentialsError::provider_error(WebIdentityError::dispatch_failure(ConnectorError::io(refused().into()))),
-            Unavailable,
-        ),
-        (
-            CredentialsError::provider_error(WebIdentityError::dispatch_failure(ConnectorError::user(
-                refused().into(),
-            ))),
-            CredentialsInvalid,
-        ),
-        (CredentialsError::provider_error(WebIdentityError::timeout_error("too long")), Unavailable),
-        (CredentialsError::provider_error(WebIdentityError::response_error("half of it", raw(200))), Unavailable),
+        (web(WebIdentityError::dispatch_failure(ConnectorError::io(refused().into()))), Unavailable),
+        (web(WebIdentityError::dispatch_failure(ConnectorError::user(refused().into()))), CredentialsInvalid),
+        (web(WebIdentityError::timeout_error("too long")), Unavailable),
+        (web(WebIdentityError::response_error("half of it", raw(200))), Unavailable),
         (
             CredentialsError::unhandled(SdkError::<CredentialsError, HttpResponse>::dispatch_failure(
                 ConnectorError::timeout(refused().into()),
