@@ -9,7 +9,7 @@ use tracing::info;
 use super::{Context, PassError};
 use crate::api::DirectConnectConnectionStatus;
 use crate::kubernetes::Watched;
-use crate::kubernetes::claims::labels;
+use crate::kubernetes::claims::{Trigger, labels};
 use crate::kubernetes::events::{self, EventSpec};
 use crate::kubernetes::status::{self, WriteError};
 use crate::metrics::Health;
@@ -224,11 +224,7 @@ impl<'a> StatusWriter<'a> {
     /// written by this process.
     async fn refresh(&mut self) -> bool {
         let Some(now) = status::read(&self.context.client, &self.object.id()).await else { return false };
-        let is_same = now.uid() == self.object.uid()
-            && now.meta().generation == self.object.meta().generation
-            && now.is_being_deleted() == self.object.is_being_deleted()
-            && now.is_paused() == self.object.is_paused()
-            && now.requested_at() == self.object.requested_at()
+        let is_same = Trigger::of(&now) == Trigger::of(self.object)
             && now.status == *self.written
             && now.version() > self.version;
         if is_same {

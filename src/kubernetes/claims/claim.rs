@@ -63,7 +63,7 @@ pub fn labels(object: &Watched, resource: &ResourceId) -> Resource {
 /// The parts of an object whose change causes a reconcile. Status is not among them: a controller that writes status must
 /// not wake itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trigger {
+pub struct Trigger {
     pub(super) uid: Arc<str>,
     pub(super) generation: Option<i64>,
     pub(super) paused: bool,
@@ -72,7 +72,8 @@ pub(super) struct Trigger {
 }
 
 impl Trigger {
-    pub(super) fn of(object: &Watched) -> Self {
+    /// Takes them from an object.
+    pub fn of(object: &Watched) -> Self {
         Self {
             uid: object.uid().into(),
             generation: object.meta().generation,
