@@ -100,16 +100,19 @@ impl Poller {
     /// Reads the whole account periodically until the poller is closed.
     pub(super) async fn run(&self) -> Result<Infallible, Closed> {
         self.record(|fleet| fleet.begin_reading(self.region(), self.clock.now()))?;
-        let mut pages = 1;
+        let (mut pages, mut failures) = (1, 0_u32);
         loop {
             let (began, factor) = (self.clock.now(), 0.9 + 0.2 * jitter());
             let retry_at = match self.list().await? {
                 Ok((connections, read)) => {
-                    pages = read;
+                    (pages, failures) = (read, 0);
                     self.hand_over(began, connections)?;
                     None
                 }
-                Err(fault) => Some(self.hand_over_failure(&fault)?),
+                Err(fault) => {
+                    failures = failures.saturating_add(1);
+                    Some(self.hand_over_failure(&fault, failures)?)
+                }
             };
             // A soak that begins during the wait may make the next listing due earlier.
             loop {
@@ -134,15 +137,9 @@ impl Poller {
         self.state.with_fleet(|fleet| if self.gate.is_closed() { Err(Closed) } else { Ok(work(fleet)) })
     }
 
-    /// The time until the next listing. It is the soak cadence if more circuits have to be read at that cadence than
-    /// there are pages, or if one of them has no resource.
+    /// The time until the next listing.
     fn interval(&self, pages: usize) -> Result<Duration, Closed> {
-        self.record(|fleet| {
-            let (watched, is_unclaimed) = fleet.watched(self.region());
-            let polls_at_soak_cadence = watched > pages || is_unclaimed;
-            self.state.with_reading(self.region(), |reading| reading.polls_at_soak_cadence = polls_at_soak_cadence);
-            if polls_at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
-        })
+        self.record(|fleet| fleet.poll_interval(self.region(), pages))
     }
 
     /// Reads all connections of the account.
@@ -171,13 +168,9 @@ impl Poller {
         let times = (began, self.clock.now());
         let (changed, is_first) = self.record(|fleet| {
             self.metrics.observed(account.as_deref(), region.as_str());
-            let changed = fleet.record_listing(region, times, connections);
-            let is_first = self.state.with_reading(region, |reading| {
-                let is_first = !reading.has_read || reading.fault.is_some();
-                (reading.fault, reading.failures, reading.has_read) = (None, 0, true);
-                is_first
-            });
-            (changed, is_first)
+            let before = fleet.region(region);
+            let is_first = before.is_none_or(|before| before.listed.is_none() || before.fault.is_some());
+            (fleet.record_listing(region, times, connections), is_first)
         })?;
         debug!(%region, connections = count, changed = changed.len(), "polled");
         if is_first {
@@ -190,19 +183,10 @@ impl Poller {
         Ok(())
     }
 
-    /// Records a failed listing and returns when to try again.
-    fn hand_over_failure(&self, fault: &Fault) -> Result<Moment, Closed> {
+    /// Records a failed listing, one of `failures` in a row, and returns when to try again.
+    fn hand_over_failure(&self, fault: &Fault, failures: u32) -> Result<Moment, Closed> {
         let (region, interval, now) = (self.region(), self.settings.poll_interval, self.clock.now());
-        let (is_news, failures) = self.record(|fleet| {
-            fleet.record_failed_listing(region, now);
-            self.state.with_reading(region, |reading| {
-                reading.failures = reading.failures.saturating_add(1);
-                let is_news = reading.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
-                // Until a listing works again, soaks are looked at by reads by id.
-                (reading.fault, reading.polls_at_soak_cadence) = (Some(fault.clone()), false);
-                (is_news, reading.failures)
-            })
-        })?;
+        let is_news = self.record(|fleet| fleet.record_failed_listing(region, fault.clone(), now))?;
         if is_news {
             warn!(
                 %region,

@@ -82,7 +82,7 @@ impl Pollers {
             poller.close();
         }
         // The gate is closed first, so that the poller records nothing once its region is dropped.
-        self.state.end_reading(region);
+        self.state.with_fleet(|fleet| fleet.end_reading(region));
         self.metrics.forget_region(region.as_str());
     }
 }

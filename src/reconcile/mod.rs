@@ -26,7 +26,7 @@ use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
 use directconnect_core::history::{Change, History};
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
-use directconnect_core::pass::{Action, DecisionInputs, Event, Pass};
+use directconnect_core::pass::{Action, Event, Pass};
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -57,7 +57,7 @@ struct Reconcile<'a> {
     object: &'a Watched,
     budget: &'a Budget,
     poller: &'a Poller,
-    inputs: DecisionInputs,
+    requested_at: Option<Moment>,
     status: StatusWriter<'a>,
     has_sent: bool,
 }
@@ -84,9 +84,8 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
     let lock = context.state.circuit_lock(&desired.circuit);
     let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
     let _lock = if acts { Some(budget.without_counting(lock.lock()).await) } else { None };
-    let read_requested_at = read_requested(&status, &desired, context, acts);
-    let inputs = DecisionInputs { read_requested_at, ..DecisionInputs::default() };
-    let pass = Reconcile { context, object, budget, poller: &poller, inputs, status, has_sent: false };
+    let requested_at = read_requested(&status, &desired, context, acts);
+    let pass = Reconcile { context, object, budget, poller: &poller, requested_at, status, has_sent: false };
     pass.run(desired, acts).await
 }
 
@@ -123,7 +122,8 @@ impl Reconcile<'_> {
         let mut event = Event::Decide;
         loop {
             let pass = &mut running.pass;
-            let action = self.next(pass, event);
+            let now = context.clock.now();
+            let action = context.state.with_fleet(|fleet| pass.next(event, fleet, self.requested_at, now));
             running.is_sent = false;
             event = match action {
                 Action::Rest(ledger, plan) => {
@@ -166,14 +166,6 @@ impl Reconcile<'_> {
                 Action::BreakOff => return Ok(Requeue::requeue(Duration::from_millis(100))),
             };
         }
-    }
-
-    fn next(&mut self, pass: &mut Pass, event: Event) -> Action {
-        let region = self.poller.region();
-        let reading = self.context.state.reading(region);
-        (self.inputs.poll_fault, self.inputs.polls_at_soak_cadence) = (reading.fault, reading.polls_at_soak_cadence);
-        let (context, now) = (self.context, self.context.clock.now());
-        context.state.with_fleet(|fleet| pass.next(event, fleet, &self.inputs, now))
     }
 
     /// What a person asked for is more urgent than a repair of drift.
@@ -236,14 +228,13 @@ impl Reconcile<'_> {
     /// Ends the pass: writes status if it changed, publishes events, and returns when to run the next pass.
     async fn rest(mut self, desired: &Desired, ledger: Ledger, plan: &Plan) -> Result<Requeue, PassError> {
         let context = self.context;
-        let requested_at = self.inputs.read_requested_at;
         self.status.note_drift(desired, plan);
         // The other resources for the circuit are woken now: the next listing will show what the answer showed, and
         // wake nobody.
         if self.has_sent {
             context.state.wake(Wakeup::Circuits(vec![desired.circuit.clone()]));
         }
-        self.status.report(desired, ledger, plan, requested_at).await?;
+        self.status.report(desired, ledger, plan, self.requested_at).await?;
         debug!(object = %self.object.id(), id = %desired.circuit.id, "looked at");
         let wait = plan.next_check.map(|at| at.since(context.clock.now()));
         Ok(wait.map_or_else(Requeue::await_change, |wait| Requeue::requeue(wait.max(Duration::from_millis(10)))))
@@ -268,7 +259,7 @@ impl Drop for Running<'_> {
                 let message = "the pass ended before the answer came";
                 let fault = Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) };
                 let lost = Event::Failed { fault, jitter: jitter() };
-                self.pass.next(lost, fleet, &DecisionInputs::default(), now);
+                self.pass.next(lost, fleet, None, now);
             } else {
                 self.pass.withdraw(fleet);
             }

@@ -48,7 +48,9 @@ impl Readiness {
                 Ok(())
             } else if !self.has_credentials.load(Ordering::Acquire) {
                 Err("there are no AWS credentials".to_owned())
-            } else if !context.claims.regions().borrow().is_empty() && !context.state.has_read_any() {
+            } else if !context.claims.regions().borrow().is_empty()
+                && !context.state.with_fleet(|fleet| fleet.has_listed_any())
+            {
                 Err("AWS has not been read yet".to_owned())
             } else {
                 Ok(())

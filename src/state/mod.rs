@@ -13,7 +13,6 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 pub use self::budget::{Budget, PASS_CEILING};
-use directconnect_core::fault::Fault;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
 use directconnect_core::settings::Settings;
@@ -39,24 +38,10 @@ pub enum Wakeup {
 /// The lock of one circuit. At most one pass at a time may change the circuit, whichever resource it is for.
 pub type CircuitLock = Arc<tokio::sync::Mutex<()>>;
 
-/// The state of polling one region.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// The error of the last listing, if it failed.
-    pub fault: Option<Fault>,
-    /// Number of failed listings in a row.
-    pub failures: u32,
-    /// Whether a listing has succeeded.
-    pub has_read: bool,
-    /// Whether listings are made at the soak cadence.
-    pub polls_at_soak_cadence: bool,
-}
-
 /// Everything that this process knows.
 pub struct State {
     fleet: Mutex<Fleet>,
     locks: Mutex<HashMap<CircuitId, CircuitLock>>,
-    readings: Mutex<HashMap<RegionName, Reading>>,
     /// Resources that wait for a turn.
     waiting: Mutex<BTreeSet<ResourceId>>,
     wakeups: mpsc::UnboundedSender<Wakeup>,
@@ -65,13 +50,7 @@ pub struct State {
 impl State {
     /// An empty state. Resources to reconcile again are sent to `wakeups`.
     pub fn new(settings: Settings, wakeups: mpsc::UnboundedSender<Wakeup>) -> Self {
-        Self {
-            fleet: Mutex::new(Fleet::new(settings)),
-            locks: Mutex::default(),
-            readings: Mutex::default(),
-            waiting: Mutex::default(),
-            wakeups,
-        }
+        Self { fleet: Mutex::new(Fleet::new(settings)), locks: Mutex::default(), waiting: Mutex::default(), wakeups }
     }
 
     /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If the hold of a
@@ -110,29 +89,6 @@ impl State {
         let mut locks = self.locks.lock();
         locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         Arc::clone(locks.entry(circuit.clone()).or_default())
-    }
-
-    /// The state of polling a region.
-    pub fn reading(&self, region: &RegionName) -> Reading {
-        self.readings.lock().get(region).cloned().unwrap_or_default()
-    }
-
-    /// Changes the state of polling a region. `work` must not use the fleet, but may be part of work on it.
-    pub fn with_reading<T>(&self, region: &RegionName, work: impl FnOnce(&mut Reading) -> T) -> T {
-        work(self.readings.lock().entry(region.clone()).or_default())
-    }
-
-    /// Called when a region is no longer read. All of it is dropped under the fleet's lock, under which it is recorded.
-    pub fn end_reading(&self, region: &RegionName) {
-        self.with_fleet(|fleet| {
-            fleet.end_reading(region);
-            self.readings.lock().remove(region);
-        });
-    }
-
-    /// Whether any region has been read.
-    pub fn has_read_any(&self) -> bool {
-        self.readings.lock().values().any(|reading| reading.has_read)
     }
 
     /// Wakes resources, so that they are reconciled again.

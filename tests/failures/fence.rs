@@ -113,7 +113,7 @@ impl Bench {
         let lease = tokio::time::timeout(wait::SOON, elector.acquire()).await.expect("nobody else has it");
         let bench = Self { world, front, elector, lease, leadership, context, clock, poller, halt };
         bench.object().await;
-        let has_read = || bench.context.state.reading(&region).has_read;
+        let has_read = || bench.context.state.with_fleet(|fleet| fleet.has_listed_any());
         wait::until(wait::SOON, "AWS to be read", async || has_read()).await;
         bench
     }

@@ -19,17 +19,6 @@ use crate::observed::Connection;
 /// No pass needs this many actions. One that reaches the limit is broken off.
 const MAX_ACTIONS: u8 = 24;
 
-/// Inputs of a decision that the fleet does not hold.
-#[derive(Clone, Debug, Default)]
-pub struct DecisionInputs {
-    /// The error of the last listing of the region, if it failed.
-    pub poll_fault: Option<Fault>,
-    /// A person asked for a read at this moment.
-    pub read_requested_at: Option<Moment>,
-    /// Whether the poller lists the region at the soak cadence.
-    pub polls_at_soak_cadence: bool,
-}
-
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -134,9 +123,9 @@ impl Pass {
         &self.desired
     }
 
-    /// What to do next, given the outcome of the last action. What came of an update is always taken in, however many
-    /// actions there were before.
-    pub fn next(&mut self, event: Event, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
+    /// What to do next, given the outcome of the last action. `requested_at` is when a person asked for a read. What came
+    /// of an update is always taken in, however many actions there were before.
+    pub fn next(&mut self, event: Event, fleet: &mut Fleet, requested_at: Option<Moment>, now: Moment) -> Action {
         let is_outcome = matches!(event, Event::Answered { .. } | Event::Failed { .. });
         if self.actions >= MAX_ACTIONS && !is_outcome {
             self.withdraw(fleet);
@@ -144,16 +133,16 @@ impl Pass {
         }
         self.actions = self.actions.saturating_add(1);
         match event {
-            Event::Decide => self.decide(fleet, inputs, now),
-            Event::PaceGranted { time } => self.intend(fleet, inputs, time, now),
-            Event::IntentionWritten { version } => self.confirm(version, fleet, inputs, now),
+            Event::Decide => self.decide(fleet, requested_at, now),
+            Event::PaceGranted { time } => self.intend(fleet, requested_at, time, now),
+            Event::IntentionWritten { version } => self.confirm(version, fleet, requested_at, now),
             Event::Answered { answer, request_id } => {
                 self.answered(fleet, &answer, request_id, now);
-                self.decide(fleet, inputs, now)
+                self.decide(fleet, requested_at, now)
             }
             Event::Failed { fault, jitter } => {
                 self.failed(fleet, fault, jitter, now);
-                self.decide(fleet, inputs, now)
+                self.decide(fleet, requested_at, now)
             }
         }
     }
@@ -170,9 +159,9 @@ impl Pass {
         }
     }
 
-    fn decide(&mut self, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
+    fn decide(&mut self, fleet: &mut Fleet, requested_at: Option<Moment>, now: Moment) -> Action {
         let ledger = fleet.ledger(self.circuit(), &self.resource);
-        let plan = plan(fleet, &self.resource, &self.desired, &ledger, inputs, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &ledger, requested_at, now);
         fleet.set_watched(self.circuit(), &self.resource, plan.is_watched);
         match &plan.step {
             Step::Rest => self.rest(fleet, &ledger, plan),
@@ -216,20 +205,20 @@ impl Pass {
 
     /// Decides again, since during the wait the read may have become too old and another circuit may have taken the
     /// turn. If the plan is still the same, the intention is written before the update is sent.
-    fn intend(&mut self, fleet: &mut Fleet, inputs: &DecisionInputs, time: String, now: Moment) -> Action {
+    fn intend(&mut self, fleet: &mut Fleet, requested_at: Option<Moment>, time: String, now: Moment) -> Action {
         let planned = self.planned.take();
         let before = fleet.ledger(self.circuit(), &self.resource);
-        let plan = plan(fleet, &self.resource, &self.desired, &before, inputs, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &before, requested_at, now);
         let is_same = |change: &Change| plan.step == Step::Update(change.clone()) && self.is_current(fleet);
         let Some(change) = planned.filter(is_same) else {
-            return self.decide(fleet, inputs, now);
+            return self.decide(fleet, requested_at, now);
         };
         let interrupts = self.interrupts(fleet, &change);
         let step_before = fleet.step(self.circuit());
         if let Some(mode) = change.mode.filter(|_| interrupts)
             && !fleet.begin_step(self.circuit(), mode)
         {
-            return self.decide(fleet, inputs, now);
+            return self.decide(fleet, requested_at, now);
         }
         let had_must = fleet.circuit(self.circuit()).is_some_and(|circuit| circuit.history.had_must());
         let intention = before.before_send(&self.desired, &change, interrupts, had_must, time);
@@ -248,11 +237,11 @@ impl Pass {
     /// such as a newer version of the resource. The update is sent only if the plan is still the same. It is not sent
     /// if it can interrupt traffic by now and the intention does not say so. The only I/O between this decision and the
     /// call is the check of the lease.
-    fn confirm(&mut self, version: u64, fleet: &mut Fleet, inputs: &DecisionInputs, now: Moment) -> Action {
-        let Some(intent) = &self.intent else { return self.decide(fleet, inputs, now) };
+    fn confirm(&mut self, version: u64, fleet: &mut Fleet, requested_at: Option<Moment>, now: Moment) -> Action {
+        let Some(intent) = &self.intent else { return self.decide(fleet, requested_at, now) };
         let (intention, change) = (intent.intention.clone(), intent.change.clone());
         fleet.note_written(self.circuit(), &self.resource, &self.uid, intention, version);
-        let plan = plan(fleet, &self.resource, &self.desired, &intent.before, inputs, now);
+        let plan = plan(fleet, &self.resource, &self.desired, &intent.before, requested_at, now);
         let is_as_written = intent.interrupts || !self.interrupts(fleet, &change);
         let is_newest = fleet.is_newest(self.circuit(), &self.resource, &self.uid, version);
         if is_newest && plan.step == Step::Update(change.clone()) && is_as_written && self.is_current(fleet) {
@@ -260,7 +249,7 @@ impl Pass {
             return Action::Send(change);
         }
         self.withdraw(fleet);
-        self.decide(fleet, inputs, now)
+        self.decide(fleet, requested_at, now)
     }
 
     fn answered(&mut self, fleet: &mut Fleet, answer: &Connection, request_id: Option<String>, now: Moment) {
@@ -284,18 +273,19 @@ impl Pass {
     }
 }
 
-/// The plan for one resource with this ledger.
+/// The plan for one resource with this ledger. `requested_at` is when a person asked for a read.
 pub fn plan(
     fleet: &Fleet,
     resource: &ResourceId,
     desired: &Desired,
     ledger: &Ledger,
-    inputs: &DecisionInputs,
+    requested_at: Option<Moment>,
     now: Moment,
 ) -> Plan {
     let circuit = &desired.circuit;
     let unknown = crate::history::History::default();
     let history = fleet.circuit(circuit).map_or(&unknown, |circuit| &circuit.history);
+    let region = fleet.region(&circuit.region);
     let holder = desired.mode.and_then(|_| fleet.holder(circuit));
     let held_by = fleet.hold(circuit).filter(|hold| hold.resource.as_ref() == Some(resource));
     decide(&Case {
@@ -304,14 +294,14 @@ pub fn plan(
         history,
         settings: fleet.settings(),
         now,
-        poll_fault: inputs.poll_fault.as_ref(),
-        reading_since: fleet.reading_since(&circuit.region),
-        read_requested_at: inputs.read_requested_at,
+        poll_fault: region.and_then(|region| region.fault.as_ref()),
+        reading_since: region.map(|region| region.reading_since),
+        read_requested_at: requested_at,
         older_claim: fleet.older_claim(circuit, resource),
         holder: holder.as_ref(),
         other_proof: fleet.other_proof(circuit, resource),
         holds: held_by.map(|hold| hold.reason),
         settles_at: fleet.settles_at(circuit),
-        polls_at_soak_cadence: inputs.polls_at_soak_cadence,
+        polls_at_soak_cadence: region.is_some_and(|region| region.polls_at_soak_cadence),
     })
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
+use crate::fault::Fault;
 use crate::history::History;
 use crate::identity::{AccountId, CircuitId, RegionName, ResourceId};
 use crate::ledger::{LastUpdate, Ledger};
@@ -20,13 +21,17 @@ pub use self::circuit::Circuit;
 
 /// How far reading a region has come.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Region {
+pub struct Region {
     /// When this process began to read the region.
-    reading_since: Moment,
+    pub reading_since: Moment,
     /// Whether the first read is still awaited: it has not ended, nor failed for three poll intervals.
     is_awaited: bool,
     /// When the last complete listing began.
-    listed: Option<Moment>,
+    pub listed: Option<Moment>,
+    /// The error of the last listing, if it failed.
+    pub fault: Option<Fault>,
+    /// Whether listings are made at the soak cadence.
+    pub polls_at_soak_cadence: bool,
     /// Whether listings have failed for so long that a circuit without a resource, which nothing else reads, is not
     /// waited for.
     is_given_up: bool,
@@ -82,6 +87,11 @@ impl Fleet {
         for id in held {
             self.derive_hold(&id);
         }
+    }
+
+    /// Whether any region has been listed.
+    pub fn has_listed_any(&self) -> bool {
+        self.regions.values().any(|region| region.listed.is_some())
     }
 
     /// The state of a circuit.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Fleet, Region};
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
+use crate::fault::Fault;
 use crate::history::{Change, History, Observation, Source};
 use crate::identity::{CircuitId, ConnectionId, RegionName};
 use crate::observed::Connection;
@@ -13,8 +15,15 @@ use crate::observed::Connection;
 impl Fleet {
     /// Called when this process begins to read a region.
     pub fn begin_reading(&mut self, region: &RegionName, now: Moment) {
-        self.regions
-            .insert(region.clone(), Region { reading_since: now, is_awaited: true, listed: None, is_given_up: false });
+        let begun = Region {
+            reading_since: now,
+            is_awaited: true,
+            listed: None,
+            fault: None,
+            polls_at_soak_cadence: false,
+            is_given_up: false,
+        };
+        self.regions.insert(region.clone(), begun);
         self.derive_holds_of(region);
     }
 
@@ -29,9 +38,9 @@ impl Fleet {
         self.derive_holds_of(region);
     }
 
-    /// When this process began to read a region.
-    pub fn reading_since(&self, region: &RegionName) -> Option<Moment> {
-        Some(self.regions.get(region)?.reading_since)
+    /// How far reading a region has come; `None` if it is not read.
+    pub fn region(&self, region: &RegionName) -> Option<&Region> {
+        self.regions.get(region)
     }
 
     /// Records a read of a circuit. Returns whether it showed something new.
@@ -107,7 +116,8 @@ impl Fleet {
         connections: Vec<(ConnectionId, impl Into<Arc<Connection>>)>,
     ) -> Vec<ConnectionId> {
         if let Some(known) = self.regions.get_mut(region) {
-            (known.is_awaited, known.listed, known.is_given_up) = (false, Some(began), false);
+            (known.is_awaited, known.listed) = (false, Some(began));
+            (known.fault, known.is_given_up) = (None, false);
         }
         let shown = connections.into_iter().map(|(id, connection)| (id, connection.into()));
         let shown: BTreeMap<ConnectionId, Arc<Connection>> = shown.collect();
@@ -127,18 +137,23 @@ impl Fleet {
         changed
     }
 
-    /// Records that a listing failed. After three poll intervals without success, the first listing is no longer
-    /// awaited. A progress deadline later, a circuit that another writer raised and that no resource is for holds no turn
-    /// until a listing succeeds: nothing else could ever show that this is over.
-    pub fn record_failed_listing(&mut self, region: &RegionName, now: Moment) {
-        let Some(known) = self.regions.get_mut(region) else { return };
+    /// Records that a listing failed. Returns whether it is the first failure of this kind in a row.
+    ///
+    /// Until a listing works again, soaks are looked at by reads by id. After three poll intervals without success, the
+    /// first listing is no longer awaited. A progress deadline later, a circuit that another writer raised and that no
+    /// resource is for holds no turn until a listing succeeds: nothing else could ever show that this is over.
+    pub fn record_failed_listing(&mut self, region: &RegionName, fault: Fault, now: Moment) -> bool {
+        let Some(known) = self.regions.get_mut(region) else { return false };
+        let is_news = known.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
+        (known.fault, known.polls_at_soak_cadence) = (Some(fault), false);
         let unread_for = now.since(known.listed.unwrap_or(known.reading_since));
         if unread_for < self.settings.stale_after() {
-            return;
+            return is_news;
         }
         known.is_awaited = false;
         known.is_given_up = unread_for >= self.settings.stale_after() + self.settings.progress_deadline;
         self.derive_holds_of(region);
+        is_news
     }
 
     /// Called when a resource names a circuit. If it is new and the last listing did not contain it, that absence is
@@ -159,5 +174,16 @@ impl Fleet {
         self.of_region(region).fold((0, false), |(count, any), (id, circuit)| {
             (count + usize::from(circuit.is_watched && !circuit.is_unclaimed()), any || is_unclaimed(id))
         })
+    }
+
+    /// The time until the next listing of a region. It is the soak cadence if more circuits have to be read at that cadence
+    /// than a listing has pages, or if one of them has no resource.
+    pub fn poll_interval(&mut self, region: &RegionName, pages: usize) -> Duration {
+        let (watched, is_unclaimed) = self.watched(region);
+        let at_soak_cadence = watched > pages || is_unclaimed;
+        if let Some(known) = self.regions.get_mut(region) {
+            known.polls_at_soak_cadence = at_soak_cadence;
+        }
+        if at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
     }
 }

@@ -158,7 +158,9 @@ fn happens(fleet: &mut Fleet, id: &CircuitId, event: Event, at: u64) {
             let all = shown.map(|connection| (id.id.clone(), connection)).into_iter().collect();
             fleet.record_listing(&id.region, (now, now), all);
         }
-        Event::ListingFailed => fleet.record_failed_listing(&id.region, now),
+        Event::ListingFailed => {
+            fleet.record_failed_listing(&id.region, lost(), now);
+        }
         Event::ReadingBegun => fleet.begin_reading(&id.region, now),
         Event::ReadingEnded => fleet.end_reading(&id.region),
         Event::Led => fleet.lead(now),

@@ -115,16 +115,17 @@ fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() 
     assert_eq!(fleet.watched(&region(REGION)), (0, true));
     // If the listings fail for good, nothing can show that it is over. An outage of a while is not that.
     let deadline = SETTINGS.stale_after() + SETTINGS.progress_deadline;
-    fleet.record_failed_listing(&region(REGION), second(60) + deadline - seconds(1));
+    let fails = |fleet: &mut Fleet, at| fleet.record_failed_listing(&region(REGION), fault(FaultKind::Unavailable), at);
+    fails(&mut fleet, second(60) + deadline - seconds(1));
     assert_eq!(holder(&fleet, &b()), Some(a()));
-    fleet.record_failed_listing(&region(REGION), second(60) + deadline);
+    fails(&mut fleet, second(60) + deadline);
     assert_eq!((holder(&fleet, &b()), fleet.watched(&region(REGION))), (None, (0, false)));
     let after = (60 + deadline.as_secs()) + 60;
     listing(&mut fleet, after, vec![(&a(), cut()), (&b(), connection())]);
     assert_eq!(holder(&fleet, &b()), Some(a()), "it can be read again, and is still there");
     let mut fleet = raised();
     fleet.apply(&a(), claim("net/a"));
-    fleet.record_failed_listing(&region(REGION), second(60) + deadline * 2);
+    fails(&mut fleet, second(60) + deadline * 2);
     assert_eq!(holder(&fleet, &b()), Some(a()), "it is read by its id");
 }
 
@@ -166,9 +167,9 @@ fn until_a_region_is_read_circuits_that_may_be_at_must_encrypt_hold_the_turn() {
     listed.record_listing(&region(REGION), (second(1), second(2)), vec![(a().id, encrypted_connection())]);
     assert_eq!(listed.hold(&a()), None);
     // A failed listing ends it only after three poll intervals.
-    fleet.record_failed_listing(&region(REGION), second(179));
+    fleet.record_failed_listing(&region(REGION), fault(FaultKind::Unavailable), second(179));
     assert!(fleet.hold(&a()).is_some());
-    fleet.record_failed_listing(&region(REGION), second(180));
+    fleet.record_failed_listing(&region(REGION), fault(FaultKind::Unavailable), second(180));
     assert_eq!(fleet.hold(&a()), None, "a status that shows nothing holds nothing");
     fleet.apply(&a(), wants_must("net/a").showing(Must).version(2));
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
@@ -271,7 +272,7 @@ fn a_region_that_is_read_no_more_loses_what_was_read_and_not_what_was_sent() {
     assert_eq!(fleet.settles_at(&a()), Some(second(62)));
     assert_eq!(fleet.step(&b()), Some(Must));
     assert!(fleet.circuit(&a()).expect("it is of use").history.observation().is_none());
-    assert_eq!(fleet.reading_since(&region(REGION)), None);
+    assert_eq!(fleet.region(&region(REGION)), None);
     // A circuit that is polled again has to be read before it holds no turn.
     fleet.begin_reading(&region(REGION), second(100));
     fleet.apply(&a(), wants_must("net/a"));
@@ -316,7 +317,9 @@ fn every_holder_is_read_at_the_cadence_of_a_soak_whatever_its_pause_policy_or_cl
     }
     // If listings come at the soak cadence, no reads by id are made.
     let mut swept = given(spec().to(Must)).has_ledger(unproven).sees(cut()).after(15);
-    swept.inputs.polls_at_soak_cadence = true;
+    let circuit = swept.circuit().clone();
+    swept.fleet.set_watched(&circuit, &resource(RESOURCE), true);
+    assert_eq!(swept.fleet.poll_interval(&region(REGION), 0), SETTINGS.soak_cadence());
     swept.rests(Reason::InSync).decides_again_in(15);
 }
 

@@ -1,6 +1,7 @@
 //! What a new leader knows of the leader before, and what it has to wait for.
 
 use directconnect_core::clock::Moment;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::ledger::{LastUpdate, Ledger};
 use directconnect_core::observed::Connection;
@@ -9,7 +10,8 @@ use directconnect_core::turn::{Claim, HoldReason, Shown};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Must, REGION, SETTINGS, Says, claim, encrypted_connection, given, lost, region, resource, second, sets, spec,
+    Asks, Must, REGION, SETTINGS, Says, claim, encrypted_connection, fault, given, lost, region, resource, second,
+    sets, spec,
 };
 
 #[test]
@@ -90,7 +92,7 @@ fn a_status_that_does_not_say_whether_the_port_is_capable_of_macsec_may_still_sh
         let mut claim = wants_must("net/a");
         claim.shown = Shown::of(&Connection { mac_sec_capable, ..tight() });
         let mut fleet = pair(claim, wants_must("net/b"));
-        fleet.record_failed_listing(&region(REGION), second(181));
+        fleet.record_failed_listing(&region(REGION), fault(FaultKind::Unavailable), second(181));
         why(&fleet, &a())
     };
     assert_eq!(shows(None), Some(HoldReason::UnprovenMust));

@@ -12,7 +12,8 @@ use directconnect_core::turn::HoldReason;
 
 use crate::fleet::tight;
 use crate::given::{
-    Asks, ConnectionExt, Must, REGION, Story, encrypted_connection, fault, given, region, second, seconds, sets, spec,
+    Asks, ConnectionExt, Must, REGION, RESOURCE, SETTINGS, Story, encrypted_connection, fault, given, region, resource,
+    second, seconds, sets, spec,
 };
 
 /// `must_encrypt` was sent; the last read by id within the settle window misses the connection.
@@ -49,7 +50,9 @@ fn a_read_by_id_that_finds_it_does_not_confirm_that_it_is_absent() {
 #[test]
 fn it_is_read_by_its_id_until_that_is_settled_even_if_listings_come_at_the_soak_cadence() {
     let mut story = missed_within_the_window();
-    story.inputs.polls_at_soak_cadence = true;
+    let circuit = story.circuit().clone();
+    story.fleet.set_watched(&circuit, &resource(RESOURCE), true);
+    assert_eq!(story.fleet.poll_interval(&region(REGION), 0), SETTINGS.soak_cadence());
     let mut reads = 0;
     for _ in 0..4 {
         story = story.after(15).polls_without_it();

@@ -39,7 +39,7 @@ impl Run {
 
     pub fn next(&mut self, event: Event) -> Action {
         let Self { story, pass, .. } = self;
-        pass.next(event, &mut story.fleet, &story.inputs, story.now)
+        pass.next(event, &mut story.fleet, story.requested_at, story.now)
     }
 
     /// Runs the pass of a story in which `change` is due, up to the write of the intention.
@@ -236,13 +236,13 @@ fn of_two_passes_that_decide_at_the_same_time_one_gets_the_turn() {
     let mut other = Pass::begin(&mut story.fleet, resource("net/twin"), UID, theirs, None, story.now);
     let now = story.now;
     let granted = || Event::PaceGranted { time: TIME.into() };
-    let Story { fleet, inputs, .. } = &mut story;
-    assert_eq!(ours.next(Event::Decide, fleet, inputs, now), Action::AwaitPace);
+    let fleet = &mut story.fleet;
+    assert_eq!(ours.next(Event::Decide, fleet, None, now), Action::AwaitPace);
     let later = now + seconds(60);
-    assert_eq!(other.next(Event::Decide, fleet, inputs, later), Action::AwaitPace);
-    assert!(matches!(ours.next(granted(), fleet, inputs, now), Action::WriteIntention(..)));
-    rests(other.next(granted(), fleet, inputs, later), Reason::WaitingForTurn);
-    assert_eq!(ours.next(Event::IntentionWritten { version: 7 }, fleet, inputs, now), Action::Send(sets(Must)));
+    assert_eq!(other.next(Event::Decide, fleet, None, later), Action::AwaitPace);
+    assert!(matches!(ours.next(granted(), fleet, None, now), Action::WriteIntention(..)));
+    rests(other.next(granted(), fleet, None, later), Reason::WaitingForTurn);
+    assert_eq!(ours.next(Event::IntentionWritten { version: 7 }, fleet, None, now), Action::Send(sets(Must)));
 }
 
 // While the intention is written.

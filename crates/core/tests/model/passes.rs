@@ -52,8 +52,7 @@ impl Process {
 
     /// Gives a pass the outcome of its last action, and begins its next one.
     fn resume(&mut self, mut running: Running, event: Event, world: &mut World, without: Without) {
-        let inputs = self.inputs(world.links[running.link].region);
-        let action = running.pass.next(event, &mut self.fleet, &inputs, world.now);
+        let action = running.pass.next(event, &mut self.fleet, None, world.now);
         let shown = |plan: &directconnect_core::decide::Plan| {
             let read = plan.observation.as_ref();
             read.map(|read| read.connection.as_deref().map_or_else(Shown::default, Shown::of))

@@ -7,7 +7,7 @@ use directconnect_core::history::Change;
 use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{DecisionInputs, Pass};
+use directconnect_core::pass::Pass;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::Shown;
 
@@ -80,8 +80,6 @@ pub struct Process {
     pub wake: Vec<Option<Moment>>,
     /// The resource versions of its own last writes.
     pub written: Vec<u64>,
-    /// Whether the last listing of each region failed.
-    pub has_failed: [bool; 2],
 }
 
 impl Process {
@@ -100,7 +98,6 @@ impl Process {
             due: vec![false; none],
             wake: vec![None; none],
             written: vec![0; none],
-            has_failed: [false; 2],
         };
         process.relist(world);
         process
@@ -188,10 +185,10 @@ impl Process {
     pub fn list(&mut self, world: &mut World) {
         for at in world.regions() {
             if world.is_unreadable[at] {
-                if !std::mem::replace(&mut self.has_failed[at], true) {
+                let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
+                if self.fleet.record_failed_listing(&region(at), fault, world.now) {
                     self.wake(|object| world.links[object.link].region == at);
                 }
-                self.fleet.record_failed_listing(&region(at), world.now);
             } else {
                 let shown = world.listing(at);
                 self.record_listing(world, at, world.now, shown);
@@ -207,7 +204,7 @@ impl Process {
         began: Moment,
         shown: Vec<(usize, Connection, bool)>,
     ) {
-        if std::mem::replace(&mut self.has_failed[at], false) {
+        if self.fleet.region(&region(at)).is_some_and(|known| known.fault.is_some()) {
             self.wake(|object| world.links[object.link].region == at);
         }
         for (link, connection, is_late) in &shown {
@@ -217,11 +214,6 @@ impl Process {
         let changed = self.fleet.record_listing(&region(at), (began, world.now), shown);
         self.wake(|object| changed.contains(&connection_id(object.link)));
         self.wake_waiting();
-    }
-
-    pub fn inputs(&self, region: usize) -> DecisionInputs {
-        let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
-        DecisionInputs { poll_fault: self.has_failed[region].then_some(fault), ..DecisionInputs::default() }
     }
 
     /// The resource whose pass makes the next step, or begins.

@@ -17,7 +17,7 @@ use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{Action, DecisionInputs, Event, Pass};
+use directconnect_core::pass::{Action, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::HoldReason;
@@ -142,14 +142,17 @@ impl Simulation {
     fn list(&mut self) {
         let regions: Vec<_> = self.world.regions().cloned().collect();
         for region in regions {
-            let Ok(connections) = self.world.listing(&region) else {
+            let connections = match self.world.listing(&region) {
+                Ok(connections) => connections,
                 // The operator awaits the first listing for three poll intervals. Until then other circuits wait for
                 // those of this region.
-                self.state.with_fleet(|fleet| {
-                    let given_up = self.now + fleet.settings().stale_after();
-                    fleet.record_failed_listing(&region, given_up);
-                });
-                continue;
+                Err(fault) => {
+                    self.state.with_fleet(|fleet| {
+                        let given_up = self.now + fleet.settings().stale_after();
+                        fleet.record_failed_listing(&region, fault, given_up);
+                    });
+                    continue;
+                }
             };
             let times = (self.now, self.now);
             let changed = self.state.with_fleet(|fleet| fleet.record_listing(&region, times, connections));
@@ -211,8 +214,6 @@ impl Simulation {
             }
         };
         let circuit = desired.circuit.clone();
-        let fault = self.world.connection(&circuit).err().cloned();
-        let inputs = DecisionInputs { poll_fault: fault, ..DecisionInputs::default() };
         let mut pass = self.state.with_fleet(|fleet| {
             let last = fleet.ledger(&circuit, &id).last_update;
             let sent = last.and_then(|last| last.time.parse::<Timestamp>().ok());
@@ -221,7 +222,7 @@ impl Simulation {
         });
         let mut event = Event::Decide;
         loop {
-            let action = self.state.with_fleet(|fleet| pass.next(event, fleet, &inputs, now));
+            let action = self.state.with_fleet(|fleet| pass.next(event, fleet, None, now));
             event = match action {
                 Action::Read => {
                     self.read_as(&circuit, Source::ById);

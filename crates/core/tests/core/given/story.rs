@@ -11,7 +11,7 @@ use directconnect_core::history::{Change, History, Observation, Source};
 use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::{LastUpdate, Ledger};
 use directconnect_core::observed::Connection;
-use directconnect_core::pass::{self, Action, DecisionInputs, Event, Pass};
+use directconnect_core::pass::{self, Action, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::{Claim, HoldReason};
@@ -24,7 +24,7 @@ pub struct Story {
     pub spec: Desired,
     pub fleet: Fleet,
     pub now: Moment,
-    pub inputs: DecisionInputs,
+    pub requested_at: Option<Moment>,
     version: u64,
 }
 
@@ -36,7 +36,7 @@ pub fn given(spec: Desired) -> Story {
 pub fn given_with(settings: Settings, spec: Desired) -> Story {
     let mut fleet = Fleet::new(settings);
     fleet.begin_reading(&spec.circuit.region, Moment::START);
-    let mut story = Story { spec, fleet, now: second(10_000), inputs: DecisionInputs::default(), version: 0 };
+    let mut story = Story { spec, fleet, now: second(10_000), requested_at: None, version: 0 };
     story.is_watched_as(Ledger::default());
     story.begins(None);
     story
@@ -187,7 +187,7 @@ impl Story {
     #[track_caller]
     pub fn writes(mut self) -> Self {
         let mut pass = Pass::begin(&mut self.fleet, resource(RESOURCE), UID, self.spec.clone(), None, self.now);
-        match pass.next(Event::Decide, &mut self.fleet, &self.inputs, self.now) {
+        match pass.next(Event::Decide, &mut self.fleet, self.requested_at, self.now) {
             Action::Rest(ledger, _) => self.is_written(ledger),
             action => panic!("{action:#?}"),
         }
@@ -242,18 +242,21 @@ impl Story {
     }
 
     pub fn polls_fail(mut self, kind: FaultKind) -> Self {
-        self.inputs.poll_fault = Some(Fault::new(kind, "DescribeConnections", "AWS says no"));
+        let fault = Fault::new(kind, "DescribeConnections", "AWS says no");
+        self.fleet.record_failed_listing(&self.spec.circuit.region, fault, self.now);
         self
     }
 
-    pub fn polls_work(mut self) -> Self {
-        self.inputs.poll_fault = None;
+    /// A listing of the region shows the connection.
+    pub fn lists(mut self, connection: Connection) -> Self {
+        let CircuitId { region, id } = self.circuit().clone();
+        self.fleet.record_listing(&region, (self.now, self.now), vec![(id, connection)]);
         self
     }
 
     /// A person asks for a read.
     pub fn asks_for_a_read(mut self) -> Self {
-        self.inputs.read_requested_at = Some(self.now);
+        self.requested_at = Some(self.now);
         self
     }
 
@@ -291,7 +294,7 @@ impl Story {
     }
 
     pub fn plan(&self) -> Plan {
-        pass::plan(&self.fleet, &resource(RESOURCE), &self.spec, &self.ledger(), &self.inputs, self.now)
+        pass::plan(&self.fleet, &resource(RESOURCE), &self.spec, &self.ledger(), self.requested_at, self.now)
     }
 
     /// The plan without its read, for the messages of failed assertions.
