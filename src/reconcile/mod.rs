@@ -23,7 +23,7 @@ use directconnect_core::clock::Moment;
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::{Desired, EncryptionMode};
 use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
-use directconnect_core::history::{Change, History};
+use directconnect_core::history::Change;
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::pass::{Action, Event, Pass};
@@ -84,27 +84,9 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
     let lock = context.state.circuit_lock(&desired.circuit);
     let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
     let _lock = if acts { Some(budget.without_counting(lock.lock()).await) } else { None };
-    let requested_at = read_requested(&status, &desired, context, acts);
+    let requested_at = status.read_requested(&desired, acts);
     let pass = Reconcile { context, object, budget, poller: &poller, requested_at, status, has_sent: false };
     pass.run(desired, acts).await
-}
-
-/// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what AWS
-/// refused or somebody disputes is tried again at once, too.
-fn read_requested(status: &StatusWriter<'_>, desired: &Desired, context: &Context, acts: bool) -> Option<Moment> {
-    let (object, now) = (status.object(), context.clock.now());
-    let request = object.requested_at().filter(|&request| status.last_served() != Some(request));
-    let (is_new, requested_at) = context.claims.with_memory(object, |memory| {
-        let is_new = memory.requested.as_ref().map(|asked| asked.0.as_str()) != request;
-        if is_new {
-            memory.requested = request.map(|request| Box::new((request.to_owned(), now)));
-        }
-        (is_new, memory.requested.as_ref().map(|asked| asked.1))
-    });
-    if is_new && acts && requested_at.is_some() {
-        context.state.with_fleet(|fleet| fleet.with_history(&desired.circuit, History::reset_backoff));
-    }
-    requested_at
 }
 
 impl Reconcile<'_> {

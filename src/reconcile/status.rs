@@ -19,7 +19,7 @@ use directconnect_core::conditions::{ConditionType, Verdict, conditions};
 use directconnect_core::decide::{Drift, Plan};
 use directconnect_core::desired::{Desired, EncryptionTransition};
 use directconnect_core::fault::Fault;
-use directconnect_core::history::Observation;
+use directconnect_core::history::{History, Observation};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::ObservedMode;
 use directconnect_core::reason::Reason;
@@ -57,13 +57,23 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
-    pub(super) fn object(&self) -> &'a Watched {
-        self.object
-    }
-
-    /// The last request for a read that status shows as served.
-    pub(super) fn last_served(&self) -> Option<&str> {
-        self.before.last_handled_reconcile_at.as_deref()
+    /// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what
+    /// AWS refused or somebody disputes is tried again at once, too.
+    pub(super) fn read_requested(&self, desired: &Desired, acts: bool) -> Option<Moment> {
+        let (context, now) = (self.context, self.context.clock.now());
+        let served = self.before.last_handled_reconcile_at.as_deref();
+        let request = self.object.requested_at().filter(|&request| served != Some(request));
+        let (is_new, requested_at) = context.claims.with_memory(self.object, |memory| {
+            let is_new = memory.requested.as_ref().map(|asked| asked.0.as_str()) != request;
+            if is_new {
+                memory.requested = request.map(|request| Box::new((request.to_owned(), now)));
+            }
+            (is_new, memory.requested.as_ref().map(|asked| asked.1))
+        });
+        if is_new && acts && requested_at.is_some() {
+            context.state.with_fleet(|fleet| fleet.with_history(&desired.circuit, History::reset_backoff));
+        }
+        requested_at
     }
 
     /// Whether this update skips the ladder: the transition is `Immediate`, and `must_encrypt` was neither sent nor
