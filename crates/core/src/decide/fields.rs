@@ -63,7 +63,7 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
     let shown = connection.connection_name.as_ref();
     let Some(name) = case.desired.name.as_ref() else { return FieldPlan::Nothing };
     if shown == Some(name) {
-        let in_doubt = case.history.name_in_doubt(case.settings.settle_window);
+        let in_doubt = case.history.name().in_doubt(case.settings.settle_window);
         return match in_doubt.filter(|&(sent, _)| sent != name) {
             Some((sent, until)) => FieldPlan::in_doubt(&format!("connectionName {sent:?}"), case, until),
             None => FieldPlan::Nothing,
@@ -77,7 +77,7 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
             ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down
         )
     );
-    if let Some(settled_at) = case.history.name_settles_at(name, case.now, case.settings.settle_window) {
+    if let Some(settled_at) = case.history.name().settles_at(name, case.now, case.settings.settle_window) {
         let message = format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while");
         FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
     } else if !takes_a_name {
@@ -89,7 +89,7 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
     } else if matches!(connection.encryption_mode, Some(ObservedMode::Other(_))) {
         let message = messages::unknown_mode(connection, id);
         FieldPlan::Blocked(Reason::AwsUnavailable, message, None)
-    } else if let Some(until) = case.history.name_contended(case.now) {
+    } else if let Some(until) = case.history.name().contended(case.now) {
         let message = messages::contended("connectionName", name, &case.desired.circuit);
         FieldPlan::Blocked(Reason::Contended, message, Some(until))
     } else {
@@ -131,7 +131,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
             };
         }
         ModeStep::Blocked(reason, message) => {
-            if let Some(until) = history.mode_contended(now) {
+            if let Some(until) = history.mode().contended(now) {
                 return contended(wanted, until);
             }
             let next_check = match reason {
@@ -148,12 +148,12 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
     // If AWS answered that it stored another mode, this one is not sent again at once. A step up waits for a settled read
     // anyway. A step down whose answer was lost goes again as soon as a read still shows the higher mode: a line that is
     // cut must not wait, and it does no harm twice.
-    let is_in_doubt = history.mode_in_doubt(settings.settle_window).is_some();
-    let settling = history.mode_settles_at(mode, now, settings.settle_window).filter(|_| !is_in_doubt);
+    let is_in_doubt = history.mode().in_doubt(settings.settle_window).is_some();
+    let settling = history.mode().settles_at(&mode, now, settings.settle_window).filter(|_| !is_in_doubt);
     if let Some(settled_at) = settling {
         let message = format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while");
         FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
-    } else if let Some(until) = history.mode_contended(now) {
+    } else if let Some(until) = history.mode().contended(now) {
         contended(mode, until)
     } else {
         FieldPlan::Send(mode)

@@ -133,9 +133,9 @@ impl Case<'_> {
     }
 
     /// If AWS shows the wanted mode, but another one was sent and may have been stored: that one, and when it is known.
-    fn mode_in_doubt(&self, shown: Option<EncryptionMode>) -> Option<(EncryptionMode, Moment)> {
-        let in_doubt = self.history.mode_in_doubt(self.settings.settle_window);
-        in_doubt.filter(|&(sent, _)| shown == self.desired.mode && shown.is_some_and(|shown| shown != sent))
+    fn mode_in_doubt(&self, shown: Option<EncryptionMode>) -> Option<(&EncryptionMode, Moment)> {
+        let in_doubt = self.history.mode().in_doubt(self.settings.settle_window);
+        in_doubt.filter(|&(sent, _)| shown == self.desired.mode && shown.is_some_and(|shown| shown != *sent))
     }
 
     fn observation_began(&self) -> Moment {

@@ -4,17 +4,18 @@
 //! restart is in the ledger.
 
 mod chain;
+mod field;
 mod queries;
 mod refused;
-mod sent;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::field::Field;
+
 use self::chain::Chain;
-use self::sent::{Answer, Before, Comparison, Sent};
+use self::field::{Answer, Before};
 use crate::clock::Moment;
-use crate::contention::Contention;
 use crate::desired::EncryptionMode;
 use crate::fault::{self, Effect, Fault, FaultKind};
 use crate::observed::Connection;
@@ -95,8 +96,8 @@ pub struct History {
     in_flight_since: Option<Moment>,
     /// Whether the update of an earlier process has been taken over from the ledger.
     has_resumed: bool,
-    sent_name: Option<Sent<String>>,
-    sent_mode: Option<Sent<EncryptionMode>>,
+    name: Field<String>,
+    mode: Field<EncryptionMode>,
     /// The last known mode that a read or an answer showed. Modes that the operator does not know are left out.
     last_mode: Option<EncryptionMode>,
     /// Whether `must_encrypt` was sent or shown since the acting resource last wanted another mode.
@@ -112,8 +113,6 @@ pub struct History {
     update_failure: Option<Box<Failure>>,
     /// If AWS refused the last update: the values that it has refused alone.
     refused: Option<Box<Change>>,
-    name_contention: Contention,
-    mode_contention: Contention,
     /// The resource uid and generation that failures and disputes are counted for.
     generation: Option<(String, i64)>,
     generation_started: Moment,
@@ -184,45 +183,20 @@ impl History {
     /// fields are replaced with what was sent. If the read shows that someone else changed a field back, that counts as
     /// contention.
     fn compare_with_sent(&mut self, shown: &mut Arc<Connection>, began: Moment, settle_window: Duration) -> Late {
-        let mut late = Late::default();
-        if let Some(sent) = &mut self.sent_name {
-            match sent.compare(shown.connection_name.as_ref(), began, settle_window) {
-                Comparison::Shown => {}
-                Comparison::Late => {
-                    late.name = true;
-                    if sent.answer == Answer::AsSent {
-                        Arc::make_mut(shown).connection_name = Some(sent.value.clone());
-                    }
-                }
-                Comparison::Replaced => {
-                    if sent.was_accepted() {
-                        self.name_contention.put_back(sent.ended, began);
-                    }
-                    self.sent_name = None;
-                }
-            }
+        let name = shown.connection_name.as_ref();
+        let (is_name_late, confirmed) = self.name.compare(name, began, settle_window, |_| false);
+        if confirmed.is_some() {
+            Arc::make_mut(shown).connection_name = confirmed;
         }
         // A read that shows no known mode says nothing about the mode that was sent.
-        if let (Some(sent), Some(mode)) = (&mut self.sent_mode, shown.mode()) {
-            match sent.compare(Some(&mode), began, settle_window) {
-                Comparison::Shown => {}
-                Comparison::Late => {
-                    late.mode = true;
-                    if sent.answer == Answer::AsSent {
-                        Arc::make_mut(shown).encryption_mode = Some(sent.value.into());
-                    }
-                }
-                Comparison::Replaced => {
-                    // AWS itself lowers the mode when the last key is removed; this is not contention.
-                    let lowered_by_aws = sent.value == EncryptionMode::MustEncrypt && !shown.has_associated_key();
-                    if sent.was_accepted() && !lowered_by_aws {
-                        self.mode_contention.put_back(sent.ended, began);
-                    }
-                    self.sent_mode = None;
-                }
-            }
+        let Some(mode) = shown.mode() else { return Late { name: is_name_late, mode: false } };
+        // AWS itself lowers the mode when the last key is removed; this is not contention.
+        let lowers = |sent: &EncryptionMode| *sent == EncryptionMode::MustEncrypt && !shown.has_associated_key();
+        let (is_mode_late, confirmed) = self.mode.compare(Some(&mode), began, settle_window, lowers);
+        if let Some(mode) = confirmed {
+            Arc::make_mut(shown).encryption_mode = Some(mode.into());
         }
-        late
+        Late { name: is_name_late, mode: is_mode_late }
     }
 
     /// Extends the chains with this read, unless it shows no known mode.
@@ -262,13 +236,6 @@ impl History {
         let mode = answer.mode().map_or(Answer::Silent, |mode| is(change.mode == Some(mode)));
         self.in_flight_since = None;
         self.update_ended(change, now, name, mode);
-        // AWS accepted the update but stored another value. This counts as if someone had changed it back at once.
-        if change.name.is_some() && name == Answer::Otherwise {
-            self.name_contention.put_back(now, now);
-        }
-        if change.mode.is_some() && mode == Answer::Otherwise {
-            self.mode_contention.put_back(now, now);
-        }
         if let Some(connection) = self.observation.as_mut().and_then(|observation| observation.connection.as_mut()) {
             let connection = Arc::make_mut(connection);
             // An answer without one of them says nothing of it.
@@ -324,15 +291,9 @@ impl History {
             Some(connection) => (Before::Shown(connection.connection_name.clone()), Before::Shown(connection.mode())),
             None => (Before::Forgotten, Before::Forgotten),
         };
-        if let Some(value) = change.name.clone() {
-            let before = before_update(self.sent_name.as_ref(), name_before, &value);
-            self.sent_name = Some(Sent { value, ended: now, before, answer: name, was_shown: false });
-        }
-        if let Some(value) = change.mode {
-            let before = before_update(self.sent_mode.as_ref(), mode_before, &value);
-            self.sent_mode = Some(Sent { value, ended: now, before, answer: mode, was_shown: false });
-            self.had_must |= value == EncryptionMode::MustEncrypt;
-        }
+        self.name.update_ended(change.name.clone(), now, name_before, name);
+        self.mode.update_ended(change.mode, now, mode_before, mode);
+        self.had_must |= change.mode == Some(EncryptionMode::MustEncrypt);
     }
 
     /// Takes over from the ledger what an earlier process sent, `age` ago. Does nothing if this process has made a call
@@ -344,13 +305,8 @@ impl History {
         self.has_resumed = true;
         let Some(age) = age.filter(|&age| age < settle_window) else { return };
         let ended = now - age;
-        let (before, answer) = (Before::Forgotten, Answer::None);
-        if let Some(value) = change.name {
-            self.sent_name = Some(Sent { value, ended, before, answer, was_shown: false });
-        }
-        if let Some(value) = change.mode {
-            self.sent_mode = Some(Sent { value, ended, before: Before::Forgotten, answer, was_shown: false });
-        }
+        self.name.update_ended(change.name, ended, Before::Forgotten, Answer::None);
+        self.mode.update_ended(change.mode, ended, Before::Forgotten, Answer::None);
     }
 
     /// Records a failed read of this connection by its id. `jitter` is a number from 0 to 1.
@@ -396,24 +352,15 @@ impl History {
         if let Some(failure) = &mut self.read_failure {
             failure.tries = 0;
         }
-        self.name_contention = Contention::default();
-        self.mode_contention = Contention::default();
+        (self.name.contention, self.mode.contention) = Default::default();
     }
 }
 
 /// The fields in which a read shows, or may show, the state before an update.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Late {
     name: bool,
     mode: bool,
-}
-
-/// The state that a late read may show after an update that sent `value`. It is unknown (`Forgotten`) in two cases: no
-/// read has confirmed the previous update, so the state before that one may show as well; or a read showed `value`
-/// while the update was in flight, so it does not tell the state before it.
-fn before_update<T: Clone + PartialEq>(sent: Option<&Sent<T>>, before: Before<T>, value: &T) -> Before<T> {
-    let is_this = matches!(&before, Before::Shown(Some(shown)) if shown == value);
-    if is_this || sent.is_some_and(Sent::is_unconfirmed) { Before::Forgotten } else { before }
 }
 
 fn record_failure(slot: &mut Option<Box<Failure>>, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {

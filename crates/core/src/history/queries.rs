@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, History, Observation, Source};
+use super::{Failure, Field, History, Observation, Source};
 use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::observed::Connection;
@@ -59,9 +59,14 @@ impl History {
         self.last_mode
     }
 
-    /// The last mode that was sent, unless a read showed that it was replaced.
-    pub fn sent_mode(&self) -> Option<EncryptionMode> {
-        self.sent_mode.as_ref().map(|sent| sent.value)
+    /// What was sent of the name.
+    pub fn name(&self) -> &Field<String> {
+        &self.name
+    }
+
+    /// What was sent of the mode.
+    pub fn mode(&self) -> &Field<EncryptionMode> {
+        &self.mode
     }
 
     /// Whether `must_encrypt` was sent or shown since the acting resource last wanted another mode.
@@ -89,34 +94,11 @@ impl History {
         self.waiting_since.map(|since| since.max(self.generation_started))
     }
 
-    /// If `name` was sent last and no read has shown it: when AWS must show it at the latest.
-    pub fn name_settles_at(&self, name: &str, now: Moment, settle_window: Duration) -> Option<Moment> {
-        self.sent_name.as_ref().filter(|sent| sent.value == name)?.settles_at(now, settle_window)
-    }
-
-    /// If `mode` was sent last and no read has shown it: when AWS must show it at the latest.
-    pub fn mode_settles_at(&self, mode: EncryptionMode, now: Moment, settle_window: Duration) -> Option<Moment> {
-        self.sent_mode.as_ref().filter(|sent| sent.value == mode)?.settles_at(now, settle_window)
-    }
-
-    /// The name that was sent last, if it is not known whether AWS has it, and when that is known at the latest.
-    pub fn name_in_doubt(&self, settle_window: Duration) -> Option<(&String, Moment)> {
-        let sent = self.sent_name.as_ref()?;
-        Some((&sent.value, sent.in_doubt_until(settle_window)?))
-    }
-
-    /// The mode that was sent last, if it is not known whether AWS has it, and when that is known at the latest.
-    pub fn mode_in_doubt(&self, settle_window: Duration) -> Option<(EncryptionMode, Moment)> {
-        let sent = self.sent_mode.as_ref()?;
-        Some((sent.value, sent.in_doubt_until(settle_window)?))
-    }
-
     /// If an update was sent, no answer said what AWS stored, and no read has shown it yet: when that is known at the
     /// latest.
     pub fn update_in_doubt_until(&self, now: Moment, settle_window: Duration) -> Option<Moment> {
-        let name = self.sent_name.as_ref().and_then(|sent| sent.unknown_until(now, settle_window));
-        let mode = self.sent_mode.as_ref().and_then(|sent| sent.unknown_until(now, settle_window));
-        name.max(mode)
+        let name = self.name.unknown_until(now, settle_window);
+        name.max(self.mode.unknown_until(now, settle_window))
     }
 
     /// The last failed read by id, if no read succeeded since.
@@ -132,15 +114,5 @@ impl History {
     /// The last failed update, if none succeeded since.
     pub fn update_failure(&self) -> Option<&Failure> {
         self.update_failure.as_deref()
-    }
-
-    /// If the name is in dispute: when it may be sent again.
-    pub fn name_contended(&self, now: Moment) -> Option<Moment> {
-        self.name_contention.holds_until(now)
-    }
-
-    /// If the mode is in dispute: when it may be sent again.
-    pub fn mode_contended(&self, now: Moment) -> Option<Moment> {
-        self.mode_contention.holds_until(now)
     }
 }

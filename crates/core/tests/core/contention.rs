@@ -54,7 +54,7 @@ fn a_mode_that_nobody_knows_is_no_dispute() {
     for _ in 0..4 {
         story = story.after(61).gets_answer(&sets(No), &ours).after(61).sees(connection().mode("quantum_encrypt"));
     }
-    assert_eq!(story.history().mode_contended(story.now), None);
+    assert_eq!(story.history().mode().contended(story.now), None);
 }
 
 #[test]

@@ -300,19 +300,19 @@ fn what_was_sent_an_hour_ago_does_not_settle_in_a_young_process() {
     let mut history = History::default();
     history.start_generation("uid", 1, None, second(2));
     history.resume(renames("fra-2"), Some(seconds(3600)), second(2), WINDOW);
-    assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), None);
+    assert_eq!(history.name().settles_at(&"fra-2".into(), second(2), WINDOW), None);
     // A time in the future has no age.
     let mut history = History::default();
     history.resume(renames("fra-2"), None, second(2), WINDOW);
-    assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), None);
+    assert_eq!(history.name().settles_at(&"fra-2".into(), second(2), WINDOW), None);
     // An update that was sent 30 s ago settles for another 30 s, even if the process started after it was sent.
     let mut history = History::default();
     history.resume(renames("fra-2"), Some(seconds(30)), second(2), WINDOW);
-    assert_eq!(history.name_settles_at("fra-2", second(2), WINDOW), Some(second(32)));
+    assert_eq!(history.name().settles_at(&"fra-2".into(), second(2), WINDOW), Some(second(32)));
     // Once the window is over, AWS may have been changed by anyone.
     let mut history = History::default();
     history.resume(sets(Must), Some(WINDOW), second(2), WINDOW);
-    assert_eq!(history.sent_mode(), None);
+    assert_eq!(history.mode().sent(), None);
 }
 
 #[test]
@@ -329,13 +329,13 @@ fn a_process_that_has_sent_something_itself_knows_better_than_status() {
     let mut history = History::default();
     answer(&mut history, &renames("fra-3"), &connection().named("fra-3"), 101);
     sent_before(&mut history, "fra-2", 1);
-    assert_eq!(history.name_settles_at("fra-2", second(102), WINDOW), None);
-    assert_eq!(history.name_settles_at("fra-3", second(102), WINDOW), Some(second(161)));
+    assert_eq!(history.name().settles_at(&"fra-2".into(), second(102), WINDOW), None);
+    assert_eq!(history.name().settles_at(&"fra-3".into(), second(102), WINDOW), Some(second(161)));
     // Only the first update from status is taken over.
     let mut history = History::default();
     sent_before(&mut history, "fra-2", 1);
     sent_before(&mut history, "fra-3", 1);
-    assert_eq!(history.name_settles_at("fra-2", second(102), WINDOW), Some(second(161)));
+    assert_eq!(history.name().settles_at(&"fra-2".into(), second(102), WINDOW), Some(second(161)));
 }
 
 #[test]
