@@ -60,6 +60,7 @@ impl<T> FieldPlan<T> {
 }
 
 pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String> {
+    use ConnectionState::{Available, Down, Pending, Requested};
     let shown = connection.connection_name.as_ref();
     let Some(name) = case.desired.name.as_ref() else { return FieldPlan::Nothing };
     if shown == Some(name) {
@@ -71,12 +72,7 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
     }
     let id = &case.desired.circuit.id;
     let state = connection.connection_state.as_ref();
-    let takes_a_name = matches!(
-        state,
-        Some(
-            ConnectionState::Requested | ConnectionState::Pending | ConnectionState::Available | ConnectionState::Down
-        )
-    );
+    let takes_a_name = matches!(state, Some(Requested | Pending | Available | Down));
     if let Some(settled_at) = case.history.name().settles_at(name, case.now, case.settings.settle_window) {
         let message = format!("connectionName {name:?} was sent to {id}; AWS may show the old one for a while");
         FieldPlan::Blocked(Reason::Settling, message, Some(settled_at))
