@@ -38,6 +38,8 @@ const PAGE: u32 = 500;
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// A watch that has been open for this long works. One that ends sooner was cut off, by a proxy or an API server that ends.
+const WORKS_AFTER: Duration = Duration::from_secs(1);
 /// How long the log may be silent about failures that go on.
 const LOG_AGAIN: Duration = Duration::from_mins(3);
 
@@ -57,7 +59,7 @@ pub(super) struct Feed {
     listing: bool,
     /// Whether the next list is requested as a stream.
     streaming: bool,
-    /// Failures since the last received event.
+    /// Failures since a watch last worked.
     failures: u32,
     /// When a failure was last logged.
     logged: Option<Instant>,
@@ -74,8 +76,8 @@ enum Stage {
     Paging { page: std::vec::IntoIter<Watched>, next: Option<String>, version: Option<String> },
     /// The list is complete as of this version, and no watch is open yet.
     Known { version: String },
-    /// A watch is open; changes after this version arrive.
-    Watching { version: String, changes: Changes },
+    /// A watch is open; changes after this version arrive. `opened` is set until it works.
+    Watching { version: String, changes: Changes, opened: Option<Instant> },
 }
 
 /// Why a list or a watch failed, with the code of the API server's answer if it gave one.
@@ -161,7 +163,8 @@ impl Feed {
                     (Stage::Streaming(changes), Some(Event::InitApply(object)))
                 }
                 Some(WatchEvent::Bookmark(mark)) if mark.metadata.annotations.contains_key(INITIAL_EVENTS_END) => {
-                    (Stage::Watching { version: mark.metadata.resource_version, changes }, Some(Event::InitDone))
+                    let (version, opened) = (mark.metadata.resource_version, Some(Instant::now()));
+                    (Stage::Watching { version, changes, opened }, Some(Event::InitDone))
                 }
                 Some(WatchEvent::Bookmark(_)) => (Stage::Streaming(changes), None),
                 Some(WatchEvent::Error(status)) => return Err(kube::Error::Api(status.boxed()).into()),
@@ -177,42 +180,47 @@ impl Feed {
             },
             Stage::Known { version } => {
                 let changes = self.open(&version, false).await?;
-                // An API server that answers lists and refuses watches must not be asked for whole lists without a pause.
-                self.note_watching();
-                (Stage::Watching { version, changes }, None)
+                (Stage::Watching { version, changes, opened: Some(Instant::now()) }, None)
             }
-            Stage::Watching { version, mut changes } => match next_of(&mut changes).await? {
-                Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => (
-                    Stage::Watching { version: present(object.resource_version())?, changes },
-                    Some(Event::Apply(object)),
-                ),
-                Some(WatchEvent::Deleted(object)) => (
-                    Stage::Watching { version: present(object.resource_version())?, changes },
-                    Some(Event::Delete(object)),
-                ),
-                Some(WatchEvent::Bookmark(mark)) => {
-                    (Stage::Watching { version: mark.metadata.resource_version, changes }, None)
-                }
-                Some(WatchEvent::Error(status)) => return Err(kube::Error::Api(status.boxed()).into()),
-                None => (Stage::Known { version }, None),
-            },
-        };
-        match event {
-            Some(Event::InitDone) => {
-                // Try to stream the next list, even if this one could not be streamed.
-                (self.listing, self.streaming) = (false, true);
-                if matches!(stage, Stage::Watching { .. }) {
+            Stage::Watching { version, mut changes, mut opened } => {
+                if opened.is_some_and(|opened| opened.elapsed() >= WORKS_AFTER) {
                     self.note_watching();
+                    opened = None;
+                }
+                let works_at = opened.map_or_else(|| Instant::now() + 2 * SILENCE, |opened| opened + WORKS_AFTER);
+                let Ok(next) = tokio::time::timeout_at(works_at, next_of(&mut changes)).await else {
+                    self.note_watching();
+                    self.stage = Stage::Watching { version, changes, opened: None };
+                    return Ok(None);
+                };
+                match next? {
+                    Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
+                        let version = present(object.resource_version())?;
+                        (Stage::Watching { version, changes, opened }, Some(Event::Apply(object)))
+                    }
+                    Some(WatchEvent::Deleted(object)) => {
+                        let version = present(object.resource_version())?;
+                        (Stage::Watching { version, changes, opened }, Some(Event::Delete(object)))
+                    }
+                    Some(WatchEvent::Bookmark(mark)) => {
+                        (Stage::Watching { version: mark.metadata.resource_version, changes, opened }, None)
+                    }
+                    Some(WatchEvent::Error(status)) => return Err(kube::Error::Api(status.boxed()).into()),
+                    None if opened.is_some() => return Err(Failure::saying("the watch ended as soon as it had begun")),
+                    None => (Stage::Known { version }, None),
                 }
             }
-            Some(Event::Apply(_) | Event::Delete(_)) => self.failures = 0,
-            Some(Event::Init | Event::InitApply(_)) | None => {}
+        };
+        if let Some(Event::InitDone) = event {
+            // Try to stream the next list, even if this one could not be streamed.
+            (self.listing, self.streaming) = (false, true);
         }
         self.stage = stage;
         Ok(event)
     }
 
-    /// A watch is open, so the interruption is over.
+    /// A watch works, so the interruption is over. That a list is whole or a watch is answered says less: an API server that
+    /// answers them, and then refuses or cuts off the watch, must not be asked without a pause.
     fn note_watching(&mut self) {
         self.failures = 0;
         self.interruptions.note_list(&self.namespace);

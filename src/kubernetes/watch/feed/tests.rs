@@ -104,16 +104,69 @@ async fn failures_in_a_row_are_waited_out_ever_longer_whichever_way_it_lists() {
     assert!(!feed.streaming, "a plain list it can always do");
 }
 
-#[tokio::test]
-async fn whole_lists_are_not_asked_for_without_a_pause_if_watches_are_refused() {
-    let (mut feed, _requests) = feed(|query| {
+/// Answers each plain list with one line, and each watch with this.
+fn watched_as(watch: impl Fn() -> (StatusCode, Body) + Clone + Send + Sync + 'static) -> Feed {
+    let (mut feed, _) = feed(move |query| {
         if query.contains("watch=true") {
-            return (StatusCode::TOO_MANY_REQUESTS, Body::empty());
+            return watch();
         }
-        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": [object("line", "7")]});
+        let list = json!({
+            "apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "7"}, "items": [object("line", "7")],
+        });
         (StatusCode::OK, Body::from(list.to_string()))
     });
+    feed.streaming = false;
+    feed
+}
+
+fn expired() -> String {
+    let status = json!({"kind": "Status", "code": 410, "message": "too old", "reason": "Expired"});
+    format!("{}\n", json!({"type": "ERROR", "object": status}))
+}
+
+fn changed() -> String {
+    format!("{}\n", json!({"type": "MODIFIED", "object": object("line", "8")}))
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_without_a_pause_if_watches_do_not_last() {
+    let refused = || (StatusCode::TOO_MANY_REQUESTS, Body::empty());
+    let ends_at_once = || (StatusCode::OK, Body::empty());
+    let fails_at_once = || (StatusCode::OK, Body::from(expired()));
+    let changes_once = || (StatusCode::OK, Body::from(changed()));
+    for watch in [refused, ends_at_once, fails_at_once, changes_once] {
+        assert_pauses_grow(&mut watched_as(watch)).await;
+    }
+    // A streamed list is whole, and what follows is an error.
+    let (mut feed, _requests) = feed(|_| {
+        let mark = json!({"type": "BOOKMARK", "object": {
+            "apiVersion": "v1", "kind": "x",
+            "metadata": {"resourceVersion": "7", "annotations": {INITIAL_EVENTS_END: "true"}},
+        }});
+        (StatusCode::OK, Body::from(format!("{mark}\n{}", expired())))
+    });
     assert_pauses_grow(&mut feed).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_lasts_works_whether_it_brings_something_or_not() {
+    let silent = || Body::from_stream(stream::pending::<std::io::Result<String>>());
+    let busy = || {
+        Body::from_stream(stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Some((Ok::<_, std::io::Error>(changed()), ()))
+        }))
+    };
+    for watch in [silent, busy] {
+        let mut feed = watched_as(move || (StatusCode::OK, watch()));
+        feed.failures = 5;
+        let began = Instant::now();
+        while feed.failures > 0 {
+            feed.step().await.map_err(|failure| failure.message).expect("nothing fails");
+            assert!(began.elapsed() < Duration::from_secs(5), "it has worked for long");
+        }
+        assert!(began.elapsed() >= WORKS_AFTER, "{:?}", began.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
