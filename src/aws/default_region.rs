@@ -15,8 +15,8 @@ const VARIABLES: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 /// How many bytes of an invalid region a message shows.
 const SHOWN: usize = 80;
 
-/// The sources of the SDK in its order, except that an empty variable counts as unset. The SDK would take it for a
-/// region with an empty name.
+/// The sources of the SDK in its order, except that what is empty counts as unset, in a variable and in a profile. The SDK
+/// would take it for a region with an empty name.
 pub(super) fn provider(http: &SharedHttpClient, profile: Option<&str>) -> impl ProvideRegion + 'static {
     let config = ProviderConfig::without_region().with_http_client(http.clone());
     let mut of_profile = ProfileFileRegionProvider::builder().configure(&config);
@@ -24,8 +24,18 @@ pub(super) fn provider(http: &SharedHttpClient, profile: Option<&str>) -> impl P
         of_profile = of_profile.profile_name(profile);
     }
     RegionProviderChain::first_try(Variables)
-        .or_else(of_profile.build())
+        .or_else(NotEmpty(of_profile.build()))
         .or_else(ImdsRegionProvider::builder().configure(&config).build())
+}
+
+/// A source in which an empty region counts as unset.
+#[derive(Debug)]
+struct NotEmpty<P>(P);
+
+impl<P: ProvideRegion> ProvideRegion for NotEmpty<P> {
+    fn region(&self) -> future::ProvideRegion<'_> {
+        future::ProvideRegion::new(async { self.0.region().await.filter(|region| !region.as_ref().is_empty()) })
+    }
 }
 
 #[derive(Debug)]

@@ -21,9 +21,10 @@ use directconnect_core::limiter::{Limiter, MAX_IN_FLIGHT};
 pub enum Urgency {
     /// An update whose fresh read has been made. Waiting would make that read too old, and another one would be needed.
     Finish,
-    /// Polls, and work that a person asked for.
+    /// Work that a person asked for.
     High,
-    /// Repair of drift.
+    /// Polls, and repair of drift. Polls that took all that a throttled region bears must not keep repairs waiting for
+    /// ever: those that wait have the slots that people need.
     Low,
 }
 

@@ -126,7 +126,7 @@ impl Aws {
 
     /// The region that `AWS_REGION`, a profile or the instance sets, if any.
     pub fn default_region(&self) -> DefaultRegion {
-        match self.shared.region().map(AwsRegion::as_ref).filter(|region| !region.is_empty()) {
+        match self.shared.region().map(AwsRegion::as_ref) {
             None => DefaultRegion::Unset,
             Some(region) => default_region::check(region),
         }

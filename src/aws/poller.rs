@@ -146,7 +146,7 @@ impl Poller {
     async fn list(&self) -> Result<Result<Listing, Fault>, Closed> {
         let mut pages = Pages::default();
         loop {
-            let call = self.gate.acquire(Urgency::High).await?;
+            let call = self.gate.acquire(Urgency::Low).await?;
             let outcome = self.client.page(pages.token.clone()).await;
             call.record(&outcome, jitter());
             let earlier = pages.connections.len();

@@ -11,9 +11,9 @@ use kube::runtime::watcher::Event;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-pub use self::claim::{Trigger, age_of, claim, labels};
+pub use self::claim::{Trigger, age_of, claim, labels, without_valid_spec};
 
-use self::claim::{age_since, without_valid_spec};
+use self::claim::age_since;
 use self::contest::{Contest, fingerprint};
 use super::status::condition;
 use super::{Reference, Watched, reference};

@@ -11,6 +11,7 @@ pub mod watch;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::client::AuthError;
+use kube::config::Kubeconfig;
 use kube::runtime::reflector::ObjectRef;
 
 pub use self::object::Watched;
@@ -25,16 +26,26 @@ pub fn reference(resource: &ResourceId) -> Reference {
     Reference::new(&resource.name).within(&resource.namespace)
 }
 
-/// Leaves out the proxy of the environment if `NO_PROXY` names the API server. kube compares `NO_PROXY` with the address of
-/// the proxy instead. A proxy of the kubeconfig stays.
-pub fn heed_no_proxy(config: &mut kube::Config) {
-    let of_environment = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| {
-        let proxy = std::env::var(name).ok().filter(|proxy| !proxy.is_empty())?;
-        proxy.parse().ok()
-    });
-    if config.proxy_url == of_environment && Matcher::from_env().intercept(&config.cluster_url).is_none() {
-        config.proxy_url = None;
-    }
+/// Sets the proxy for the API server: that of the kubeconfig, else that of the environment unless `NO_PROXY` names the API
+/// server. kube compares `NO_PROXY` with the address of the proxy instead, whoever names it. In a pod there is none.
+/// `context` is the context that `config` is of, if it is not the current one.
+pub fn set_proxy(config: &mut kube::Config, context: Option<&str>) {
+    let Ok(kubeconfig) = Kubeconfig::read() else { return };
+    let of_environment = || {
+        let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| std::env::var(name).ok())?;
+        Matcher::from_env().intercept(&config.cluster_url)?;
+        Some(proxy)
+    };
+    let proxy = of_kubeconfig(&kubeconfig, context).or_else(of_environment).filter(|proxy| !proxy.is_empty());
+    config.proxy_url = proxy.and_then(|proxy| proxy.parse().ok());
+}
+
+/// The proxy that a kubeconfig names for this context, or for the current one.
+fn of_kubeconfig(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let name = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|context| context.name == name)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster)?.cluster.as_ref()?;
+    cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty())
 }
 
 /// The message for a failed request to the API server, with all its causes.

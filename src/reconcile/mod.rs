@@ -15,11 +15,12 @@ pub use self::slots::{Permit, ReconcileSlots};
 use self::status::StatusWriter;
 use crate::aws::{Closed, Poller, Urgency};
 use crate::clock::jitter;
-use crate::kubernetes::claims::age_of;
+use crate::kubernetes::claims::{age_of, without_valid_spec};
 use crate::kubernetes::status::whole_seconds;
 use crate::kubernetes::{Watched, events};
 use crate::state::{Budget, Wakeup};
 use directconnect_core::clock::Moment;
+use directconnect_core::conditions::Verdict;
 use directconnect_core::decide::Plan;
 use directconnect_core::desired::{Desired, EncryptionMode};
 use directconnect_core::fault::{Effect, Fault, FaultKind, UPDATE};
@@ -27,6 +28,7 @@ use directconnect_core::history::Change;
 use directconnect_core::identity::ResourceId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::pass::{Action, Event, Pass};
+use directconnect_core::reason::Reason;
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -59,6 +61,8 @@ struct Reconcile<'a> {
     poller: &'a Poller,
     requested_at: Option<Moment>,
     status: StatusWriter<'a>,
+    /// Why the spec is invalid. Then the pass is about the circuit that the ledger is about, and sends nothing.
+    invalid: Option<String>,
     has_sent: bool,
 }
 
@@ -68,15 +72,16 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
         return Ok(Requeue::await_change());
     }
     let mut status = StatusWriter::new(object, context);
-    let desired = match context.claims.desired(object) {
-        Ok(desired) => desired,
-        Err(invalid) => {
-            status.report_invalid(invalid).await?;
-            return Ok(Requeue::await_change());
-        }
+    let (known, invalid) = match context.claims.desired(object) {
+        Ok(desired) => (Some(desired), None),
+        Err(message) => (without_valid_spec(object), Some(message)),
     };
-    let Some(poller) = context.pollers.get(&desired.circuit.region) else {
-        // The region is about to be polled. Its first listing wakes all its resources.
+    let known = known.and_then(|desired| Some((context.pollers.get(&desired.circuit.region)?, desired)));
+    let Some((poller, desired)) = known else {
+        if let Some(message) = invalid {
+            status.report_invalid(message).await?;
+        }
+        // If the region is about to be polled, its first listing wakes all its resources.
         return Ok(Requeue::await_change());
     };
     // The lock ensures that a circuit has at most one update in flight, and that no update is decided on meanwhile.
@@ -84,8 +89,8 @@ pub async fn reconcile(object: &Watched, context: &Context, budget: &Budget) -> 
     let lock = context.state.circuit_lock(&desired.circuit);
     let acts = context.state.with_fleet(|fleet| fleet.acts(&desired.circuit, &object.id()));
     let _lock = if acts { Some(budget.without_counting(lock.lock()).await) } else { None };
-    let requested_at = status.read_requested(&desired, acts);
-    let pass = Reconcile { context, object, budget, poller: &poller, requested_at, status, has_sent: false };
+    let requested_at = if invalid.is_none() { status.read_requested(&desired, acts) } else { None };
+    let pass = Reconcile { context, object, budget, poller: &poller, requested_at, status, invalid, has_sent: false };
     pass.run(desired, acts).await
 }
 
@@ -136,8 +141,10 @@ impl Reconcile<'_> {
                     Event::IntentionWritten { version }
                 }
                 Action::Send(change) => {
-                    // The lease is checked last, after every wait: the next leader may act as soon as this lease ends.
-                    let (Some(until), Some(call)) = (context.leadership.until(), call.take()) else {
+                    // The lease is checked last, after every wait: the next leader may act as soon as this lease ends. Nor
+                    // does an update begin once the grace of SIGTERM is over.
+                    let until = context.leadership.until().filter(|_| !context.sending.is_closed());
+                    let (Some(until), Some(call)) = (until, call.take()) else {
                         return Err(PassError::NotLeading(resource));
                     };
                     (self.has_sent, running.is_sent) = (true, true);
@@ -154,7 +161,8 @@ impl Reconcile<'_> {
     fn urgency(&self, pass: &Pass) -> Urgency {
         let desired = pass.desired();
         let ledger = self.context.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &self.object.id()));
-        if ledger.met_generation == Some(desired.generation) { Urgency::Low } else { Urgency::High }
+        let is_asked = self.requested_at.is_some();
+        if ledger.met_generation == Some(desired.generation) && !is_asked { Urgency::Low } else { Urgency::High }
     }
 
     /// Writes to status what is about to be sent. A crash does not lose it, and the API server refuses the write if the
@@ -210,6 +218,12 @@ impl Reconcile<'_> {
     /// Ends the pass: writes status if it changed, publishes events, and returns when to run the next pass.
     async fn rest(mut self, desired: &Desired, ledger: Ledger, plan: &Plan) -> Result<Requeue, PassError> {
         let context = self.context;
+        let instead = self.invalid.take().map(|message| Plan {
+            verdict: Some(Verdict::new(Reason::InvalidSpec, message)),
+            next_check: plan.next_check,
+            ..Plan::default()
+        });
+        let plan = instead.as_ref().unwrap_or(plan);
         self.status.note_drift(desired, plan);
         // The other resources for the circuit are woken now: the next listing will show what the answer showed, and
         // wake nobody.

@@ -89,7 +89,11 @@ impl<'a> StatusWriter<'a> {
             return;
         }
         let is_first = !std::mem::replace(&mut self.has_noted_drift, true);
-        let was_met = self.before.ledger.met_generation == Some(desired.generation) && self.before.drift.is_empty();
+        // What was seen while reads could be late was not told then.
+        let was_settling = status::condition(&self.before, ConditionType::Ready)
+            .is_some_and(|ready| ready.reason == Reason::Settling.as_str());
+        let was_met = self.before.ledger.met_generation == Some(desired.generation)
+            && (self.before.drift.is_empty() || was_settling);
         if is_first && was_met && !plan.drift.is_empty() {
             let each = plan.drift.iter().map(|Drift { field, desired, observed }| {
                 let observed = observed.as_deref().unwrap_or("absent");
@@ -163,7 +167,7 @@ impl<'a> StatusWriter<'a> {
     pub(super) async fn report_invalid(&mut self, message: String) -> Result<(), PassError> {
         let mut next = (*self.written).clone();
         self.set_conditions(&mut next, &Verdict::new(Reason::InvalidSpec, message), None);
-        self.set_gauges(&next, false);
+        self.set_gauges(&next, self.object.is_paused());
         if next != *self.written {
             self.write(next).await?;
         }

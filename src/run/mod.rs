@@ -204,7 +204,7 @@ async fn cluster() -> Result<(Client, Client, String), String> {
     let mut config = kube::Config::infer().await.map_err(|error| {
         format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
     })?;
-    crate::kubernetes::heed_no_proxy(&mut config);
+    crate::kubernetes::set_proxy(&mut config, None);
     // Without it, requests to an API server that went silent would wait without end.
     config.read_timeout = Some(API_SILENCE);
     config.reset_reader_on_write = true;

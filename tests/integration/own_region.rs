@@ -1,9 +1,10 @@
 //! The operator's own region, for resources that name none.
 
 use direct_connect_simulator::Connection;
-use test_support::{REGION, World, connection};
+use test_support::{REGION, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
+const CKN: &str = "01";
 
 #[tokio::test]
 async fn a_region_that_is_none_is_told_at_the_start_and_blamed_on_no_resource() {
@@ -69,4 +70,25 @@ async fn a_line_whose_region_is_not_known_after_a_restart_keeps_its_turn() {
     let message = waits.condition("Ready").expect("it is there").message;
     assert!(message.contains("/first"), "{message}");
     assert_eq!(world.updates().len(), 1);
+    // It is read as any other that holds the turn, so what it waits for ends by itself.
+    world.aws.associate_key(REGION, ID, CKN);
+    world.until("first", "the proof to be written down", |line| line.status("proven") == true).await;
+    world.condition("first", "Stalled", "True", "InvalidSpec").await;
+    wait::until(wait::SOON, "the other to go", async || world.updates().len() == 2).await;
+}
+
+#[tokio::test]
+async fn a_profile_with_an_empty_region_has_none() {
+    let mut world = World::builder().without_operator().build().await;
+    let profile = world.kubeconfig.with_file_name("profile");
+    std::fs::write(&profile, "[default]\nregion =\n").expect("the folder is the test's own");
+    world.settings = world.settings.without_env("AWS_REGION").env("AWS_CONFIG_FILE", profile.to_string_lossy());
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID)).await;
+    world.apply(connection("served").id(ID).region(REGION)).await;
+    world.start_operator();
+    world.condition("line", "Stalled", "True", "InvalidSpec").await;
+    world.ready("served").await;
+    world.polls(5).await;
+    assert!(world.operator().exit().is_none(), "it does not begin anew again and again");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use directconnect_core::text;
-use directconnect_operator::kubernetes::{Watched, heed_no_proxy, words};
+use directconnect_operator::kubernetes::{Watched, set_proxy, words};
 use kube::api::{ApiResource, DynamicObject};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
@@ -30,7 +30,7 @@ impl Cluster {
     pub async fn connect(flags: &ClusterFlags) -> Result<Self, Problem> {
         let (mut config, context) = config(flags).await?;
         let server = config.cluster_url.to_string();
-        heed_no_proxy(&mut config);
+        set_proxy(&mut config, context.as_deref());
         config.read_timeout = Some(SILENCE);
         config.connect_timeout = Some(SILENCE);
         config.default_retry = false;

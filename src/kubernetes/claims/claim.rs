@@ -37,18 +37,18 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
 }
 
 /// What is known of a resource whose spec is invalid, from its status. It changes nothing, but a step that its status says is
-/// under way still holds the turn.
-pub(super) fn without_valid_spec(object: &Watched) -> Option<Desired> {
+/// under way still holds the turn. So the circuit is read, and what its ledger says is kept true.
+pub fn without_valid_spec(object: &Watched) -> Option<Desired> {
     let ledger = &object.status.ledger;
     let about = ledger.circuit.as_ref()?;
     let (region, id) = RegionName::parse(&about.region).zip(ConnectionId::parse(&about.connection_id))?;
     Some(Desired {
         circuit: CircuitId { region, id },
-        name: None,
+        name: object.spec.as_ref().ok().and_then(|spec| spec.connection_name.clone()),
         mode: object.spec.as_ref().map_or(ledger.unproven_step, |spec| spec.encryption_mode),
         transition: EncryptionTransition::Guarded,
         policy: ManagementPolicy::Observe,
-        paused: false,
+        paused: object.is_paused(),
         generation: object.meta().generation.unwrap_or_default(),
     })
 }
