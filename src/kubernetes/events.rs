@@ -1,18 +1,12 @@
 //! Kubernetes events: one for each transition, none for polls alone.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod publisher;
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::runtime::reflector::Lookup;
-use parking_lot::Mutex;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use strum::VariantArray as _;
-use tracing::debug;
 
-use super::Watched;
+pub use self::publisher::EventPublisher;
+
 use super::status::{condition, condition_status};
 use crate::api::DirectConnectConnectionStatus;
 use directconnect_core::conditions::ConditionType;
@@ -20,7 +14,7 @@ use directconnect_core::desired::EncryptionMode;
 use directconnect_core::fault::Fault;
 use directconnect_core::history::Change;
 use directconnect_core::identity::ConnectionId;
-use directconnect_core::observed::Connection;
+use directconnect_core::observed::{Connection, ConnectionState, PortEncryptionStatus};
 use directconnect_core::reason::{Phase, Reason};
 use directconnect_core::text;
 
@@ -28,11 +22,6 @@ use directconnect_core::text;
 const NOTE_LIMIT: usize = 1024;
 /// Reason of the event for a failed update.
 const UPDATE_FAILED: &str = "UpdateFailed";
-/// If the same event happens again within this time, the count of the first one is increased. The recorder forgets
-/// events after the same time.
-const SERIES: Duration = Duration::from_mins(6);
-/// Time limit for writing an event. Nothing waits for it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The content of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,12 +51,17 @@ pub fn updated(
     request_id: Option<&str>,
 ) -> Vec<EventSpec> {
     let request = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();
+    told(id.as_str(), sent, before, answer, &request)
+}
+
+/// The events for the fields of an update that AWS shows as they were sent. Their notes end with `how`.
+fn told(id: &str, sent: &Change, before: &Change, shown: &Connection, how: &str) -> Vec<EventSpec> {
     let mut news = Vec::new();
-    if let Some(name) = sent.name.as_ref().filter(|&name| answer.connection_name.as_ref() == Some(name)) {
+    if let Some(name) = sent.name.as_ref().filter(|&name| shown.connection_name.as_ref() == Some(name)) {
         let old = before.name.as_deref().unwrap_or_default();
-        news.push(EventSpec::normal("Renamed", format!("{id}: connectionName {old:?} is now {name:?}{request}")));
+        news.push(EventSpec::normal("Renamed", format!("{id}: connectionName {old:?} is now {name:?}{how}")));
     }
-    if let Some(mode) = sent.mode.filter(|&mode| answer.mode() == Some(mode)) {
+    if let Some(mode) = sent.mode.filter(|&mode| shown.mode() == Some(mode)) {
         let old = before.mode.map_or_else(|| "unknown".to_owned(), |mode| mode.to_string());
         let caution = if mode == EncryptionMode::NoEncrypt {
             "; if the far end insists on MACsec the line stops until it does not, which AWS cannot show"
@@ -76,7 +70,7 @@ pub fn updated(
         };
         news.push(EventSpec::normal(
             "EncryptionModeChanged",
-            format!("{id}: encryptionMode {old} is now {mode}{request}{caution}"),
+            format!("{id}: encryptionMode {old} is now {mode}{how}{caution}"),
         ));
     }
     news
@@ -102,43 +96,73 @@ pub fn waits_for_other(message: &str) -> EventSpec {
     EventSpec::warning("Blocked", message)
 }
 
-/// The events for the changes from one status to the next. `failed` is the failed update that the new status reports, if
-/// it reports one; its event contains the AWS request id. Status does not contain it, since it changes with every
-/// attempt.
-pub fn transitions(
+/// The events for what a new status shows of the line: link and encryption, and an update whose answer was lost.
+/// `is_answered` says whether the last update was answered.
+pub fn of_line(
     before: &DirectConnectConnectionStatus,
     after: &DirectConnectConnectionStatus,
-    failed: Option<&Fault>,
+    is_answered: bool,
 ) -> Vec<EventSpec> {
     let mut news = Vec::new();
     for (kind, up, down) in
         [(ConditionType::LinkUp, "LinkUp", "LinkDown"), (ConditionType::Encrypted, "EncryptionUp", "EncryptionDown")]
     {
         let message = condition(after, kind).map(|condition| condition.message.as_str()).unwrap_or_default();
-        match (condition_status(before, kind), condition_status(after, kind)) {
-            (Some("False"), Some("True")) => news.push(EventSpec::normal(up, message)),
-            (Some("True"), Some("False")) => news.push(EventSpec::warning(down, message)),
-            // It went down while AWS could not be read, perhaps because the way to AWS leads over it.
-            (Some("Unknown"), Some("False")) if was_stale(before, kind) => news.push(EventSpec::warning(down, message)),
+        match (last_known(before, kind), condition_status(after, kind)) {
+            (Some(false), Some("True")) => news.push(EventSpec::normal(up, message)),
+            (Some(true), Some("False")) => news.push(EventSpec::warning(down, message)),
             _ => {}
         }
     }
-    let reason = |status: &DirectConnectConnectionStatus| {
-        condition(status, ConditionType::Ready).map(|condition| (condition.reason.clone(), condition.message.clone()))
-    };
-    if let Some((now, message)) = reason(after)
-        && reason(before).is_none_or(|(earlier, _)| earlier != now)
-        && let Some(event) = event_of(&now, failed.is_some())
-    {
-        let request_id = failed.filter(|_| event == UPDATE_FAILED).and_then(|fault| fault.request_id.as_deref());
-        news.push(EventSpec::warning(event, with_request(&message, request_id)));
+    if !is_answered {
+        news.extend(shown_later(before, after));
     }
     news
 }
 
-/// Whether nothing was known of this condition because AWS could not be read.
-fn was_stale(status: &DirectConnectConnectionStatus, kind: ConditionType) -> bool {
-    condition(status, kind).is_some_and(|condition| condition.reason == Reason::ObservationStale.as_str())
+/// Whether a condition held when AWS was last read. While it cannot be read the condition is `Unknown`, and the fields stay
+/// as they were read last.
+fn last_known(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Option<bool> {
+    let condition = condition(status, kind)?;
+    match (condition.status.as_str(), kind) {
+        ("True", _) => Some(true),
+        ("False", _) => Some(false),
+        _ if condition.reason != Reason::ObservationStale.as_str() => None,
+        (_, ConditionType::LinkUp) => Some(*status.connection.connection_state.as_ref()? == ConnectionState::Available),
+        _ => Some(*status.connection.port_encryption_status.as_ref()? == PortEncryptionStatus::Up),
+    }
+}
+
+/// The events for an update whose answer was lost, once a read shows what it sent.
+fn shown_later(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
+    let Some(last) = after.ledger.last_update.as_ref().filter(|last| last.request_id.is_none()) else {
+        return Vec::new();
+    };
+    let was = Change { name: before.connection.connection_name.clone(), mode: before.connection.mode() };
+    let sent = Change {
+        name: last.connection_name.clone().filter(|name| was.name.as_ref().is_some_and(|was| was != name)),
+        mode: last.encryption_mode.filter(|mode| was.mode.is_some_and(|was| was != *mode)),
+    };
+    let id = after.connection_id.as_deref().unwrap_or_default();
+    told(id, &sent, &was, &after.connection, " (the answer of AWS was lost)")
+}
+
+/// The event for a new reason of `Ready`. `failed` is the failed update that the new status reports, if it reports one that
+/// was not told yet; its event contains the AWS request id. Status does not contain it, since it changes with every
+/// attempt.
+pub fn of_ready(
+    before: &DirectConnectConnectionStatus,
+    after: &DirectConnectConnectionStatus,
+    failed: Option<&Fault>,
+) -> Option<EventSpec> {
+    let (before, after) = (condition(before, ConditionType::Ready), condition(after, ConditionType::Ready)?);
+    let is_new = before.is_none_or(|before| {
+        let wish = |ready: &Condition| (ready.message.clone(), ready.observed_generation);
+        before.reason != after.reason || (failed.is_some() && wish(before) != wish(after))
+    });
+    let event = event_of(&after.reason, failed.is_some()).filter(|_| is_new)?;
+    let request_id = failed.filter(|_| event == UPDATE_FAILED).and_then(|fault| fault.request_id.as_deref());
+    Some(EventSpec::warning(event, with_request(&after.message, request_id)))
 }
 
 /// A note that ends with the request id. If it is too long, the message before it is cut.
@@ -159,66 +183,6 @@ fn event_of(reason: &str, with_update: bool) -> Option<&'static str> {
             with_update.then_some(UPDATE_FAILED)
         }
         other => (other.phase() == Phase::Stalled).then_some("Blocked"),
-    }
-}
-
-/// Publishes events. A failure to write one is only logged.
-#[derive(Clone)]
-pub struct EventPublisher {
-    recorder: Recorder,
-    published: Arc<Mutex<Published>>,
-}
-
-/// By uid of the object and event: its reference when it was published first, and when it was published last.
-type Published = HashMap<(Option<String>, EventSpec), (ObjectReference, Instant)>;
-
-impl EventPublisher {
-    /// A publisher that writes as `controller`, from the process `instance`.
-    pub fn new(client: Client, controller: &str, instance: &str) -> Self {
-        let reporter = Reporter { controller: controller.to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter), published: Arc::default() }
-    }
-
-    /// Publishes the events of an object in order, in the background.
-    pub fn publish(&self, object: &Watched, news: Vec<EventSpec>) {
-        if news.is_empty() {
-            return;
-        }
-        let (publisher, now) = (self.clone(), ObjectReference::from(object.to_object_ref(())));
-        tokio::spawn(async move {
-            for one in news {
-                let about = publisher.first_reference(&now, &one);
-                let EventSpec { warning, reason, note } = one;
-                let event = Event {
-                    type_: if warning { EventType::Warning } else { EventType::Normal },
-                    reason: reason.to_owned(),
-                    note: Some(text::cut_bytes(&note, NOTE_LIMIT).to_owned()),
-                    action: "Reconcile".to_owned(),
-                    secondary: None,
-                };
-                match tokio::time::timeout(WRITE_TIMEOUT, publisher.recorder.publish(&event, &about)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => debug!(%error, reason, "an event was not written"),
-                    Err(_) => debug!(reason, "an event was not written in time"),
-                }
-            }
-        });
-    }
-
-    /// The object reference to use for an event: that of its first occurrence if it was published before, else the
-    /// current one.
-    ///
-    /// The recorder counts an event as a repetition if reference and reason are the same. The reference contains the
-    /// resource version, which the status write after the first occurrence has changed. If the version were left out,
-    /// all events of one reason would share the note of the first, and a second rename would show the note of the first
-    /// rename.
-    fn first_reference(&self, now: &ObjectReference, news: &EventSpec) -> ObjectReference {
-        let mut published = self.published.lock();
-        published.retain(|_, (_, last)| last.elapsed() < SERIES);
-        let key = (now.uid.clone(), news.clone());
-        let (first, last) = published.entry(key).or_insert_with(|| (now.clone(), Instant::now()));
-        *last = Instant::now();
-        first.clone()
     }
 }
 
@@ -255,48 +219,114 @@ mod tests {
     #[test]
     fn a_refused_update_is_told_once_with_the_words_and_the_request_id_of_aws() {
         let (before, after) = (status(Reason::Updating, ""), status(Reason::RequestRejected, "AWS says: Bad name"));
-        let told = transitions(&before, &after, Some(&fault("5b8cf2b7")));
-        assert_eq!(told, [EventSpec::warning("UpdateFailed", "AWS says: Bad name (request 5b8cf2b7)")]);
-        assert_eq!(transitions(&after, &after, Some(&fault("another try"))), [], "one a transition");
-        let lost = transitions(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
-        assert_eq!(lost, [EventSpec::warning("UpdateFailed", "AWS says: Bad name")]);
+        let told = |words: &str| Some(EventSpec::warning("UpdateFailed", words));
+        assert_eq!(of_ready(&before, &after, Some(&fault("5b8c"))), told("AWS says: Bad name (request 5b8c)"));
+        assert_eq!(of_ready(&after, &after, Some(&fault("another try"))), None, "one a transition");
+        assert_eq!(of_ready(&before, &after, None), None, "it was told before");
+        let lost = of_ready(&before, &after, Some(&Fault { request_id: None, ..fault("") }));
+        assert_eq!(lost, told("AWS says: Bad name"));
+        // Another wish that is refused as well, in other words or in the same.
+        let other = status(Reason::RequestRejected, "AWS says: Too long");
+        assert_eq!(of_ready(&after, &other, Some(&fault("6d9e"))), told("AWS says: Too long (request 6d9e)"));
+        let mut next = after.clone();
+        next.conditions[0].observed_generation = Some(2);
+        assert_eq!(of_ready(&after, &next, Some(&fault("6d9e"))), told("AWS says: Bad name (request 6d9e)"));
     }
 
     #[test]
     fn a_read_that_fails_is_no_failed_update_whatever_differs() {
         for reason in [Reason::AwsUnavailable, Reason::AccessDenied, Reason::RequestRejected] {
-            let told = transitions(&status(Reason::WaitingForEncryptionUp, ""), &status(reason, "no answer"), None);
-            assert_eq!(told, [], "{reason:?}");
+            let told = of_ready(&status(Reason::WaitingForEncryptionUp, ""), &status(reason, "no answer"), None);
+            assert_eq!(told, None, "{reason:?}");
         }
     }
 
     #[test]
-    fn a_line_that_is_found_down_after_an_outage_of_reads_is_told() {
-        for (kind, down) in [(ConditionType::LinkUp, "LinkDown"), (ConditionType::Encrypted, "EncryptionDown")] {
-            let now = with(kind, "False", Reason::NotAvailable, "it is down");
-            let told = |before: &DirectConnectConnectionStatus| transitions(before, &now, None);
-            let stale = with(kind, "Unknown", Reason::ObservationStale, "not read");
-            assert_eq!(told(&stale), [EventSpec::warning(down, "it is down")]);
-            assert_eq!(told(&with(kind, "Unknown", Reason::NotReported, "no MACsec")), [], "AWS had reported none");
-            assert_eq!(told(&now), [], "it was down before");
-            let up = with(kind, "True", Reason::Available, "it is up");
-            assert_eq!(told(&up), [EventSpec::warning(down, "it is down")]);
-            assert_eq!(transitions(&stale, &up, None), [], "that it can be read again is no news of the line");
+    fn what_an_outage_of_reads_hid_is_told_and_nothing_else() {
+        let link = |state| Connection { connection_state: Some(state), ..Connection::default() };
+        let port = |status| Connection { port_encryption_status: Some(status), ..Connection::default() };
+        let cases = [
+            (
+                ConditionType::LinkUp,
+                ["LinkUp", "LinkDown"],
+                link(ConnectionState::Available),
+                link(ConnectionState::Down),
+            ),
+            (
+                ConditionType::Encrypted,
+                ["EncryptionUp", "EncryptionDown"],
+                port(PortEncryptionStatus::Up),
+                port(PortEncryptionStatus::Down),
+            ),
+        ];
+        for (kind, [up, down], was_up, was_down) in cases {
+            let is_down = with(kind, "False", Reason::NotAvailable, "it is down");
+            let is_up = with(kind, "True", Reason::Available, "it is up");
+            let stale = |shown: &Connection| DirectConnectConnectionStatus {
+                connection: std::sync::Arc::new(shown.clone()),
+                ..with(kind, "Unknown", Reason::ObservationStale, "not read")
+            };
+            let told = |before: &DirectConnectConnectionStatus, now| of_line(before, now, false);
+            assert_eq!(told(&stale(&was_up), &is_down), [EventSpec::warning(down, "it is down")]);
+            assert_eq!(told(&stale(&was_down), &is_up), [EventSpec::normal(up, "it is up")]);
+            assert_eq!(told(&stale(&was_up), &is_up), [], "that it can be read again is no news of the line");
+            assert_eq!(told(&stale(&was_down), &is_down), []);
+            assert_eq!(told(&stale(&Connection::default()), &is_down), [], "nothing was known of it");
+            assert_eq!(told(&with(kind, "Unknown", Reason::NotReported, "no MACsec"), &is_down), []);
+            assert_eq!(told(&is_up, &is_down), [EventSpec::warning(down, "it is down")]);
+            assert_eq!(told(&is_down, &is_up), [EventSpec::normal(up, "it is up")]);
         }
+    }
+
+    type Status = DirectConnectConnectionStatus;
+
+    #[test]
+    fn an_update_whose_answer_was_lost_is_told_once_a_read_shows_it() {
+        let shows = |name: &str, mode: &str, request_id: Option<&str>| {
+            let mut status = DirectConnectConnectionStatus::default();
+            let connection = Connection {
+                connection_name: Some(name.to_owned()),
+                encryption_mode: Some(mode.to_owned().into()),
+                ..Connection::default()
+            };
+            (status.connection_id, status.connection) = (Some("dxcon-1".to_owned()), std::sync::Arc::new(connection));
+            status.ledger.last_update = Some(directconnect_core::ledger::LastUpdate {
+                request_id: request_id.map(str::to_owned),
+                connection_name: Some("new".to_owned()),
+                encryption_mode: Some(EncryptionMode::ShouldEncrypt),
+                ..Default::default()
+            });
+            status
+        };
+        let reasons = |before: &Status, after: &Status, is_answered| {
+            of_line(before, after, is_answered).into_iter().map(|told| told.reason).collect::<Vec<_>>()
+        };
+        let (before, after) = (shows("old", "no_encrypt", None), shows("new", "should_encrypt", None));
+        assert_eq!(reasons(&before, &after, false), ["Renamed", "EncryptionModeChanged"]);
+        assert!(of_line(&before, &after, false)[0].note.contains("lost"));
+        assert_eq!(reasons(&before, &shows("new", "no_encrypt", None), false), ["Renamed"], "as far as AWS has it");
+        assert_eq!(reasons(&before, &before, false), [""; 0]);
+        assert_eq!(reasons(&after, &after, false), [""; 0], "once");
+        assert_eq!(
+            reasons(&before, &shows("new", "should_encrypt", Some("5b8c")), false),
+            [""; 0],
+            "told by its answer"
+        );
+        assert_eq!(reasons(&before, &after, true), [""; 0], "told by its answer, which had no request id");
     }
 
     #[test]
     fn the_request_id_is_whole_however_long_the_words_are() {
         let after = status(Reason::RequestRejected, &"ü".repeat(2000));
-        let told = transitions(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
-        let note = &told[0].note;
+        let told = of_ready(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7"))).expect("an event");
+        let note = &told.note;
         assert!(note.ends_with("ü (request 5b8cf2b7)") && (1000..=NOTE_LIMIT).contains(&note.len()), "{note}");
     }
 
     #[test]
     fn what_is_no_failed_update_has_no_request_id() {
         let after = status(Reason::NoMacSecKey, "No key");
-        let told = transitions(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
-        assert_eq!(told, [EventSpec::warning("Blocked", "No key")]);
+        let told = of_ready(&status(Reason::Updating, ""), &after, Some(&fault("5b8cf2b7")));
+        assert_eq!(told, Some(EventSpec::warning("Blocked", "No key")));
     }
 }

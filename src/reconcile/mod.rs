@@ -182,7 +182,7 @@ impl Reconcile<'_> {
     }
 
     /// Calls `UpdateConnection`.
-    async fn send(&self, pass: &Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
+    async fn send(&mut self, pass: &Pass, call: crate::aws::Call<'_>, change: Change, until: Moment) -> Event {
         let (context, circuit) = (self.context, pass.desired().circuit.clone());
         let before = context.state.with_fleet(|fleet| {
             let shown = fleet.circuit(&circuit).and_then(|circuit| circuit.history.connection());
@@ -202,6 +202,7 @@ impl Reconcile<'_> {
                 );
                 let done = events::updated(&circuit.id, &change, &before, &answer, request_id.as_deref());
                 context.events.publish(self.object, done);
+                self.status.note_answer();
                 Event::Answered { answer: Box::new(answer), request_id }
             }
             Err(fault) => {

@@ -37,8 +37,11 @@ pub(super) struct StatusWriter<'a> {
     /// The last known status on the API server.
     written: Arc<DirectConnectConnectionStatus>,
     version: u64,
+    /// Events to publish with the next write or at the end of the pass.
     events: Vec<EventSpec>,
     has_noted_drift: bool,
+    /// Whether AWS has answered an update of this pass.
+    is_answered: bool,
 }
 
 impl<'a> StatusWriter<'a> {
@@ -54,7 +57,13 @@ impl<'a> StatusWriter<'a> {
             version,
             events: Vec::new(),
             has_noted_drift: false,
+            is_answered: false,
         }
+    }
+
+    /// Called when AWS has answered an update, which is told at once.
+    pub(super) fn note_answer(&mut self) {
+        self.is_answered = true;
     }
 
     /// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what
@@ -247,7 +256,10 @@ impl<'a> StatusWriter<'a> {
         is_same
     }
 
+    /// What a write shows of the line is told at once: the next pass compares with what was written, even if this one fails.
     fn written(&mut self, version: u64, next: DirectConnectConnectionStatus) {
+        self.events.extend(events::of_line(&self.written, &next, self.is_answered));
+        self.context.events.publish(self.object, std::mem::take(&mut self.events));
         self.context.metrics.status_written();
         let reason = status::condition(&next, ConditionType::Ready).map(|ready| ready.reason.clone());
         info!(object = %self.object.id(), id = next.connection_id, reason, "status written");
@@ -274,42 +286,43 @@ impl<'a> StatusWriter<'a> {
         self.context.metrics.health(&labels(self.object, &self.object.id()), health);
     }
 
-    /// Publishes the events of the whole pass.
+    /// Publishes the events at the end of the pass.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
         self.context.claims.with_memory(self.object, |memory| memory.failures = 0);
         let mut events = std::mem::take(&mut self.events);
         let failed = about.and_then(|(desired, plan)| self.failed_update(desired, plan));
-        events.extend(events::transitions(&self.before, &self.written, failed.as_ref()));
+        events.extend(events::of_ready(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));
         self.context.events.publish(self.object, events);
     }
 
-    /// The fault of the last update, if the plan reports it. A read may have failed since, or the line may have another
-    /// problem.
+    /// The fault of the last update, if the plan reports it and none did before. A read may have failed since, or the line
+    /// may have another problem.
     fn failed_update(&self, desired: &Desired, plan: &Plan) -> Option<Fault> {
-        let (state, circuit) = (&self.context.state, &desired.circuit);
-        let failed = state.with_fleet(|fleet| Some(fleet.circuit(circuit)?.history.update_failure()?.fault.clone()))?;
-        let reported = failed.describe(circuit);
-        plan.verdict.as_ref().is_some_and(|verdict| verdict.message == reported).then_some(failed)
+        let (circuit, verdict) = (&desired.circuit, plan.verdict.as_ref()?);
+        let is_reported = |fault: &Fault| verdict.message == fault.describe(circuit);
+        self.context
+            .state
+            .with_fleet(|fleet| fleet.with_history(circuit, |history| history.take_untold_failure(is_reported)))
     }
 
     /// Records whether the resource waits for a turn. Returns an event if the circuit it waits for was raised by
     /// another writer.
     fn waits_for_other(&self, desired: &Desired, plan: &Plan) -> Option<EventSpec> {
-        let verdict = plan.verdict.as_ref().filter(|verdict| verdict.reason == Reason::WaitingForTurn);
         let (resource, state) = (self.object.id(), &self.context.state);
-        state.set_waiting(&resource, verdict.is_some());
+        state.set_waiting(&resource, plan.waits_for_turn);
         let (holder, other_proof) = state.with_fleet(|fleet| {
             (fleet.holder(&desired.circuit), fleet.other_proof(&desired.circuit, &resource).is_some())
         });
         // The turn may have become free before this resource was recorded as waiting.
-        if verdict.is_some() && holder.is_none() && !other_proof {
+        if plan.waits_for_turn && holder.is_none() && !other_proof {
             state.wake(Wakeup::Resources(vec![resource]));
         }
         let is_other = holder.is_some_and(|holder| holder.hold.reason == HoldReason::RaisedByOther);
         let ready = |status: &DirectConnectConnectionStatus| {
             status::condition(status, ConditionType::Ready).map(|ready| ready.message.clone())
         };
+        let verdict = plan.verdict.as_ref().filter(|verdict| verdict.reason == Reason::WaitingForTurn);
         verdict
             .filter(|_| is_other && ready(&self.before) != ready(&self.written))
             .map(|verdict| events::waits_for_other(&verdict.message))

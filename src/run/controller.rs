@@ -159,7 +159,7 @@ pub(super) mod tests {
         let aws = Aws::load(from, metrics.clone()).await;
         Arc::new(Context {
             pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
-            events: EventPublisher::new(client.clone(), "test", "test"),
+            events: EventPublisher::new(client.clone(), "test"),
             slots: ReconcileSlots::new(1),
             sending: tokio::sync::Semaphore::new(MAX_SENDING as usize),
             leadership: Leadership::without_lease(clock),

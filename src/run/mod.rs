@@ -76,7 +76,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let leadership = if flags.leader_elect { elector.leadership() } else { Leadership::without_lease(clock) };
     let context = Arc::new(Context {
         pollers: Pollers::new(aws.clone(), clock, Arc::clone(&state), metrics.clone()),
-        events: EventPublisher::new(client.clone(), NAME, &identity),
+        events: EventPublisher::new(client.clone(), &identity),
         slots: ReconcileSlots::new(flags.concurrency),
         sending: Semaphore::new(MAX_SENDING as usize),
         claims: Arc::clone(&claims),

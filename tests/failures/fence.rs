@@ -96,7 +96,7 @@ impl Bench {
         let aws = Aws::load(from, metrics.clone()).await;
         let context = Arc::new(Context {
             pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
-            events: EventPublisher::new(through.clone(), "test", "test"),
+            events: EventPublisher::new(through.clone(), "test"),
             slots: ReconcileSlots::new(1),
             sending: Semaphore::new(MAX_SENDING as usize),
             leadership: leadership.clone(),

@@ -3,6 +3,7 @@
 
 mod api_server;
 mod crashes;
+mod events;
 mod fence;
 mod half;
 mod hostile;

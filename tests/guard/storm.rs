@@ -94,3 +94,36 @@ async fn passes_that_wait_for_the_pace_of_a_region_end_with_it_and_the_next_reso
     let rounds: Vec<usize> = calls.iter().filter_map(read_in).collect();
     assert!(rounds.is_sorted(), "a pass went on for a resource that was deleted long before: {rounds:?}");
 }
+
+/// AWS bears fewer calls than the listings alone would take.
+#[tokio::test]
+async fn polls_of_a_throttled_region_keep_neither_repairs_waiting_nor_people() {
+    const LINES: usize = 18;
+    const LONG: Duration = Duration::from_mins(3);
+    let world = World::builder().flag("--poll-interval", "200ms").build().await;
+    let named = |line: usize| format!("line-{line}");
+    for line in 0..LINES {
+        world.aws.add(REGION, Connection::new(&numbered(line), "ours"));
+        world.apply(connection(&named(line)).id(&numbered(line)).name("ours")).await;
+    }
+    for line in 0..LINES {
+        world.ready(&named(line)).await;
+    }
+    world.aws.configure(|settings| settings.throttle = Some(Throttle { capacity: 1, per_second: 1.5 }));
+    let throttled =
+        || world.aws.calls().iter().filter(|call| call.outcome.code() == Some("ThrottlingException")).count();
+    wait::until(LONG, "the pace to go down", async || throttled() >= 6).await;
+    // There are more repairs than slots.
+    for line in 1..LINES {
+        world.aws.edit(REGION, &numbered(line), |line| line.connection_name = Some("theirs".to_owned()));
+    }
+    let repaired = || {
+        (1..LINES).filter(|line| world.aws.connection(REGION, &numbered(*line)).is_some_and(|it| it.name() == "ours"))
+    };
+    wait::until(LONG, "a repair", async || repaired().count() > 0).await;
+    world.annotate(&named(1), "reconcile-requested-at", Some("now")).await;
+    world.apply(connection(&named(0)).id(&numbered(0)).name("a person's")).await;
+    world.ready(&named(0)).await;
+    world.until(&named(1), "the request to be served", |line| line.status("lastHandledReconcileAt") == "now").await;
+    assert!(repaired().count() < LINES - 1, "people go before repairs");
+}

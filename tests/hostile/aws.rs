@@ -167,6 +167,7 @@ fn connection_is_fit(connection: Connection) -> Result<(), TestCaseError> {
     {
         let desired = Desired { paused, policy, ..spec() };
         let plan = decide(&Case {
+            is_reported: false,
             desired: &desired,
             ledger: &ledger,
             history: &history,

@@ -1,7 +1,9 @@
 //! Events: one for each transition, none for polls alone.
 
-use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP};
+use direct_connect_simulator::{Connection, ENCRYPTION_DOWN, ENCRYPTION_UP, Fault, FaultKind};
 use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
 use std::fmt::Display;
 use test_support::{REGION, World, connection, wait};
 
@@ -143,4 +145,88 @@ async fn a_restart_publishes_no_event_again() {
     world.polls(3).await;
     let events = world.events("line").await;
     assert_eq!(events.len(), 1, "{}", shown(&events));
+}
+
+#[tokio::test]
+async fn an_update_whose_answer_was_lost_is_told_once_a_read_shows_it() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.aws.inject(Fault::new(FaultKind::ResetAfter).on("UpdateConnection").times(1));
+    world.apply(connection("line").id(ID).name("new").mode("no_encrypt")).await;
+    world.ready("line").await;
+    for reason in ["UpdateFailed", "Renamed", "EncryptionModeChanged"] {
+        told(&world, "line", reason, 1).await;
+    }
+}
+
+#[tokio::test]
+async fn each_wish_that_aws_refuses_is_told_once_with_its_request() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world
+        .aws
+        .inject(Fault::new(FaultKind::ClientException { message: "It is refused.".to_owned() }).on("UpdateConnection"));
+    for (wish, count) in [("one", 1), ("two", 2)] {
+        world.apply(connection("line").id(ID).name(wish)).await;
+        told(&world, "line", "UpdateFailed", count).await;
+    }
+    // What is shown in between does not make it fail again.
+    world.annotate("line", "paused", Some("true")).await;
+    world.condition("line", "Ready", "False", "Paused").await;
+    world.annotate("line", "paused", None).await;
+    world.condition("line", "Stalled", "True", "RequestRejected").await;
+    world.polls(3).await;
+    let notes = told(&world, "line", "UpdateFailed", 2).await.join("\n");
+    for update in world.updates().iter().take(2) {
+        assert!(notes.contains(&update.request_id), "{}: {notes}", update.request_id);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_reads_is_no_news_of_a_line_and_what_it_hid_is() {
+    for (state, reason, count) in [("down", "LinkDown", 1), ("available", "LinkUp", 1)] {
+        let world = World::new().await;
+        world.aws.add(REGION, Connection::new(ID, "line"));
+        world.apply(connection("line").id(ID)).await;
+        world.condition("line", "LinkUp", "True", "Available").await;
+        world.aws.edit(REGION, ID, |line| line.connection_state = Some("down".to_owned()));
+        told(&world, "line", "LinkDown", 1).await;
+        world.aws.inject(Fault::new(FaultKind::ServiceUnavailable));
+        world.condition("line", "LinkUp", "Unknown", "ObservationStale").await;
+        world.aws.edit(REGION, ID, |line| line.connection_state = Some(state.to_owned()));
+        world.aws.clear_faults();
+        world
+            .until("line", "read again", |line| line.condition("LinkUp").is_some_and(|it| it.status != "Unknown"))
+            .await;
+        world.polls(3).await;
+        told(&world, "line", reason, count).await;
+        told(&world, "line", "LinkDown", 1).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_was_deleted_is_told_again() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID)).await;
+    world.condition("line", "LinkUp", "True", "Available").await;
+    let api: Api<Event> = Api::namespaced(world.client.clone(), &world.namespace);
+    for _ in 0..2 {
+        world.aws.edit(REGION, ID, |line| line.connection_state = Some("down".to_owned()));
+        told(&world, "line", "LinkDown", 1).await;
+        world.aws.edit(REGION, ID, |line| line.connection_state = Some("available".to_owned()));
+        told(&world, "line", "LinkUp", 1).await;
+        api.delete_collection(&DeleteParams::default(), &ListParams::default()).await.expect("they are deleted");
+    }
+}
+
+#[tokio::test]
+async fn names_of_any_length_have_events() {
+    let host = ["h".repeat(60), "i".repeat(60), "example".to_owned()].join(".");
+    let world = World::builder().env("HOSTNAME", host).build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    // Cut where an event's name would end in a dash.
+    let long = format!("{}-{}", "l".repeat(235), "m".repeat(17));
+    world.apply(connection(&long).id(ID).name("new")).await;
+    told(&world, &long, "Renamed", 1).await;
 }

@@ -287,6 +287,7 @@ pub fn plan(
     let history = fleet.circuit(circuit).map_or(&unknown, |circuit| &circuit.history);
     let region = fleet.region(&circuit.region);
     let holder = desired.mode.and_then(|_| fleet.holder(circuit));
+    let mut claims = fleet.circuit(circuit).map(Circuit::claims).into_iter().flatten();
     let held_by = fleet.hold(circuit).filter(|hold| hold.resource.as_ref() == Some(resource));
     decide(&Case {
         desired,
@@ -294,6 +295,7 @@ pub fn plan(
         history,
         settings: fleet.settings(),
         now,
+        is_reported: claims.any(|claim| claim.resource == *resource && claim.is_reported),
         poll_fault: region.and_then(|region| region.fault.as_ref()),
         reading_since: region.map(|region| region.reading_since),
         read_requested_at: requested_at,

@@ -38,6 +38,8 @@ pub struct Claim {
     pub updated_at: Option<Moment>,
     /// What its status shows of AWS.
     pub shown: Shown,
+    /// Its status is about its spec, and says that nothing is on its way.
+    pub is_reported: bool,
 }
 
 impl Claim {

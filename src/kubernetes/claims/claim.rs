@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use directconnect_core::conditions::ConditionType;
 use directconnect_core::desired::{Desired, EncryptionTransition, ManagementPolicy};
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
 use directconnect_core::ledger::Ledger;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use kube::Resource as _;
 
 use super::super::Watched;
+use super::super::status::condition_status;
 use crate::metrics::Resource;
 
 /// The claim of a resource, except for the time of its last update.
@@ -33,6 +35,9 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
         ledger: ledger.about(&desired.circuit, desired.generation),
         version: object.version(),
         shown: Shown::of(&status.connection),
+        is_reported: status.observed_generation == Some(desired.generation)
+            && condition_status(status, ConditionType::Ready).is_some()
+            && condition_status(status, ConditionType::Reconciling).is_none(),
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Case<'a> {
     pub settings: &'a Settings,
     /// The current moment.
     pub now: Moment,
+    /// Status is about this spec, and says that nothing is on its way.
+    pub is_reported: bool,
     /// The error of the last listing of the region, if it failed.
     pub poll_fault: Option<&'a Fault>,
     /// When this process began to read the region.
@@ -94,6 +96,8 @@ pub struct Plan {
     pub drift: Vec<Drift>,
     /// Whether AWS has everything that the spec asks for.
     pub is_met: bool,
+    /// Whether it waits for the turn of its account, whatever else is reported.
+    pub waits_for_turn: bool,
     /// Whether the circuit has to be read at the soak cadence: it holds the turn of its account, even if the resource is
     /// paused, only observes or is in conflict, or it is on its way.
     pub is_watched: bool,
@@ -174,6 +178,8 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let mode = fields::mode(case, connection);
     let is_met = matches!((&name, &mode), (FieldPlan::Nothing, FieldPlan::Nothing));
     let drift = fields::drift(desired, connection);
+    let waits_for_turn =
+        case.acts() && !desired.paused && matches!(mode, FieldPlan::Blocked(Reason::WaitingForTurn, ..));
     let plan = if let Some(older) = case.older_claim {
         let message = messages::conflict(older, &desired.circuit) + messages::others_wait(case, connection);
         Plan::rest(Reason::Conflict, message)
@@ -197,7 +203,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     } else {
         act(case, name, mode)
     };
-    Plan { drift, is_met, ..plan }
+    Plan { drift, is_met, waits_for_turn, ..plan }
 }
 
 /// Sends the fields that may be sent, if the last read is fresh enough; for the others, reports why they are blocked.

@@ -9,15 +9,15 @@ use crate::reason::Reason;
 
 /// The plan before the first read: the first listing has not ended yet, or has failed.
 ///
-/// If status says that AWS matched this generation, the status is kept until the observation is stale. A restart alone
-/// thus changes no status.
+/// If status says that AWS matched this generation, or that nothing is on its way for it, the status is kept until the
+/// observation is stale. A restart alone thus changes no status.
 pub(super) fn before_first_read(case: &Case<'_>) -> Plan {
     let failure = case.history.read_failure();
     let fault = failure.map(|failure| &failure.fault).or(case.poll_fault);
     let stale_at = case.reading_since.map(|since| since + case.settings.stale_after());
-    let was_met = case.ledger.met_generation == Some(case.desired.generation);
-    let is_stale = was_met && stale_at.is_some_and(|stale_at| case.now >= stale_at);
-    let is_silent = was_met && !is_stale;
+    let has_nothing_to_do = case.is_reported || case.ledger.met_generation == Some(case.desired.generation);
+    let is_stale = has_nothing_to_do && stale_at.is_some_and(|stale_at| case.now >= stale_at);
+    let is_silent = has_nothing_to_do && !is_stale;
     let next = [failure.map(Failure::due_at), stale_at.filter(|_| fault.is_some() && is_silent)];
     // A listing has ended and lacks the connection, so it is read by its id.
     let is_due = case.history.is_missing() && failure.is_none_or(|failure| case.now >= failure.due_at());

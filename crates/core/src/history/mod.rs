@@ -70,6 +70,8 @@ pub struct Failure {
     pub since: Moment,
     /// When to try again by itself.
     pub retry_at: Moment,
+    /// Whether an event has told of it.
+    is_told: bool,
 }
 
 impl Failure {
@@ -345,6 +347,13 @@ impl History {
         self.wanted_must = Some(wants_must);
     }
 
+    /// The fault of the last failed update, once, if `is_reported` says that it is reported now.
+    pub fn take_untold_failure(&mut self, is_reported: impl FnOnce(&Fault) -> bool) -> Option<Fault> {
+        let failure = self.update_failure.as_mut().filter(|failure| !failure.is_told && is_reported(&failure.fault))?;
+        failure.is_told = true;
+        Some(failure.fault.clone())
+    }
+
     /// A person asked for a read and a new attempt at once.
     pub fn reset_backoff(&mut self) {
         (self.update_failure, self.refused) = (None, None);
@@ -367,5 +376,5 @@ fn record_failure(slot: &mut Option<Box<Failure>>, fault: Fault, now: Moment, po
     let (earlier, since) = slot.as_ref().map_or((0, now), |earlier| (earlier.tries, earlier.since));
     let tries = earlier.saturating_add(1);
     let retry_at = now + fault::retry_after(fault.kind, tries, poll_interval, jitter);
-    *slot = Some(Box::new(Failure { fault, tries, since, retry_at }));
+    *slot = Some(Box::new(Failure { fault, tries, since, retry_at, is_told: false }));
 }

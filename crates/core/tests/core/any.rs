@@ -247,6 +247,7 @@ pub fn any_past() -> impl Strategy<Value = Past> {
 #[allow(clippy::struct_excessive_bools, reason = "each turns by itself")]
 #[derive(Clone, Debug)]
 pub struct Around {
+    pub is_reported: bool,
     pub poll_fault: Option<Fault>,
     pub has_older_claim: bool,
     pub is_waiting: bool,
@@ -273,7 +274,7 @@ pub fn any_ledger() -> impl Strategy<Value = Ledger> {
 pub fn any_around() -> impl Strategy<Value = Around> {
     let reasons = [HoldReason::UnprovenStep, HoldReason::UnderWay, HoldReason::UnprovenMust, HoldReason::RaisedByOther];
     (
-        option::weighted(0.1, any_fault()),
+        (any::<bool>(), option::weighted(0.1, any_fault())),
         (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.1)),
         option::weighted(0.3, select(reasons.to_vec())),
         option::weighted(0.1, 0_u64..100),
@@ -283,7 +284,7 @@ pub fn any_around() -> impl Strategy<Value = Around> {
     )
         .prop_map(
             |(
-                poll_fault,
+                (is_reported, poll_fault),
                 (has_older_claim, is_waiting, has_other_proof),
                 holds,
                 read_requested,
@@ -292,6 +293,7 @@ pub fn any_around() -> impl Strategy<Value = Around> {
                 swept,
             )| {
                 Around {
+                    is_reported,
                     poll_fault,
                     has_older_claim,
                     is_waiting,

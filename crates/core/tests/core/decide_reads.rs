@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use directconnect_core::decide::Step;
+use directconnect_core::desired::Desired;
 use directconnect_core::fault::FaultKind;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
+use directconnect_core::turn::Claim;
 
 use crate::given::{
     Asks, ConnectionExt, Must, SETTINGS, Should, connection, encrypted_connection, fault, given, given_with, renames,
@@ -208,5 +210,23 @@ fn one_failed_read_changes_nothing_for_a_resource_that_waits_or_for_which_nothin
     for (story, reason) in cases {
         let story = story.rests(reason).after(15).reads();
         story.read_fails(fault(FaultKind::Unavailable)).rests(reason);
+    }
+}
+
+#[test]
+fn before_the_first_read_a_resource_that_says_that_nothing_is_on_its_way_keeps_its_status() {
+    let reported = |spec: Desired| {
+        let mut story = given(spec);
+        story.now = second(30);
+        let circuit = story.circuit().clone();
+        let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+        story.fleet.apply(&circuit, Claim { is_reported: true, version: known.version + 1, ..known });
+        story.polls_fail(FaultKind::Unavailable)
+    };
+    for spec in [spec().name("fra-2").observing(), spec().name("fra-2").paused(), spec().to(Must)] {
+        let story = reported(spec);
+        assert_eq!(story.plan().verdict, None);
+        let stale = story.decides_again_in(150).after(150).rests(Reason::AwsUnavailable);
+        assert!(stale.plan().verdict.is_some_and(|verdict| verdict.stale));
     }
 }

@@ -27,6 +27,7 @@ fn plan(desired: &Desired, past: &Past, around: &Around, now: Moment) -> Plan {
         history: &past.history,
         settings: &SET,
         now,
+        is_reported: around.is_reported,
         poll_fault: around.poll_fault.as_ref(),
         reading_since: Some(Moment::START),
         read_requested_at: around.read_requested.map(|ago| past.now - Duration::from_secs(ago)),

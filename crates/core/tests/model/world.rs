@@ -132,6 +132,7 @@ impl Object {
             version: self.version,
             updated_at: self.updated_at(),
             shown: self.shown.clone(),
+            is_reported: false,
         }
     }
 

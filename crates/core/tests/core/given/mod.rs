@@ -204,6 +204,7 @@ pub fn claim(path: &str) -> Claim {
         version: 1,
         updated_at: None,
         shown: Shown::default(),
+        is_reported: false,
     }
 }
 

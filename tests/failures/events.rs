@@ -1,0 +1,65 @@
+//! Events while something fails: what happened is told, once.
+
+use direct_connect_simulator::{Connection, ENCRYPTION_UP};
+use test_support::{Front, Passing, REGION, Trouble, World, connection, kubeconfig_via, wait};
+
+const ID: &str = "dxcon-aaaaaaaa";
+
+/// A world whose operator reaches the API server through a front. It is not started yet.
+async fn behind_front() -> (World, Front) {
+    let mut world = World::builder().without_operator().flag("--leader-elect", "false").build().await;
+    let front = Front::of_api_server(&world.kubeconfig).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy());
+    world.aws.add(REGION, Connection::new(ID, "ours"));
+    (world, front)
+}
+
+/// Waits until there is an event of this reason about the resource whose note contains these words.
+#[track_caller]
+fn told(world: &World, reason: &str, words: &str) -> impl Future<Output = ()> {
+    wait::until(wait::SOON, format!("an event {reason} that says {words:?}"), async move || {
+        let events = world.events("line").await;
+        let about = |event: &&k8s_openapi::api::events::v1::Event| {
+            event.reason.as_deref() == Some(reason) && event.note.as_deref().is_some_and(|note| note.contains(words))
+        };
+        let found = events.iter().any(|event| about(&event));
+        let all: Vec<_> = events.iter().map(|event| (event.reason.clone(), event.note.clone())).collect();
+        if found { Ok(()) } else { Err(format!("{all:?}")) }
+    })
+}
+
+#[tokio::test]
+async fn what_an_intention_shows_of_a_line_is_told_although_the_pass_then_fails() {
+    let (mut world, front) = behind_front().await;
+    world.apply(connection("line").id(ID).name("ours")).await;
+    world.start_operator();
+    world.ready("line").await;
+    // The intention is written, and what follows it is refused twice.
+    front.trouble_from(1, 2, Trouble::status(500, "InternalError", "no"), Passing::writes_status);
+    world.aws.edit(REGION, ID, |line| {
+        line.connection_name = Some("theirs".to_owned());
+        line.connection_state = Some("down".to_owned());
+        line.port_encryption_status = Some(ENCRYPTION_UP.to_owned());
+    });
+    front.strikes().await;
+    told(&world, "DriftDetected", "theirs").await;
+    told(&world, "LinkDown", "down").await;
+    told(&world, "EncryptionUp", "Encryption Up").await;
+    told(&world, "Renamed", "ours").await;
+}
+
+#[tokio::test]
+async fn while_the_watch_is_interrupted_each_thing_is_told_by_its_own_event() {
+    let (mut world, front) = behind_front().await;
+    world.apply(connection("line").id(ID).mode("must_encrypt")).await;
+    world.start_operator();
+    world.condition("line", "Stalled", "True", "NoMacSecKey").await;
+    // From here on the watch brings nothing, so the object of every pass is the same.
+    front.trouble(Trouble::status(503, "ServiceUnavailable", "down"), Passing::reads_resources);
+    while !front.strikes().await.is_watch() {}
+    world.aws.edit(REGION, ID, |line| line.lag_id = Some("dxlag-12345678".to_owned()));
+    told(&world, "Blocked", "dxlag-12345678").await;
+    world.aws.edit(REGION, ID, |line| line.connection_state = Some("deleted".to_owned()));
+    told(&world, "Blocked", "is deleted").await;
+}
