@@ -324,19 +324,6 @@ fn every_holder_is_read_at_the_cadence_of_a_soak_whatever_its_pause_policy_or_cl
 }
 
 #[test]
-fn one_that_was_found_at_must_encrypt_is_proven_by_reads_of_its_own() {
-    let story = given(spec().to(Must)).sees(tight()).rests(Reason::InSync).decides_again_in(15).soaks(&tight());
-    let story = story.writes();
-    assert_eq!((story.holds(), story.ledger().proven, story.plan().next_check), (None, true, None));
-    // Also while paused.
-    let paused = given(spec().to(Must).paused()).sees(cut()).decides_again_in(15).soaks(&tight()).writes();
-    assert_eq!((paused.holds(), paused.ledger().proven), (None, true));
-    // A resource that only observes does not adopt the circuit, so it holds no turn.
-    let observed = given(spec().to(Must).observing()).sees(cut());
-    assert_eq!((observed.holds(), observed.plan().next_check), (None, None));
-}
-
-#[test]
 fn a_circuit_that_waits_for_the_turn_says_how_it_can_be_freed() {
     let story = given(spec().to(Must)).has_twin(wants_must("net/twin")).soaks(&encrypted_connection());
     // The region of the other circuit has not been read yet.

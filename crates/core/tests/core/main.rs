@@ -26,6 +26,7 @@ mod observed;
 mod odd_reads;
 mod pass;
 mod pass_outcome;
+mod proof;
 mod properties;
 mod soak;
 mod text;

@@ -1,0 +1,49 @@
+//! Proofs: how a connection at `must_encrypt` is proven to work, and what ends that.
+
+use directconnect_core::reason::Reason;
+use directconnect_core::settings::Settings;
+use directconnect_core::turn::HoldReason;
+
+use crate::fleet::{cut, tight};
+use crate::given::{
+    Asks, Must, SETTINGS, connection, encrypted_connection, given, given_with, lost, seconds, sets, spec,
+};
+use crate::ledger::rested;
+
+#[test]
+fn one_that_was_found_at_must_encrypt_is_proven_by_reads_of_its_own() {
+    let story = given(spec().to(Must)).sees(tight()).rests(Reason::InSync).decides_again_in(15).soaks(&tight());
+    let story = story.writes();
+    assert_eq!((story.holds(), story.ledger().proven, story.plan().next_check), (None, true, None));
+    // Also while paused.
+    let paused = given(spec().to(Must).paused()).sees(cut()).decides_again_in(15).soaks(&tight()).writes();
+    assert_eq!((paused.holds(), paused.ledger().proven), (None, true));
+    // A resource that only observes does not adopt the circuit, so it holds no turn.
+    let observed = given(spec().to(Must).observing()).sees(cut());
+    assert_eq!((observed.holds(), observed.plan().next_check), (None, None));
+}
+
+#[test]
+fn a_proof_is_over_once_a_read_has_shown_a_lower_mode_whatever_later_reads_show() {
+    let proven = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let proven = proven.after(1).sees_for(75, &tight()).writes();
+    assert!(proven.ledger().proven);
+    // AWS lowers it as its key goes, somebody raises it by hand, and no pass runs between the two reads.
+    let story = proven.after(60).sees(connection()).after(5).sees(cut()).writes();
+    assert!(!story.ledger().proven);
+    assert_eq!(story.restarts(5).sees(cut()).holds(), Some(HoldReason::UnprovenMust));
+}
+
+#[test]
+fn a_read_that_may_be_late_drops_no_proof() {
+    let settings = Settings { settle_window: seconds(300), ..SETTINGS };
+    let ready = given_with(settings, spec().to(Must)).soaks(&encrypted_connection()).after(1);
+    let sent = [ready.clone().gets_answer(&sets(Must), &tight()), ready.gets_refusal(&sets(Must), lost())];
+    for (story, restarts) in sent.into_iter().zip([true, false]) {
+        let proven = story.after(1).sees_for(75, &tight()).writes();
+        assert!(proven.ledger().proven);
+        let story = if restarts { proven.restarts(20) } else { proven.after(15) };
+        assert!(rested(&story.clone().sees(encrypted_connection())).proven);
+        assert!(!rested(&story.after(320).sees(encrypted_connection())).proven, "one that is settled does");
+    }
+}
