@@ -237,7 +237,7 @@ impl History {
             answer.connection_name.as_ref().map_or(Answer::Silent, |name| is(change.name.as_ref() == Some(name)));
         let mode = answer.mode().map_or(Answer::Silent, |mode| is(change.mode == Some(mode)));
         self.in_flight_since = None;
-        self.update_ended(change, now, name, mode);
+        self.update_ended(change, (now, now), name, mode);
         if let Some(connection) = self.observation.as_mut().and_then(|observation| observation.connection.as_mut()) {
             let connection = Arc::make_mut(connection);
             // An answer without one of them says nothing of it.
@@ -271,9 +271,8 @@ impl History {
         match fault.effect {
             // Only a read can tell whether it was carried out, and AWS may be about to.
             Effect::Unknown => {
-                self.update_ended(change, now, Answer::None, Answer::None);
-                let could_end = in_flight_since.map(|since| since + MAX_CALL_DURATION);
-                self.last_update_ended = self.last_update_ended.max(could_end);
+                let could_end = in_flight_since.map_or(now, |since| now.max(since + MAX_CALL_DURATION));
+                self.update_ended(change, (now, could_end), Answer::None, Answer::None);
             }
             // AWS did not process a throttled request, so earlier reads are as good as before.
             Effect::None if fault.kind == FaultKind::Throttled => {}
@@ -283,9 +282,10 @@ impl History {
         record_failure(&mut self.update_failure, fault, now, poll_interval, jitter);
     }
 
-    fn update_ended(&mut self, change: &Change, now: Moment, name: Answer, mode: Answer) {
+    /// `now` is when the call ended for this process, `ended` when AWS has carried it out at the latest.
+    fn update_ended(&mut self, change: &Change, (now, ended): (Moment, Moment), name: Answer, mode: Answer) {
         self.last_call_ended = self.last_call_ended.max(Some(now));
-        self.last_update_ended = self.last_update_ended.max(Some(now));
+        self.last_update_ended = self.last_update_ended.max(Some(ended));
         // All chains start again: only reads that began after the last update ended count.
         self.break_chains();
         let before = self.connection();
@@ -293,8 +293,8 @@ impl History {
             Some(connection) => (Before::Shown(connection.connection_name.clone()), Before::Shown(connection.mode())),
             None => (Before::Forgotten, Before::Forgotten),
         };
-        self.name.update_ended(change.name.clone(), now, name_before, name);
-        self.mode.update_ended(change.mode, now, mode_before, mode);
+        self.name.update_ended(change.name.clone(), ended, name_before, name);
+        self.mode.update_ended(change.mode, ended, mode_before, mode);
         self.had_must |= change.mode == Some(EncryptionMode::MustEncrypt);
     }
 

@@ -368,8 +368,8 @@ fn a_field_that_aws_refuses_does_not_hold_back_the_other() {
 fn contention_is_reported_first_then_stalled_blockers_then_waiting_ones() {
     // The mode needs a key, but while the outcome of the rename is unknown that is reported: nothing else tells of it.
     let story = given(spec().name("fra-2").to(Must)).sees(connection()).gets_refusal(&renames("fra-2"), lost());
-    let story = story.after(1).sees(connection()).rests(Reason::AwsUnavailable).decides_again_in(59);
-    let story = story.after(59).reads().sees(connection()).sends(&renames("fra-2"));
+    let story = story.after(1).sees(connection()).rests(Reason::AwsUnavailable).decides_again_in(71);
+    let story = story.after(71).reads().sees(connection()).sends(&renames("fra-2"));
     let story = story.gets_answer(&renames("fra-2"), &connection().named("fra-2")).after(61).sees(connection());
     let mut story = story.sends(&renames("fra-2"));
     for _ in 0..2 {

@@ -1,4 +1,5 @@
-//! Updates whose answer was lost: nobody knows whether AWS carried them out until a read shows it.
+//! Updates whose answer was lost: nobody knows whether AWS carried them out until a read shows it. AWS may do so up to the
+//! longest call (12 s) after they were sent, and reads may be late by a settle window (60 s) after that.
 
 use directconnect_core::reason::Reason;
 
@@ -13,7 +14,7 @@ fn a_lost_answer_leads_to_reads_and_never_to_a_second_send_at_once() {
     story.after(10).sees(connection().named("fra-2")).rests(Reason::InSync);
     // If it had no effect, it is sent again after the window.
     let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
-    story.after(60).sees(connection()).sends(&renames("fra-2"));
+    story.after(72).sees(connection()).sends(&renames("fra-2"));
     // Once a read has shown it, nothing is waited for if another shows the old name again.
     let story = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost()).after(5);
     story.sees(connection().named("fra-2")).after(5).sees(connection()).sends(&renames("fra-2"));
@@ -23,7 +24,7 @@ fn a_lost_answer_leads_to_reads_and_never_to_a_second_send_at_once() {
 fn a_step_up_whose_answer_was_lost_blocks_itself_and_no_other_mode() {
     let clear = connection().mode("no_encrypt");
     let story = given(spec().to(Should)).sees(clear.clone()).after(1).gets_refusal(&sets(Should), lost());
-    let story = story.after(1).sees(clear.clone()).rests(Reason::AwsUnavailable).decides_again_in(59);
+    let story = story.after(1).sees(clear.clone()).rests(Reason::AwsUnavailable).decides_again_in(71);
     // A new generation forgets the failure, but the mode still settles.
     let again = story.with_spec(spec().to(Should).generation(2)).rests(Reason::Settling).says("AWS may still show");
     // AWS may carry it out up to the longest call after it was sent, and a read may be late by a settle window after that.
@@ -64,12 +65,12 @@ fn what_was_sent_without_an_answer_is_in_doubt_although_aws_shows_what_the_spec_
     let story = story.decides_again_in(14).after(14).reads().sees(should.clone()).rests(Reason::Settling);
     story.clone().decides_again_in(15).after(15).reads().sees(cut.clone()).sends(&sets(Should));
     // What no read has shown by the end of the settle window was not stored.
-    let story = story.after(45).reads().sees(should.clone()).rests(Reason::InSync);
+    let story = story.after(57).reads().sees(should.clone()).rests(Reason::InSync);
     assert_eq!(story.writes().ledger().met_generation, Some(2));
     // If one read has shown it and the next does not, that one may be late.
     let shown = given(spec().to(Must)).soaks(&should).gets_refusal(&sets(Must), lost()).after(1).sees(cut.clone());
     let shown = shown.with_spec(spec().to(Should).generation(2)).sends(&sets(Should)).after(1).sees(should.clone());
-    shown.rests(Reason::Settling).after(59).sees(should.clone()).rests(Reason::InSync);
+    shown.rests(Reason::Settling).after(71).sees(should.clone()).rests(Reason::InSync);
     // AWS has answered that it stored another mode, which happens to be the one that is wanted now.
     let otherwise = given(spec().to(Must)).soaks(&should).gets_answer(&sets(Must), &should).after(1);
     otherwise.with_spec(spec().to(Should).generation(2)).rests(Reason::InSync);
@@ -79,10 +80,10 @@ fn what_was_sent_without_an_answer_is_in_doubt_although_aws_shows_what_the_spec_
     let renamed = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
     let back = |spec| renamed.clone().after(1).with_spec(spec).after(1).sees(connection());
     let in_doubt = back(spec().name("fra-1").generation(2)).rests(Reason::Settling).says("\"fra-2\" was sent");
-    in_doubt.decides_again_in(58).after(58).reads().sees(connection()).rests(Reason::InSync);
+    in_doubt.decides_again_in(70).after(70).reads().sees(connection()).rests(Reason::InSync);
     // A pause ends no doubt: if AWS has the other one, that is what is held back.
     let paused = back(spec().name("fra-1").generation(2).paused()).rests(Reason::Paused).says("\"fra-2\" was sent");
-    paused.after(58).sees(connection()).rests(Reason::InSync);
+    paused.after(70).sees(connection()).rests(Reason::InSync);
     back(spec().name("fra-1").generation(2).observing()).rests(Reason::Observed);
     back(spec().name("fra-2").generation(2).paused()).rests(Reason::Paused);
 }
@@ -91,11 +92,11 @@ fn what_was_sent_without_an_answer_is_in_doubt_although_aws_shows_what_the_spec_
 fn a_lost_answer_is_no_dispute() {
     let mut story = given(spec().name("fra-2")).sees(connection());
     for _ in 0..5 {
-        story = story.gets_refusal(&renames("fra-2"), lost()).after(61).sees(connection()).sends(&renames("fra-2"));
+        story = story.gets_refusal(&renames("fra-2"), lost()).after(73).sees(connection()).sends(&renames("fra-2"));
     }
     let mut story = given(spec().to(No)).sees(connection());
     for _ in 0..5 {
-        story = story.gets_refusal(&sets(No), lost()).after(61).sees(connection()).sends(&sets(No));
+        story = story.gets_refusal(&sets(No), lost()).after(73).sees(connection()).sends(&sets(No));
     }
 }
 
@@ -119,9 +120,9 @@ fn once_an_update_is_in_doubt_no_more_what_blocks_it_is_reported() {
     ];
     for (mode, before, shown, reason) in cases {
         let story = given(spec().to(mode)).soaks(&before).after(1).gets_refusal(&sets(mode), lost());
-        let story = story.after(1).sees(shown).rests(Reason::AwsUnavailable).decides_again_in(59);
+        let story = story.after(1).sees(shown).rests(Reason::AwsUnavailable).decides_again_in(71);
         // No read has shown anything new.
-        story.after(59).rests(reason);
+        story.after(71).rests(reason);
     }
 }
 
@@ -129,8 +130,8 @@ fn once_an_update_is_in_doubt_no_more_what_blocks_it_is_reported() {
 fn a_paused_resource_is_read_again_once_a_name_is_in_doubt_no_more() {
     let renamed = given(spec().name("fra-2")).sees(connection()).gets_refusal(&renames("fra-2"), lost());
     let story = renamed.after(1).with_spec(spec().name("fra-1").generation(2).paused()).after(1).sees(connection());
-    let story = story.rests(Reason::Paused).says("\"fra-2\" was sent").decides_again_in(58);
-    let mut story = story.after(58).reads().sees(connection()).rests(Reason::InSync);
+    let story = story.rests(Reason::Paused).says("\"fra-2\" was sent").decides_again_in(70);
+    let mut story = story.after(70).reads().sees(connection()).rests(Reason::InSync);
     assert_eq!(story.plan().next_check, None);
     // Nor is it asked for again and again: the poll may have read it meanwhile.
     story.now = story.now + seconds(3600);
