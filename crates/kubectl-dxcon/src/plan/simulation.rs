@@ -185,6 +185,9 @@ impl Simulation {
             if resource.is_woken && is_turn_taken(&self.state, resource) {
                 resource.due = None;
                 self.state.set_waiting(&resource.id, true);
+                if let Ok(circuit) = resource.desired.as_ref().map(|desired| desired.circuit.clone()) {
+                    self.bring_up_what_holds_the_turn_of(&circuit);
+                }
             } else {
                 self.serve(at);
             }
@@ -307,9 +310,19 @@ impl Simulation {
         if waits_for_turn {
             // It is woken when a turn becomes free. The operator also checks once a minute, which is left out here.
             resource.due = None;
+            self.bring_up_what_holds_the_turn_of(circuit);
         }
         if verdict.reason == Reason::WaitingForEncryptionUp && self.world.bring_macsec_up(circuit) {
             self.world_has_changed(circuit);
+        }
+    }
+
+    /// Another circuit holds the turn that this one waits for, until its MACsec has worked for a soak. It may have been at
+    /// `must_encrypt` from the start, with nothing sent that would bring MACsec up.
+    fn bring_up_what_holds_the_turn_of(&mut self, circuit: &CircuitId) {
+        let Some(holder) = self.state.with_fleet(|fleet| fleet.holder(circuit)) else { return };
+        if self.world.bring_macsec_up(&holder.circuit) {
+            self.world_has_changed(&holder.circuit);
         }
     }
 

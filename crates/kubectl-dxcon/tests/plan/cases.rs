@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use direct_connect_simulator::{Connection, Fault, FaultKind};
-use test_support::{Manifest, World, connection, repository};
+use serde_json::{Value, json};
+use test_support::{Manifest, REGION, World, connection, repository};
 
-use crate::said::{Case, holds};
+use crate::said::{Case, by_name, holds, planned, text, updates};
 
 /// Cases of `tests/golden` that a plan cannot predict, and why.
 const UNFORESEEN: [(&str, &str); 14] = [
@@ -101,6 +102,38 @@ async fn one_that_waits_for_a_turn_that_no_one_gives_back_is_planned_so() {
     let down = line(0, |line| line.with_mode("must_encrypt").in_state("down"), |manifest| manifest);
     let ready = line(1, |line| line.with_key("01"), |manifest| manifest);
     holds(&mut world, &[down, ready]).await;
+}
+
+/// Their keys are there, so the routers at their far ends bring MACsec up, and this one goes without another commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_waits_for_lines_that_aws_has_at_must_encrypt_goes_once_macsec_is_up_there() {
+    let mut world = World::builder().without_operator().build().await;
+    let held = [0, 1];
+    for case in held {
+        let line = Connection::new(&id(case), "line").with_key("01").with_mode("must_encrypt").with_encryption_down();
+        world.aws.add(REGION, line);
+    }
+    world.aws.add(REGION, Connection::new(&id(2), "line").with_key("01"));
+    let manifests = [0, 1, 2].map(|case| connection(&format!("case-{case}")).id(&id(case)).mode("must_encrypt"));
+    let (printed, plan) = planned(&world, &text(&manifests), &[]);
+    let entry = &by_name(&plan)["case-2"];
+    assert_eq!((printed.code, &entry["outcome"]), (Some(2), &json!("met")), "{plan:#}");
+    let steps = entry["steps"].as_array().expect("there are steps");
+    assert!(steps.iter().any(|step| step["reason"] == "WaitingForTurn" && step["for"] == "turn"), "{plan:#}");
+    let last = steps.last().expect("there are steps");
+    assert_eq!(last["encryptionMode"]["to"], "must_encrypt", "{plan:#}");
+    assert!(last["canCut"].is_string(), "what comes later can cut a line too: {plan:#}");
+    for manifest in &manifests {
+        world.apply(manifest.clone()).await;
+    }
+    world.start_operator();
+    world.condition("case-2", "Ready", "False", "WaitingForTurn").await;
+    for case in held {
+        world.aws.edit(REGION, &id(case), |line| line.port_encryption_status = Some("Encryption Up".to_owned()));
+    }
+    world.ready("case-2").await;
+    let sent: Vec<Value> = world.updates().into_iter().map(|call| call.parameters).collect();
+    assert_eq!(sent, updates(&plan, &id(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,21 @@ async fn a_turn_that_another_resource_of_the_cluster_holds_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_a_line_of_the_cluster_holds_at_must_encrypt_becomes_free_once_macsec_is_up_there() {
+    let world = alone().await.without_operator().build().await;
+    let held = Connection::new(A, "a").with_key("01").with_mode("must_encrypt").with_encryption_down();
+    world.aws.add(REGION, held);
+    world.aws.add(REGION, Connection::new(B, "b").with_key("01"));
+    world.apply(connection("first").id(A).mode("must_encrypt")).await;
+    let manifests = text([&connection("second").id(B).mode("must_encrypt")]);
+    let plan = planned(&world, &manifests, &["--cluster"]).1;
+    assert_eq!(updates(&plan, B), [json!({ "connectionId": B, "encryptionMode": "must_encrypt" })], "{plan:#}");
+    let shown = planned_as(&world, "text", &manifests).out;
+    let cuts = shown.find("Can cut a line").expect("what can cut a line is told");
+    assert!(shown[cuts..].contains("/second   must_encrypt: from then on no traffic passes"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_already_is_nothing_to_do_and_a_pause_of_the_cluster_holds() {
     let world = alone().await.build().await;
     world.aws.add(REGION, Connection::new(A, "a"));
