@@ -69,8 +69,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new(format!("{} cannot be read: {error}", path.display()))
 }
 
-/// The file itself, or the YAML and JSON files in the folder and its subfolders, sorted by name. Links to folders below it
-/// are not followed, as by kubectl: one could lead back to where it is.
+/// The file itself, or the YAML and JSON files in the folder and its subfolders, sorted by name. As by kubectl, hidden ones
+/// are taken, and links to folders below it are not followed: one could lead back to where it is. What git keeps for
+/// itself is left out.
 fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     if !std::fs::metadata(path).map_err(|error| unreadable(path, &error))?.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -81,11 +82,15 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
     entries.sort();
     let mut found = Vec::new();
     for entry in entries {
-        let is_hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        let extension = entry.extension().and_then(|extension| extension.to_str());
-        if entry.is_dir() && !entry.is_symlink() && !is_hidden {
-            found.extend(files(&entry)?);
-        } else if matches!(extension, Some("yaml" | "yml" | "json")) && !is_hidden {
+        // What follows the last dot: a file may be named `.yaml`, and has no extension for a `Path` then.
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let extension = name.rsplit_once('.').map(|(_, extension)| extension);
+        let is_taken = matches!(extension, Some("yaml" | "yml" | "json"));
+        if entry.is_dir() && !entry.is_symlink() {
+            if name != ".git" {
+                found.extend(files(&entry)?);
+            }
+        } else if is_taken {
             found.push(entry);
         }
     }
@@ -107,22 +112,35 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
     Ok(manifests)
 }
 
-/// Adds the object if it is one of the group, or those in it if it is a list. An object of another version or kind is
-/// added too, so that a misspelt one is refused and not passed over; so is a connection that does not say its group.
+/// Adds the object if it is one of the group, or those in it if it is a list, as any object with items is for kubectl. An
+/// object of another version or kind is added too, so that a misspelt one is refused and not passed over; so is a
+/// connection that does not say its group.
 fn collect(location: &Location, object: Value, manifests: &mut Vec<Manifest>) {
     let says = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (says("apiVersion"), says("kind"));
     let is_ours = api_version.split('/').next() == Some(GROUP)
         || (api_version.is_empty() && kind == DirectConnectConnection::kind(&()));
-    if kind.ends_with("List")
-        && let Some(Value::Array(items)) = object.get("items")
-    {
-        for item in items.clone() {
-            collect(location, item, manifests);
+    let is_single = is_ours && !kind.ends_with("List");
+    if let Some(Value::Array(items)) = object.get("items").filter(|_| !is_single) {
+        for item in items {
+            collect(location, item_of_list(api_version, kind, item), manifests);
         }
     } else if is_ours {
         manifests.push(Manifest { location: location.clone(), object });
     }
+}
+
+/// An item of a list as kubectl reads it: one without version or kind has both from its list, if that is one of a kind.
+fn item_of_list(api_version: &str, kind: &str, item: &Value) -> Value {
+    let kind = kind.strip_suffix("List").unwrap_or(kind);
+    let mut item = item.clone();
+    let lacks = |field: &str| item.get(field).and_then(Value::as_str).is_none_or(str::is_empty);
+    let is_bare = !kind.is_empty() && (lacks("apiVersion") || lacks("kind"));
+    if let Some(fields) = item.as_object_mut().filter(|_| is_bare) {
+        fields.insert("apiVersion".to_owned(), api_version.into());
+        fields.insert("kind".to_owned(), kind.into());
+    }
+    item
 }
 
 /// The documents of a text, each with the line on which it begins. A line that begins with `---` always ends a document
@@ -168,6 +186,7 @@ fn unparsed(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const LINE: &str =
         "apiVersion: directconnect-operator.dev/v1alpha1\nkind: DirectConnectConnection\nmetadata: {name: a}\n";
@@ -188,6 +207,28 @@ mod tests {
     }
 
     #[test]
+    fn an_item_has_version_and_kind_from_a_list_of_its_kind_as_kubectl_reads_it() {
+        let items = |of: &str, items: &str| {
+            let text = format!("apiVersion: directconnect-operator.dev/v1alpha1\nkind: {of}\nitems: {items}\n");
+            documents("-", &text).expect("it can be read").into_iter().map(|found| found.object).collect::<Vec<_>>()
+        };
+        let whole = json!({ "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection" });
+        for bare in ["{}", "{kind: DirectConnectConnection}", "{apiVersion: v1}", "{apiVersion: '', kind: Secret}"] {
+            assert_eq!(
+                items("DirectConnectConnectionList", &format!("[{bare}]")),
+                std::slice::from_ref(&whole),
+                "{bare}"
+            );
+        }
+        assert_eq!(items("DirectConnectConnectionList", "[{apiVersion: v1, kind: Secret}]"), [json!(null); 0]);
+        // A List is of no kind. What has items is a list, whatever it is called.
+        assert_eq!(items("List", "[{kind: DirectConnectConnection}]"), [json!({ "kind": "DirectConnectConnection" })]);
+        let circuits = format!("apiVersion: v1\nkind: Circuits\nitems: [{whole}]\n");
+        assert_eq!(documents("-", &circuits).expect("it can be read").len(), 1);
+        assert_eq!(items("DirectConnectConnection", "[]").len(), 1, "it is refused, as it has no such field");
+    }
+
+    #[test]
     fn a_broken_document_is_told_with_file_and_line() {
         let problem =
             documents("broken.yaml", &format!("{LINE}---\na: b\nc: [\n")).expect_err("it is broken").to_string();
@@ -205,6 +246,22 @@ mod tests {
         assert!(first("? {}\n: a\n").starts_with("standard input:1: the document cannot be read: "));
         let told = [first("a: 1\na: 2\n"), first("{a: 1}\n...\n{a: 2}\n"), first("a: !!binary /w==\n")].concat();
         assert!(!told.contains("Options") && !told.contains("from_"), "{told}");
+    }
+
+    #[test]
+    fn hidden_files_and_folders_are_read_as_by_kubectl_and_not_what_git_keeps() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let at = |name: &str| folder.path().join(name);
+        for below in [".git", ".more", "below"] {
+            std::fs::create_dir(at(below)).expect("it is made");
+        }
+        let taken = [".a.yaml", ".json", ".more/a.yml", "b..yaml", "below/.b.json"];
+        for name in taken.iter().chain(&[".git/a.yaml", "a.yaml~", "yaml", "a.YAML"]) {
+            std::fs::write(at(name), LINE).expect("it is written");
+        }
+        let mut found = files(folder.path()).expect("it can be read");
+        found.sort();
+        assert_eq!(found, taken.map(at));
     }
 
     #[test]
