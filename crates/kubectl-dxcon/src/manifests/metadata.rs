@@ -1,10 +1,12 @@
 //! What the API server refuses in the metadata of an object. It is the same for every kind.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
-/// Why the API server would refuse this metadata; empty if it would accept it.
-pub fn refusals(metadata: &Value) -> Vec<String> {
+/// Why the API server would refuse this metadata; empty if it would accept it. `old` is that of the current object.
+pub fn refusals(metadata: &Value, old: Option<&Value>) -> Vec<String> {
     let Some(metadata) = metadata.as_object() else {
         return vec![if metadata.is_null() {
             "metadata.name is missing".to_owned()
@@ -42,7 +44,99 @@ pub fn refusals(metadata: &Value) -> Vec<String> {
     // The API server takes capital letters in the prefix of an annotation, and not in that of a label.
     let annotations = entries("annotations").filter(|(key, _)| !is_qualified(&key.to_lowercase()));
     why.extend(annotations.map(|(key, _)| unqualified("annotation", key)));
+    why.extend(of_another_object(metadata, old));
+    if let Some(prefix) = of("generateName").filter(|prefix| old.is_none() && !is_prefix(prefix)) {
+        why.push(format!(
+            "metadata.generateName is {prefix:?}, which begins no name; with metadata.name it has no effect: take it out"
+        ));
+    }
+    let list = |field: &str| metadata.get(field).and_then(Value::as_array).into_iter().flatten();
+    why.extend(refused_finalizers(&list("finalizers").filter_map(Value::as_str).collect::<Vec<_>>()));
+    why.extend(refused_owners(&list("ownerReferences").filter_map(Value::as_object).collect::<Vec<_>>()));
     why
+}
+
+/// What only the API server sets: it is of one object, and some of it of one moment. An export has it.
+fn of_another_object(metadata: &Map<String, Value>, old: Option<&Value>) -> Vec<String> {
+    const TAKE_OUT: &str = "take it out, as the API server sets it";
+    let refused = |(field, value): (&String, &Value)| {
+        let is_set = !value.is_null() && value != "";
+        let is_number = || value.as_str().is_none_or(|version| version.parse::<u64>().is_ok());
+        let live = old.map(|old| old.get(field).unwrap_or_default());
+        let why = match (field.as_str(), live) {
+            // Its value is long, and says nothing.
+            ("managedFields", _) if !value.is_null() => {
+                return Some(format!("metadata.{field} is refused by server-side apply: {TAKE_OUT}"));
+            }
+            ("uid", None) if is_set => "no object is known that has it".to_owned(),
+            ("resourceVersion", None) if is_set && !is_number() => "no number".to_owned(),
+            ("uid" | "deletionTimestamp" | "deletionGracePeriodSeconds", Some(live)) if is_set && value != live => {
+                if live.is_null() {
+                    "the object has none".to_owned()
+                } else {
+                    format!("the object has {live}")
+                }
+            }
+            ("resourceVersion", Some(live)) if value != live => format!("the object has {live}"),
+            _ => return None,
+        };
+        Some(format!("metadata.{field} is {value}, and {why}: {TAKE_OUT}"))
+    };
+    metadata.iter().filter_map(refused).collect()
+}
+
+fn refused_finalizers(finalizers: &[&str]) -> Vec<String> {
+    let wrong = finalizers.iter().filter(|finalizer| !is_qualified(finalizer));
+    let mut why: Vec<String> = wrong.map(|finalizer| unqualified("finalizer", finalizer)).collect();
+    let twice = repeated(finalizers.iter().copied());
+    why.extend(
+        twice.map(|finalizer| format!("metadata.finalizers: {finalizer:?} is there twice: take one of them out")),
+    );
+    if ["orphan", "foregroundDeletion"].iter().all(|one| finalizers.contains(one)) {
+        why.push(
+            "metadata.finalizers: orphan and foregroundDeletion exclude each other: take one of them out".to_owned(),
+        );
+    }
+    why
+}
+
+fn refused_owners(owners: &[&Map<String, Value>]) -> Vec<String> {
+    const FIELDS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
+    let says = |owner: &Map<String, Value>, field: &str| {
+        owner.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let mut why = Vec::new();
+    for (at, owner) in owners.iter().enumerate() {
+        let at = format!("metadata.ownerReferences[{at}]");
+        let is_known = |field: &str| FIELDS.contains(&field) || matches!(field, "controller" | "blockOwnerDeletion");
+        let unknown = owner.keys().filter(|field| !is_known(field));
+        why.extend(unknown.map(|field| format!("{at}.{} is no field of an owner: take it out", field.escape_debug())));
+        let missing = FIELDS.iter().filter(|field| says(owner, field).is_empty());
+        why.extend(missing.map(|field| format!("{at}.{field} is missing: write that of the owner")));
+        let version = says(owner, "apiVersion");
+        if !version.is_empty() && (version.ends_with('/') || version.matches('/').count() > 1) {
+            why.push(format!("{at}.apiVersion is {version:?}: write GROUP/VERSION, as apps/v1"));
+        }
+        if version == "v1" && says(owner, "kind") == "Event" {
+            why.push(format!("{at}: an Event owns nothing: take it out"));
+        }
+    }
+    let uids: Vec<String> = owners.iter().map(|owner| says(owner, "uid")).collect();
+    let twice = repeated(uids.iter().map(String::as_str).filter(|uid| !uid.is_empty()));
+    why.extend(
+        twice.map(|uid| format!("metadata.ownerReferences: the uid {uid:?} is there twice: take one of them out")),
+    );
+    let controllers = owners.iter().filter(|owner| owner.get("controller") == Some(&Value::Bool(true))).count();
+    if controllers > 1 {
+        why.push(format!("metadata.ownerReferences: {controllers} have controller: true, and only one may"));
+    }
+    why
+}
+
+/// The texts that come more than once.
+pub fn repeated<'a>(texts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    let mut seen = BTreeSet::new();
+    texts.filter(move |text| !seen.insert(*text))
 }
 
 /// Why this field alone would be refused: it is unknown, or its value is of another type.
@@ -84,6 +178,11 @@ fn is_subdomain(name: &str) -> bool {
 /// A DNS-1123 label.
 fn is_label(name: &str) -> bool {
     name.len() <= 63 && is_dns(name)
+}
+
+/// A subdomain, or what becomes one with something behind its dash.
+fn is_prefix(prefix: &str) -> bool {
+    is_subdomain(&if prefix.ends_with('-') { prefix.to_owned() + "a" } else { prefix.to_owned() })
 }
 
 fn is_dns(name: &str) -> bool {

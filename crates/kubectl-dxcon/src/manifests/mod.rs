@@ -2,6 +2,7 @@
 
 mod metadata;
 mod rules;
+mod status;
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};

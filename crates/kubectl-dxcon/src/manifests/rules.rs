@@ -5,7 +5,7 @@ use kube::Resource as _;
 use kube_cel::{CompiledSchema, ValidationErrors, compile_schema, validate_compiled};
 use serde_json::{Map, Value};
 
-use super::metadata;
+use super::{metadata, status};
 use crate::problem::Problem;
 
 /// The schema and the rules of the CRD.
@@ -30,8 +30,13 @@ impl Rules {
             return other_type;
         }
         let mut refused = self.unknown_fields(object);
-        refused.extend(metadata::refusals(object.get("metadata").unwrap_or_default()));
+        refused.extend(metadata::refusals(
+            object.get("metadata").unwrap_or_default(),
+            old.map(|old| old.get("metadata").unwrap_or_default()),
+        ));
         refused.extend(self.refused_spec(object.get("spec").unwrap_or_default()));
+        let status = self.schema.pointer("/properties/status").unwrap_or_default();
+        refused.extend(status::refusals("status", object.get("status").unwrap_or_default(), status));
         if !refused.is_empty() {
             // The API server does not evaluate the rules either as long as something else is wrong.
             return refused;
