@@ -99,12 +99,22 @@ fn encryption_mode(connection: &Connection, scope: Scope<'_>) -> Result<Encrypti
         (Some(mode), _) if !scope.takes(Managed::Mode) => {
             Err(format!("encryptionMode is not managed; in AWS it is {mode}"))
         }
-        (Some(mode), _) if scope.manages_the_mode() && cannot_be_managed(connection).is_some() => {
+        (Some(mode), _) if is_left_out(mode, connection, scope) => {
             Err(format!("encryptionMode is left out; in AWS it is {mode}"))
         }
         (Some(mode), _) => Ok(mode),
         (None, Some(shown)) => Err(format!("encryptionMode is left out: AWS shows {:?}", shown.as_str())),
         (None, None) => Err("encryptionMode is left out: AWS shows none".to_owned()),
+    }
+}
+
+/// Whether the mode that AWS shows is not for the spec. Where a connection takes none, one in the spec is a difference that
+/// nobody can end, but for `no_encrypt`: such a connection is in clear text.
+fn is_left_out(mode: EncryptionMode, connection: &Connection, scope: Scope<'_>) -> bool {
+    if scope.manages_the_mode() {
+        cannot_be_managed(connection).is_some()
+    } else {
+        !connection.takes_a_mode() && mode != EncryptionMode::NoEncrypt
     }
 }
 
@@ -118,7 +128,9 @@ fn cannot_be_managed(connection: &Connection) -> Option<String> {
         return Some(format!("hosted connection (vlan {vlan})"));
     }
     if !connection.has_macsec_port() {
-        return Some("port without MACsec".to_owned());
+        let is_said = connection.mac_sec_capable.is_some();
+        let why = if is_said { "port without MACsec" } else { "AWS does not say whether the port has MACsec" };
+        return Some(why.to_owned());
     }
     if let Some(lag) = &connection.lag_id {
         return Some(format!("member of the LAG {lag:?}, which sets its mode"));

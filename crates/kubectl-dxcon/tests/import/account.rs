@@ -111,6 +111,25 @@ async fn a_mode_that_nobody_can_manage_is_told_and_left_out_where_it_is_to_be_ma
 }
 
 #[tokio::test]
+async fn what_is_written_differs_in_nothing_from_what_aws_has() {
+    let aws = Simulator::start().await;
+    for (number, mode) in ["no_encrypt", "should_encrypt", "must_encrypt"].into_iter().enumerate() {
+        let line = |kind: &str| Connection::new(&format!("dxcon-{kind}00000{number}"), &format!("{kind} {mode}"));
+        aws.add(REGION, line("aa").hosted(102).with_mode(mode));
+        aws.add(REGION, line("bb").not_capable().with_mode(mode));
+        aws.add(REGION, line("cc").in_lag("dxlag-aaaaaaaa").with_mode(mode));
+        aws.add(REGION, Connection { mac_sec_capable: None, ..line("dd").with_mode(mode) });
+    }
+    let written = run(dxcon(["import"]).aws(&aws.endpoint())).await;
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    let endpoint = aws.endpoint();
+    let plan = move || dxcon(["plan"]).aws(&endpoint).with_input(&written.out);
+    let planned = tokio::task::spawn_blocking(plan).await.expect("no panic");
+    assert!(planned.out.starts_with("12 manifests: 12 as they should be\n"), "{}", planned.out);
+    assert_eq!(planned.code, Some(0));
+}
+
+#[tokio::test]
 async fn a_region_that_is_refused_is_told_and_the_rest_is_written() {
     let aws = Simulator::start().await;
     aws.add(REGION, Connection::new("dxcon-aaaaaaaa", "frankfurt"));

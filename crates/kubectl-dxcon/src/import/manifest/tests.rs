@@ -90,12 +90,19 @@ fn what_is_not_managed_is_a_comment_when_the_other_is() {
 fn a_connection_whose_mode_nobody_can_manage_says_so_and_gets_none_to_manage() {
     let hosted = Connection { vlan: Some(101), mac_sec_capable: Some(false), encryption_mode: None, ..dedicated() };
     let member = Connection { lag_id: Some("dxlag-aaaaaaaa".to_owned()), ..dedicated() };
+    let hosted_with_mode = Connection { vlan: Some(102), ..dedicated() };
     let old_port = Connection { mac_sec_capable: Some(false), ..dedicated() };
+    let in_clear = Connection { encryption_mode: Some(ObservedMode::NoEncrypt), ..old_port.clone() };
+    let any_port = Connection { mac_sec_capable: None, ..dedicated() };
     let no_mode = Connection { encryption_mode: Some(ObservedMode::Unknown), ..dedicated() };
     for (connection, words, observed) in [
         (&hosted, "hosted connection (vlan 101)", Value::Null),
         (&member, "member of the LAG \"dxlag-aaaaaaaa\"", json!("should_encrypt")),
-        (&old_port, "port without MACsec", json!("should_encrypt")),
+        // The operator would report any mode there but `no_encrypt` as a difference, even the one that AWS shows.
+        (&hosted_with_mode, "hosted connection (vlan 102)", Value::Null),
+        (&old_port, "port without MACsec", Value::Null),
+        (&any_port, "AWS does not say whether the port has MACsec", Value::Null),
+        (&in_clear, "port without MACsec", json!("no_encrypt")),
         (&no_mode, "AWS shows no mode", Value::Null),
     ] {
         for (manage, mode) in [(&[][..], &observed), (&[Managed::Mode][..], &Value::Null)] {
