@@ -14,6 +14,9 @@ use crate::arguments::AwsFlags;
 use crate::problem::Problem;
 use crate::terminal;
 
+/// The name that the calls carry, so that `CloudTrail` tells them from those of the operator.
+const APP: &str = env!("CARGO_PKG_NAME");
+
 /// The connections of one region, or why they cannot be read.
 pub type Listing = Result<Vec<Listed>, Fault>;
 
@@ -27,8 +30,8 @@ impl Account {
     pub async fn open(flags: &AwsFlags) -> Result<Self, Problem> {
         check_environment()?;
         let aws = match flags.profile.as_deref() {
-            Some(profile) => Aws::from_profile(profile, Metrics::new()).await,
-            None => Aws::from_environment(Metrics::new()).await,
+            Some(profile) => Aws::from_profile(APP, profile, Metrics::new()).await,
+            None => Aws::from_environment_of(APP, Metrics::new()).await,
         };
         aws.check_credentials().await.map_err(|reason| no_credentials(flags, &reason))?;
         Ok(Self { aws })

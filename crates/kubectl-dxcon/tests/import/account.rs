@@ -129,6 +129,27 @@ async fn what_is_written_differs_in_nothing_from_what_aws_has() {
     assert_eq!(planned.code, Some(0));
 }
 
+/// `CloudTrail` shows it, so that whoever looks for calls beside those of the operator finds these.
+#[tokio::test]
+async fn its_calls_carry_its_own_name_and_not_that_of_the_operator() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new("dxcon-aaaaaaaa", "line"));
+    let home = tempfile::tempdir().expect("a folder can be made");
+    let credentials = home.path().join("credentials");
+    let profile = "[net]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = wJalrXUtnFEMI\n";
+    std::fs::write(&credentials, profile).expect("it is written");
+    for arguments in [&["import"][..], &["import", "--profile", "net"]] {
+        aws.clear_calls();
+        let typed = dxcon(arguments.iter().copied()).aws(&aws.endpoint());
+        let printed = run(typed.env("AWS_SHARED_CREDENTIALS_FILE", text(&credentials))).await;
+        assert!(!aws.calls().is_empty(), "{printed:?}");
+        for call in aws.calls() {
+            let agent = call.user_agent.unwrap_or_default();
+            assert!(agent.split(' ').any(|part| part == "app/kubectl-dxcon"), "{arguments:?}: {agent}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_region_that_is_refused_is_told_and_the_rest_is_written() {
     let aws = Simulator::start().await;
