@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use directconnect_core::identity::RegionName;
 
@@ -166,8 +167,9 @@ pub struct Plan {
     /// Take what the cluster has too: other resources, and what is written down of earlier steps
     #[arg(long)]
     pub cluster: bool,
-    /// Namespace that the operator watches, as its own flag says; may be given several times [default: all]
-    #[arg(long, value_name = "NAMESPACE", requires = "cluster")]
+    /// Namespace that the operator watches, as its own flag says; may be given several times, or as a list split at
+    /// commas [default: all]
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), requires = "cluster")]
     pub watch_namespace: Vec<String>,
     /// Region of manifests that name none [default: with --cluster that of its resources that name none, else that of
     /// the AWS configuration]

@@ -81,6 +81,9 @@ async fn what_another_operator_watches_is_no_part_of_a_plan() {
     let (printed, plan) = planned(&world, &ours, &["--cluster", "--watch-namespace", &world.namespace]);
     assert_eq!(printed.code, Some(2), "{printed:#?}");
     assert_eq!(updates(&plan, A), [json!({ "connectionId": A, "encryptionMode": "no_encrypt" })], "{plan:#}");
+    let listed = format!("elsewhere,{}", world.namespace);
+    let (printed, plan) = planned(&world, &ours, &["--cluster", "--watch-namespace", &listed]);
+    assert_eq!(updates(&plan, A).len(), 1, "a list splits at commas, as the operator's own does: {printed:#?}");
     let elsewhere = crate::typed::dxcon(["plan", "-n", &world.namespace, "--cluster", "--watch-namespace", &lab]);
     let printed = elsewhere.aws(&world.aws.endpoint()).cluster(&world.kubeconfig).with_input(&ours);
     assert_eq!(printed.code, Some(1), "{printed:#?}");

@@ -33,6 +33,7 @@ fn what_cannot_be_done_is_told_in_one_line() {
     let broken = broken.to_string_lossy();
     let plan = |arguments: &[&str]| dxcon([&["plan"], arguments].concat()).aws(nowhere);
     assert_told(&plan(&["--filenam", "x"]).run(), &["--filenam", "--filename", "kubectl dxcon --help"]);
+    assert_told(&plan(&["--cluster", "--watch-namespace", "a,,b"]).with_input(&manifest()), &["--watch-namespace"]);
     assert_told(&plan(&["-o", "jason"]).run(), &["jason", "json", "markdown"]);
     assert_told(&plan(&["--region", "Frankfurt"]).run(), &["Frankfurt", "eu-central-1"]);
     assert_told(&plan(&["-f", "/nonexistent/circuits"]).run(), &["/nonexistent/circuits"]);
