@@ -2,6 +2,7 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use directconnect_operator::config::{Arguments, Command};
@@ -46,6 +47,12 @@ fn exit_with_usage(error: &clap::Error) -> ! {
 
 fn print_crd() -> Result<(), String> {
     let yaml = serde_saphyr::to_string(&api::crd()).map_err(|error| error.to_string())?;
-    print!("{yaml}");
-    Ok(())
+    let mut out = std::io::stdout().lock();
+    match out.write_all(yaml.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads it has read enough, as in `| head`.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written to: {error}"))
+        }
+        _ => Ok(()),
+    }
 }

@@ -2,13 +2,31 @@
 
 use direct_connect_simulator::Connection;
 use serde_json::Value;
-use std::process::Command;
+use std::fs::File;
+use std::process::{Command, Stdio};
 use test_support::{ControlPlane, REGION, World, connection, operator_binary, wait};
 
 fn printed() -> String {
     let printed = Command::new(operator_binary()).arg("crd").env_clear().output().expect("the operator starts");
     assert!(printed.status.success());
     String::from_utf8(printed.stdout).expect("the definition is text")
+}
+
+#[test]
+fn where_it_cannot_be_written_one_line_says_so_and_a_reader_that_has_enough_is_no_error() {
+    let print_to = |out: Stdio| {
+        let mut command = Command::new(operator_binary());
+        let printed = command.arg("crd").env_clear().stdout(out).stderr(Stdio::piped()).output();
+        let printed = printed.expect("the operator starts");
+        (printed.status.code(), String::from_utf8_lossy(&printed.stderr).into_owned())
+    };
+    let full = File::options().write(true).open("/dev/full").expect("it is there");
+    let (code, told) = print_to(full.into());
+    assert_eq!((code, told.lines().count()), (Some(1), 1), "{told}");
+    assert!(told.starts_with("directconnect-operator: standard output cannot be written to: "), "{told}");
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    drop(reader);
+    assert_eq!(print_to(writer.into()), (Some(0), String::new()));
 }
 
 /// The paths of fields without a description, below a schema.
