@@ -5,6 +5,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use directconnect_operator::config::{Arguments, Command};
 use directconnect_operator::{api, aws, run, telemetry};
 
@@ -39,10 +40,17 @@ fn exit_with_usage(error: &clap::Error) -> ! {
         let tip = tip.map(|tip| format!(" ({tip})")).unwrap_or_default();
         let allowed = text.lines().map(str::trim).find(|line| line.starts_with("[possible values: "));
         let allowed = allowed.map(|allowed| format!(" {allowed}")).unwrap_or_default();
-        eprintln!("directconnect-operator: {line}{allowed}{tip}; see directconnect-operator --help");
+        eprintln!("directconnect-operator: {line}{allowed}{tip}; see directconnect-operator {}--help", typed_command());
         std::process::exit(2);
     }
     error.exit()
+}
+
+/// The command that was typed, with a blank behind it, since its own help lists its flags; empty if none was.
+fn typed_command() -> String {
+    let program = Arguments::command();
+    let typed = std::env::args_os().nth(1).and_then(|typed| program.find_subcommand(typed));
+    typed.map(|command| format!("{} ", command.get_name())).unwrap_or_default()
 }
 
 fn print_crd() -> Result<(), String> {

@@ -151,7 +151,12 @@ fn what_nobody_has_heard_of_is_one_line_that_names_it() {
         (&["--verbose"], &["'--verbose'"]),
     ];
     for (arguments, words) in wrong {
-        assert_told(&run(arguments, &[]), words);
+        // The help of a command lists its flags.
+        let help = match arguments[0] {
+            command @ ("run" | "crd") => format!("see directconnect-operator {command} --help"),
+            _ => "see directconnect-operator --help".to_owned(),
+        };
+        assert_told(&run(arguments, &[]), &[*words, &[help.as_str()]].concat());
     }
 }
 

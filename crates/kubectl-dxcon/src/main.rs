@@ -4,8 +4,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use directconnect_core::text::printable;
 use kubectl_dxcon::arguments::Arguments;
 
@@ -47,5 +47,9 @@ fn one_line(error: &clap::Error) -> String {
     let more: Vec<&str> =
         lines.take_while(|line| !line.starts_with("Usage: ") && !line.starts_with("For more")).collect();
     let words = [&[first], more.as_slice()].concat().join(" ");
-    format!("{words}; see kubectl dxcon --help")
+    // The help of a verb lists its flags.
+    let program = Arguments::command();
+    let verb = std::env::args_os().nth(1).and_then(|typed| program.find_subcommand(typed));
+    let verb = verb.map(|verb| format!("{} ", verb.get_name())).unwrap_or_default();
+    format!("{words}; see kubectl dxcon {verb}--help")
 }

@@ -12,7 +12,7 @@ const VERBS: [&[&str]; 4] = [&["status"], &["pause", "line"], &["resume", "line"
 async fn a_flag_that_is_not_there_is_named() {
     for verb in VERBS {
         let printed = run(dxcon([verb, &["--wrong"]].concat())).await;
-        assert_one_line(&printed, &["--wrong", "see kubectl dxcon --help"]);
+        assert_one_line(&printed, &["--wrong", &format!("see kubectl dxcon {} --help", verb[0])]);
     }
     assert_one_line(&run(dxcon(["pause"])).await, &["NAME"]);
     assert_one_line(&run(dxcon(["status", "-o", "xml"])).await, &["xml", "json"]);

@@ -32,7 +32,8 @@ fn what_cannot_be_done_is_told_in_one_line() {
     std::fs::write(&broken, "kind: Service\n---\nkind: [\n").expect("it is written");
     let broken = broken.to_string_lossy();
     let plan = |arguments: &[&str]| dxcon([&["plan"], arguments].concat()).aws(nowhere);
-    assert_told(&plan(&["--filenam", "x"]).run(), &["--filenam", "--filename", "kubectl dxcon --help"]);
+    assert_told(&plan(&["--filenam", "x"]).run(), &["--filenam", "--filename", "kubectl dxcon plan --help"]);
+    assert_told(&dxcon(["--filename", "x"]).run(), &["--filename", "kubectl dxcon --help"]);
     assert_told(&plan(&["--cluster", "--watch-namespace", "a,,b"]).with_input(&manifest()), &["--watch-namespace"]);
     assert_told(&plan(&["-o", "jason"]).run(), &["jason", "json", "markdown"]);
     assert_told(&plan(&["--region", "Frankfurt"]).run(), &["Frankfurt", "eu-central-1"]);
