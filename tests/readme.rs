@@ -1,7 +1,7 @@
-//! Checks that the README is right about reasons, flags, permissions and files.
+//! Checks that the README is right about reasons, flags, permissions and files, and the pages of docs/ about logs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use directconnect_core::reason::{Phase, Reason};
@@ -101,14 +101,36 @@ fn the_rights_in_kubernetes_are_those_that_ship() {
     }
 }
 
-#[test]
-fn what_it_links_to_is_there() {
+/// The pages of docs/, and those beside the code.
+fn pages() -> impl Iterator<Item = PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pages =
         std::fs::read_dir(root.join("docs")).expect("there are docs").map(|page| page.expect("it is read").path());
     let pages = pages.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
-    let others = ["README.md", "CONTRIBUTING.md", "tests/README.md"].map(|page| root.join(page));
-    for path in pages.chain(others) {
+    pages.chain(["README.md", "CONTRIBUTING.md", "tests/README.md"].map(|page| root.join(page)))
+}
+
+/// `kubectl logs` of a Deployment shows one of its Pods: of several one that is ready, so the standby where the one that
+/// leads cannot read AWS. With a selector it shows all Pods, but ten lines of each unless it is told otherwise.
+#[test]
+fn where_the_log_is_to_be_read_it_is_that_of_every_pod_and_the_whole() {
+    let notes = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/directconnect-operator/templates/NOTES.txt");
+    let mut found = 0;
+    for path in pages().chain([notes]) {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let commands = text.split(['`', '\n']).filter(|part| part.contains("kubectl ") && part.contains(" logs "));
+        for command in commands {
+            let is_whole = ["--selector ", "--prefix", "--tail=-1"].iter().all(|flag| command.contains(flag));
+            assert!(is_whole, "{}: {command}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found >= 3, "README, runbook and the chart's notes say how to read the log");
+}
+
+#[test]
+fn what_it_links_to_is_there() {
+    for path in pages() {
         let document = path.display();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{document}: {error}"));
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
