@@ -1,4 +1,4 @@
-//! Checks that the README is right about reasons, flags, permissions and files, and the pages of docs/ about logs.
+//! Checks that the README is right about reasons, flags, permissions and files, and the pages of docs/ about names and logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -126,6 +126,36 @@ fn where_the_log_is_to_be_read_it_is_that_of_every_pod_and_the_whole() {
         }
     }
     assert!(found >= 3, "README, runbook and the chart's notes say how to read the log");
+}
+
+/// The words of all files below a folder that are code or settings.
+fn words_below(folder: &Path, words: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("it can be read") {
+        let path = entry.expect("it is read").path();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if path.is_dir() {
+            words_below(&path, words);
+        } else if matches!(extension, None | Some("rs" | "yaml")) {
+            let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let text = String::from_utf8_lossy(&text);
+            let found = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.contains('_'));
+            words.extend(found.map(str::to_owned));
+        }
+    }
+}
+
+#[test]
+fn the_recipes_name_only_what_the_code_has() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut there = BTreeSet::new();
+    for folder in ["src", "crates", "tests", "charts"] {
+        words_below(&root.join(folder), &mut there);
+    }
+    let recipes = std::fs::read_to_string(root.join("docs/recipes.md")).expect("it is there");
+    let is_name = |text: &&str| text.contains('_') && text.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let named: BTreeSet<&str> = recipes.split('`').skip(1).step_by(2).filter(is_name).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !there.contains(**name)).collect();
+    assert!(named.len() > 15 && missing.is_empty(), "of {} names there are not: {missing:?}", named.len());
 }
 
 #[test]
