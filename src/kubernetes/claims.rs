@@ -37,6 +37,8 @@ struct Entry {
     /// was written by someone else.
     fingerprint: u64,
     written: u64,
+    /// Whether the status is of someone else, while this process leads. It stays so until another one comes.
+    is_by_hand: bool,
     /// Set once someone else has overwritten what this process wrote.
     contest: Option<Box<Contest>>,
     /// Resource version that the watch delivered.
@@ -56,6 +58,10 @@ pub struct Memory {
     pub failures: u32,
     /// The request for a read by annotation: its value, and when a pass first saw it.
     pub requested: Option<Box<(String, Moment)>>,
+    /// The status before a write that has had no answer. What changed since is not told yet.
+    pub untold: Option<Arc<DirectConnectConnectionStatus>>,
+    /// The time of an update whose answer was lost, and the reasons of the events that have told of it.
+    pub shown_later: Option<Box<(String, Vec<&'static str>)>>,
 }
 
 /// A proof that was derived from a status of an earlier release.
@@ -193,6 +199,7 @@ impl Claims {
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
+            is_by_hand: false,
             contest: seen.and_then(|before| before.contest.clone()),
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
@@ -204,6 +211,9 @@ impl Claims {
         let is_by_hand = seen.is_some_and(|before| {
             before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written && !is_latest(before)
         });
+        // An event that is about something else brings the same status again.
+        let is_still = seen.is_some_and(|before| before.is_by_hand && before.fingerprint == entry.fingerprint);
+        entry.is_by_hand = known.wake.is_some() && (is_by_hand || is_still);
         let pause = if !is_by_hand || entry.latest.is_some() {
             // A status older than the last write of this process has already been replaced by that write.
             None
@@ -225,7 +235,7 @@ impl Claims {
             (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
             // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
             // and the next pass overwrites it. `wake` is set only in the process that leads.
-            if is_by_hand && known.wake.is_some() {
+            if entry.is_by_hand {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }
             self.state.with_fleet(|fleet| {

@@ -39,6 +39,11 @@ impl EventSpec {
     fn warning(reason: &'static str, note: impl Into<String>) -> Self {
         Self { warning: true, reason, note: note.into() }
     }
+
+    /// The reason.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
 }
 
 /// The events for an update that AWS accepted, with the old and the new value. A field for which AWS stored another
@@ -96,13 +101,8 @@ pub fn waits_for_other(message: &str) -> EventSpec {
     EventSpec::warning("Blocked", message)
 }
 
-/// The events for what a new status shows of the line: link and encryption, and an update whose answer was lost.
-/// `is_answered` says whether the last update was answered.
-pub fn of_line(
-    before: &DirectConnectConnectionStatus,
-    after: &DirectConnectConnectionStatus,
-    is_answered: bool,
-) -> Vec<EventSpec> {
+/// The events for what a new status shows of link and encryption.
+pub fn of_line(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
     let mut news = Vec::new();
     for (kind, up, down) in
         [(ConditionType::LinkUp, "LinkUp", "LinkDown"), (ConditionType::Encrypted, "EncryptionUp", "EncryptionDown")]
@@ -113,9 +113,6 @@ pub fn of_line(
             (Some(true), Some("False")) => news.push(EventSpec::warning(down, message)),
             _ => {}
         }
-    }
-    if !is_answered {
-        news.extend(shown_later(before, after));
     }
     news
 }
@@ -133,8 +130,8 @@ fn last_known(status: &DirectConnectConnectionStatus, kind: ConditionType) -> Op
     }
 }
 
-/// The events for an update whose answer was lost, once a read shows what it sent.
-fn shown_later(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
+/// The events for the last update, if its answer was lost and a read shows what it sent.
+pub fn shown_later(before: &DirectConnectConnectionStatus, after: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
     let Some(last) = after.ledger.last_update.as_ref().filter(|last| last.request_id.is_none()) else {
         return Vec::new();
     };
@@ -266,7 +263,7 @@ mod tests {
                 connection: std::sync::Arc::new(shown.clone()),
                 ..with(kind, "Unknown", Reason::ObservationStale, "not read")
             };
-            let told = |before: &DirectConnectConnectionStatus, now| of_line(before, now, false);
+            let told = of_line;
             assert_eq!(told(&stale(&was_up), &is_down), [EventSpec::warning(down, "it is down")]);
             assert_eq!(told(&stale(&was_down), &is_up), [EventSpec::normal(up, "it is up")]);
             assert_eq!(told(&stale(&was_up), &is_up), [], "that it can be read again is no news of the line");
@@ -298,21 +295,16 @@ mod tests {
             });
             status
         };
-        let reasons = |before: &Status, after: &Status, is_answered| {
-            of_line(before, after, is_answered).into_iter().map(|told| told.reason).collect::<Vec<_>>()
+        let reasons = |before: &Status, after: &Status| {
+            shown_later(before, after).iter().map(EventSpec::reason).collect::<Vec<_>>()
         };
         let (before, after) = (shows("old", "no_encrypt", None), shows("new", "should_encrypt", None));
-        assert_eq!(reasons(&before, &after, false), ["Renamed", "EncryptionModeChanged"]);
-        assert!(of_line(&before, &after, false)[0].note.contains("lost"));
-        assert_eq!(reasons(&before, &shows("new", "no_encrypt", None), false), ["Renamed"], "as far as AWS has it");
-        assert_eq!(reasons(&before, &before, false), [""; 0]);
-        assert_eq!(reasons(&after, &after, false), [""; 0], "once");
-        assert_eq!(
-            reasons(&before, &shows("new", "should_encrypt", Some("5b8c")), false),
-            [""; 0],
-            "told by its answer"
-        );
-        assert_eq!(reasons(&before, &after, true), [""; 0], "told by its answer, which had no request id");
+        assert_eq!(reasons(&before, &after), ["Renamed", "EncryptionModeChanged"]);
+        assert!(shown_later(&before, &after)[0].note.contains("lost"));
+        assert_eq!(reasons(&before, &shows("new", "no_encrypt", None)), ["Renamed"], "as far as AWS has it");
+        assert_eq!(reasons(&before, &before), [""; 0]);
+        assert_eq!(reasons(&after, &after), [""; 0], "once");
+        assert_eq!(reasons(&before, &shows("new", "should_encrypt", Some("5b8c"))), [""; 0], "told by its answer");
     }
 
     #[test]

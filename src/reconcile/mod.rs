@@ -157,12 +157,17 @@ impl Reconcile<'_> {
         }
     }
 
-    /// What a person asked for is more urgent than a repair of drift.
+    /// What a person asked for is more urgent than a repair of drift, and than another try of what has failed.
     fn urgency(&self, pass: &Pass) -> Urgency {
         let desired = pass.desired();
-        let ledger = self.context.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &self.object.id()));
-        let is_asked = self.requested_at.is_some();
-        if ledger.met_generation == Some(desired.generation) && !is_asked { Urgency::Low } else { Urgency::High }
+        let (met, has_failed) = self.context.state.with_fleet(|fleet| {
+            let history = fleet.circuit(&desired.circuit).map(|circuit| &circuit.history);
+            let failure = history.and_then(|history| history.update_failure());
+            let has_failed = failure.is_some_and(|failure| failure.fault.kind != FaultKind::Throttled);
+            (fleet.ledger(&desired.circuit, &self.object.id()).met_generation, has_failed)
+        });
+        let is_news = met != Some(desired.generation) && !has_failed;
+        if is_news || self.requested_at.is_some() { Urgency::High } else { Urgency::Low }
     }
 
     /// Writes to status what is about to be sent. A crash does not lose it, and the API server refuses the write if the
@@ -202,10 +207,11 @@ impl Reconcile<'_> {
                 );
                 let done = events::updated(&circuit.id, &change, &before, &answer, request_id.as_deref());
                 context.events.publish(self.object, done);
-                self.status.note_answer();
+                self.status.note_outcome(true);
                 Event::Answered { answer: Box::new(answer), request_id }
             }
             Err(fault) => {
+                self.status.note_outcome(false);
                 warn!(
                     %object, id = %circuit.id, region = %circuit.region, reason = fault.reason().as_str(),
                     request_id = fault.request_id, in_doubt = fault.effect == Effect::Unknown, name = change.name, mode,
@@ -224,6 +230,8 @@ impl Reconcile<'_> {
             next_check: plan.next_check,
             ..Plan::default()
         });
+        // A spec that is invalid is met by nothing.
+        let ledger = if instead.is_some() { self.status.keep_met_generation(ledger) } else { ledger };
         let plan = instead.as_ref().unwrap_or(plan);
         self.status.note_drift(desired, plan);
         // The other resources for the circuit are woken now: the next listing will show what the answer showed, and

@@ -9,7 +9,7 @@ use tracing::info;
 use super::{Context, PassError};
 use crate::api::DirectConnectConnectionStatus;
 use crate::kubernetes::Watched;
-use crate::kubernetes::claims::{Trigger, labels};
+use crate::kubernetes::claims::{Trigger, age_of, labels};
 use crate::kubernetes::events::{self, EventSpec};
 use crate::kubernetes::status::{self, WriteError};
 use crate::metrics::Health;
@@ -23,6 +23,7 @@ use directconnect_core::history::{History, Observation};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::ObservedMode;
 use directconnect_core::reason::Reason;
+use directconnect_core::settings::RECENT_UPDATE;
 use directconnect_core::turn::HoldReason;
 
 /// How many times a write is attempted if others keep writing the same object.
@@ -61,9 +62,14 @@ impl<'a> StatusWriter<'a> {
         }
     }
 
-    /// Called when AWS has answered an update, which is told at once.
-    pub(super) fn note_answer(&mut self) {
-        self.is_answered = true;
+    /// A ledger with the matched generation that status says.
+    pub(super) fn keep_met_generation(&self, ledger: Ledger) -> Ledger {
+        Ledger { met_generation: self.before.ledger.met_generation, ..ledger }
+    }
+
+    /// Called when an update has ended. One that AWS has answered is told at once.
+    pub(super) fn note_outcome(&mut self, is_answered: bool) {
+        self.is_answered = is_answered;
     }
 
     /// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what
@@ -225,6 +231,11 @@ impl<'a> StatusWriter<'a> {
                     self.context.claims.will_write(&resource, &self.written);
                     if let WriteError::Dropped(_, version) = error {
                         self.put_back(version).await;
+                    } else {
+                        let written = &self.written;
+                        self.context.claims.with_memory(self.object, |memory| {
+                            memory.untold.get_or_insert_with(|| Arc::clone(written));
+                        });
                     }
                     return Err(PassError::StatusNotWritten(resource, error.to_string()));
                 }
@@ -258,7 +269,9 @@ impl<'a> StatusWriter<'a> {
 
     /// What a write shows of the line is told at once: the next pass compares with what was written, even if this one fails.
     fn written(&mut self, version: u64, next: DirectConnectConnectionStatus) {
-        self.events.extend(events::of_line(&self.written, &next, self.is_answered));
+        let untold = self.context.claims.with_memory(self.object, |memory| memory.untold.take());
+        let told = untold.as_ref().unwrap_or(&self.written);
+        self.events.extend(self.of_line(told, &next));
         self.context.events.publish(self.object, std::mem::take(&mut self.events));
         self.context.metrics.status_written();
         let reason = status::condition(&next, ConditionType::Ready).map(|ready| ready.reason.clone());
@@ -266,6 +279,27 @@ impl<'a> StatusWriter<'a> {
         self.version = version;
         self.written = Arc::new(next);
         self.context.claims.note_written(self.object, version, Arc::clone(&self.written));
+    }
+
+    /// The events for what a status shows of the line. Each field of an update whose answer was lost is told once, and not
+    /// long after: later others may have set it.
+    fn of_line(&self, told: &DirectConnectConnectionStatus, next: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
+        let mut news = events::of_line(told, next);
+        let last = next.ledger.last_update.as_ref().filter(|_| !self.is_answered);
+        let Some(last) = last.filter(|last| age_of(&last.time).is_some_and(|age| age < RECENT_UPDATE)) else {
+            return news;
+        };
+        self.context.claims.with_memory(self.object, |memory| {
+            let known = memory.shown_later.get_or_insert_default();
+            if known.0 != last.time {
+                **known = (last.time.clone(), Vec::new());
+            }
+            let later = events::shown_later(told, next).into_iter().filter(|event| !known.1.contains(&event.reason()));
+            let later: Vec<EventSpec> = later.collect();
+            known.1.extend(later.iter().map(EventSpec::reason));
+            news.extend(later);
+        });
+        news
     }
 
     /// Called before status is written: even if it cannot be, alerts about the line must go on.
@@ -288,8 +322,12 @@ impl<'a> StatusWriter<'a> {
 
     /// Publishes the events at the end of the pass.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
-        self.context.claims.with_memory(self.object, |memory| memory.failures = 0);
+        let untold = self.context.claims.with_memory(self.object, |memory| {
+            memory.failures = 0;
+            memory.untold.take()
+        });
         let mut events = std::mem::take(&mut self.events);
+        events.extend(untold.into_iter().flat_map(|told| self.of_line(&told, &self.written)));
         let failed = about.and_then(|(desired, plan)| self.failed_update(desired, plan));
         events.extend(events::of_ready(&self.before, &self.written, failed.as_ref()));
         events.extend(about.and_then(|(desired, plan)| self.waits_for_other(desired, plan)));

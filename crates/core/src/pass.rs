@@ -109,7 +109,11 @@ impl Pass {
         if fleet.acts(&circuit, &resource) {
             fleet.forget_decision(&circuit);
             let (ledger, settings) = (fleet.ledger(&circuit, &resource), *fleet.settings());
-            fleet.with_history(&circuit, |history| ledger.begin(&desired, uid, age, history, &settings, now));
+            // A pass that has waited for its place may be about an older wish than the watch has brought.
+            let mut claims = fleet.circuit(&circuit).map(Circuit::claims).into_iter().flatten();
+            let wish = claims.find(|claim| claim.resource == resource).map_or(desired.mode, |claim| claim.wants);
+            let wanted = Desired { mode: wish, ..desired.clone() };
+            fleet.with_history(&circuit, |history| ledger.begin(&wanted, uid, age, history, &settings, now));
         }
         Self { resource, uid: uid.to_owned(), desired, planned: None, intent: None, actions: 0 }
     }

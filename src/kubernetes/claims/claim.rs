@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directconnect_core::conditions::ConditionType;
-use directconnect_core::desired::{Desired, EncryptionTransition, ManagementPolicy};
+use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
 use directconnect_core::ledger::Ledger;
+use directconnect_core::reason::Reason;
 use directconnect_core::settings::RECENT_UPDATE;
 use directconnect_core::turn::{Claim, Shown};
 use jiff::Timestamp;
 use kube::Resource as _;
 
 use super::super::Watched;
-use super::super::status::condition_status;
+use super::super::status::{condition, condition_status};
 use crate::metrics::Resource;
 
 /// The claim of a resource, except for the time of its last update.
@@ -36,9 +37,17 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
         version: object.version(),
         shown: Shown::of(&status.connection),
         is_reported: status.observed_generation == Some(desired.generation)
-            && condition_status(status, ConditionType::Ready).is_some()
-            && condition_status(status, ConditionType::Reconciling).is_none(),
+            && !is_elsewhere
+            && condition_status(status, ConditionType::LinkUp).is_some_and(|status| status != "Unknown")
+            && condition_status(status, ConditionType::Reconciling).is_none()
+            && condition(status, ConditionType::Ready).is_some_and(|ready| still_holds(&ready.reason, object)),
     }
+}
+
+/// Whether what a status says does not depend on anything beside AWS and the spec, or that is still so.
+fn still_holds(reason: &str, object: &Watched) -> bool {
+    let is = |other: Reason| reason == other.as_str();
+    !is(Reason::InvalidSpec) && !is(Reason::Conflict) && (!is(Reason::Paused) || object.is_paused())
 }
 
 /// What is known of a resource whose spec is invalid, from its status. It changes nothing, but a step that its status says is
@@ -47,10 +56,12 @@ pub fn without_valid_spec(object: &Watched) -> Option<Desired> {
     let ledger = &object.status.ledger;
     let about = ledger.circuit.as_ref()?;
     let (region, id) = RegionName::parse(&about.region).zip(ConnectionId::parse(&about.connection_id))?;
+    let had_must = (ledger.proven || ledger.must_encrypt_generation.is_some()).then_some(EncryptionMode::MustEncrypt);
     Some(Desired {
         circuit: CircuitId { region, id },
         name: object.spec.as_ref().ok().and_then(|spec| spec.connection_name.clone()),
-        mode: object.spec.as_ref().map_or(ledger.unproven_step, |spec| spec.encryption_mode),
+        // What cannot be read does not say that nothing is wanted any more.
+        mode: object.spec.as_ref().map_or(ledger.unproven_step.or(had_must), |spec| spec.encryption_mode),
         transition: EncryptionTransition::Guarded,
         policy: ManagementPolicy::Observe,
         paused: object.is_paused(),

@@ -79,3 +79,22 @@ fn a_status_of_this_process_is_its_own_even_if_it_comes_when_the_next_is_on_its_
     // One that nobody of this process wrote wakes the resource.
     assert_eq!(claims.note(&Event::Apply(line("uid", 3, &json!({ "metGeneration": 7 })))), [before.id()]);
 }
+
+#[test]
+fn a_status_of_someone_else_is_not_believed_either_when_something_else_of_the_object_changes() {
+    let claims = claims();
+    let circuit = json!({ "region": "eu-central-1", "connectionId": "dxcon-fg1234ab" });
+    let unproven = json!({ "unprovenStep": "should_encrypt", "circuit": circuit });
+    let before = line("uid", 1, &unproven);
+    claims.note(&Event::Apply(before.clone()));
+    for version in [2, 3, 4] {
+        // The later events are of an annotation, before any pass has written.
+        claims.note(&Event::Apply(line("uid", version, &json!({}))));
+        assert!(ledger(&claims, &before).unproven_step.is_some(), "version {version}");
+    }
+    // What this process writes over it is believed.
+    let written = json!({ "metGeneration": 1 });
+    claims.will_write(&before.id(), &status(1));
+    claims.note(&Event::Apply(line("uid", 5, &written)));
+    assert_eq!(ledger(&claims, &before).met_generation, Some(1));
+}

@@ -58,7 +58,7 @@ impl EventPublisher {
         Self { client, instance, published: Arc::default() }
     }
 
-    /// Publishes the events of an object in order, in the background.
+    /// Publishes these events of an object in their order, in the background.
     pub fn publish(&self, object: &Watched, news: Vec<EventSpec>) {
         if news.is_empty() {
             return;

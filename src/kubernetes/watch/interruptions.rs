@@ -60,8 +60,8 @@ impl Interruptions {
         self.show(&current);
     }
 
-    /// Records that a list is complete and a watch on what comes after it is open. After every failure the watch begins with
-    /// a list, and nothing less shows what was missed.
+    /// Records that a list is complete and a watch on what comes after it has lasted. After every failure the watch begins
+    /// with a list, and nothing less shows what was missed.
     pub(super) fn note_list(&self, namespace: &str) {
         let mut current = self.current.lock();
         current.remove(namespace);

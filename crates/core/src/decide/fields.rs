@@ -110,10 +110,12 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         other_proof: case.other_proof,
     };
     let id = &case.desired.circuit.id;
-    // A read that shows no mode, of a connection that has one, says nothing of it.
-    if connection.has_macsec_port() && !connection.takes_a_mode() && history.last_mode().is_some() {
-        let next_read = case.observation_began() + settings.soak_cadence();
-        return FieldPlan::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id), Some(next_read));
+    // A read that shows no mode, of a connection that has one, says nothing of it. The next poll may, but a step down the
+    // ladder may be what brings a line back, so it does not wait for that.
+    let is_silent = connection.has_macsec_port() && !connection.takes_a_mode() && connection.lag_id.is_none();
+    if let Some(last) = history.last_mode().filter(|_| is_silent) {
+        let next_read = (wanted < last).then(|| case.observation_began() + settings.soak_cadence());
+        return FieldPlan::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id), next_read);
     }
     let contended = |mode: EncryptionMode, until| {
         let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
@@ -131,6 +133,10 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
                 return contended(wanted, until);
             }
             let next_check = match reason {
+                // A late read does not say since when it waits.
+                Reason::WaitingForEncryptionUp if !connection.encryption_works() => {
+                    deadline.or(Some(now + settings.progress_deadline))
+                }
                 Reason::WaitingForEncryptionUp => deadline,
                 Reason::WaitingForTurn => Some(now + ASK_AGAIN),
                 // Only a read that began after `settles_at` counts, and moments have millisecond resolution.
@@ -144,7 +150,7 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
     // If AWS answered that it stored another mode, this one is not sent again at once. A step up waits for a settled read
     // anyway. A step down whose answer was lost goes again as soon as a read still shows the higher mode: a line that is
     // cut must not wait, and it does no harm twice.
-    let is_in_doubt = history.mode().in_doubt(settings.settle_window).is_some();
+    let is_in_doubt = history.mode().is_unanswered();
     let settling = history.mode().settles_at(&mode, now, settings.settle_window).filter(|_| !is_in_doubt);
     if let Some(settled_at) = settling {
         let message = format!("encryptionMode {mode} was sent to {id}; AWS may show the old one for a while");

@@ -196,7 +196,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
             }
             _ => messages::nothing_sent(desired, !differs, if is_impossible { &[] } else { &drift }, blocked),
         };
-        let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min().filter(|_| desired.paused);
+        let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min();
         Plan::rest(reason, message + messages::others_wait(case, connection)).decide_again(case, settles_at)
     } else if is_met {
         Plan::rest(Reason::InSync, messages::in_sync(case, connection))

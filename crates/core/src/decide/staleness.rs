@@ -4,7 +4,6 @@ use super::{Case, Plan, Step};
 use crate::conditions::Verdict;
 use crate::fault::{Fault, FaultKind};
 use crate::history::Failure;
-use crate::observed::Connection;
 use crate::reason::Reason;
 
 /// The plan before the first read: the first listing has not ended yet, or has failed.
@@ -71,7 +70,7 @@ pub(super) fn apply_read_faults(case: &Case<'_>, plan: Plan) -> Plan {
 /// listings fail, the poller notices for all resources when AWS works again, so nothing else asks, with two exceptions:
 /// a circuit that is read at the soak cadence, and a step down the ladder, which may be what brings a line back.
 fn retry(case: &Case<'_>, plan: &Plan) -> Step {
-    let shown = case.history.connection().and_then(Connection::mode);
+    let shown = case.history.last_mode();
     let lowers =
         case.acts() && !case.desired.paused && case.desired.mode.zip(shown).is_some_and(|(to, from)| to < from);
     match (case.history.read_failure(), &plan.step) {

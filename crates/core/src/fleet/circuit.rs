@@ -69,8 +69,7 @@ impl Circuit {
 
     /// The highest mode that statuses say AWS has shown.
     fn mode_in_status(&self) -> Option<EncryptionMode> {
-        let had_must = |claim: &Claim| claim.ledger.must_encrypt_generation.map(|_| EncryptionMode::MustEncrypt);
-        self.claims.iter().filter_map(|claim| claim.shown.mode.or_else(|| had_must(claim))).max()
+        self.claims.iter().filter_map(|claim| claim.shown.mode).max()
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.
@@ -114,6 +113,14 @@ impl Circuit {
             && (self.is_proof_over || contradicts_proof(history, is_settled));
         let is_over = |step| !self.is_decided && is_step_over(step, history, is_settled, settings);
         self.step = self.step.filter(|&step| !is_over(step));
+    }
+
+    /// Tells the history what the acting resource wants, as the watch shows it: reads between this wish and the pass for it
+    /// count for it, and a pass may be about an older one.
+    pub(super) fn note_wish(&mut self) {
+        if let Some(wanted) = self.view(false).acting().map(|acting| acting.wants) {
+            self.history.note_wish(wanted);
+        }
     }
 
     /// A resource that said `unprovenStep` is gone. Another resource may still want that mode, and a call of a process

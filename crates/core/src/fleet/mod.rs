@@ -138,10 +138,7 @@ impl Fleet {
         // A circuit of unknown account holds the turn of every account. So if its account becomes known, other turns
         // become free.
         circuit.note_inherited(self.leading_since);
-        // Reads between this wish and the pass for it count for it.
-        if let Some(wanted) = circuit.view(false).acting().map(|acting| acting.wants) {
-            circuit.history.note_wish(wanted);
-        }
+        circuit.note_wish();
         self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
         self.derive_hold(id);
     }
@@ -159,6 +156,7 @@ impl Fleet {
             }
             circuit.unwritten.remove(resource);
             circuit.own_updates.remove(resource);
+            circuit.note_wish();
         }
         self.derive_hold(id);
     }

@@ -53,6 +53,7 @@ impl Fleet {
             (history.observation().map(|observation| observation.connection.clone()), history.is_missing())
         };
         let shown_before = shown(&circuit.history);
+        let was_over = circuit.is_proof_over;
         // No resource is for this circuit, so nobody reads it by id. It counts as gone once two listings do not contain
         // it.
         let is_left_out = observation.connection.is_none() && circuit.history.is_missing();
@@ -60,6 +61,8 @@ impl Fleet {
         circuit.history.record_read(observation, &self.settings);
         let is_news = shown_before != shown(&circuit.history);
         self.clear_finished(id, before);
+        // Those that carry the proof drop it, although the read that settles it shows nothing else than the one before.
+        let is_news = is_news || (!was_over && self.circuits.get(id).is_some_and(|circuit| circuit.is_proof_over));
         // A circuit of unknown account held the turn of every account; other turns may be free now.
         self.turn_freed |= account_before != self.account(id);
         self.derive_hold(id);

@@ -71,6 +71,11 @@ impl<T: Clone + PartialEq> Field<T> {
         Some((&sent.value, sent.ended + settle_window))
     }
 
+    /// Whether no answer at all has come to what was sent last.
+    pub fn is_unanswered(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.answer == Answer::None)
+    }
+
     /// If a value was sent, no answer said whether it was stored, and no read has shown it yet: when AWS must show it at the
     /// latest.
     pub(super) fn unknown_until(&self, now: Moment, settle_window: Duration) -> Option<Moment> {

@@ -1,13 +1,14 @@
 //! Contention: when another writer's changes count as a dispute, and when the dispute ends.
 
+use directconnect_core::decide::Step;
 use directconnect_core::history::Change;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 
 use crate::given::{
-    Asks, ConnectionExt, Must, No, SETTINGS, Story, connection, encrypted_connection, given, given_with, renames,
-    seconds, sets, spec,
+    Asks, ConnectionExt, Must, No, SETTINGS, Should, Story, connection, encrypted_connection, given, given_with,
+    renames, seconds, sets, spec,
 };
 
 /// The operator updates the field, and someone changes it back `after` seconds later.
@@ -120,4 +121,21 @@ fn a_dispute_is_told_before_whatever_else_is_waited_for() {
         story = story.sees_for(150, &ready()).after(1).gets_answer(&sets(Must), &ready()).after(1);
     }
     story.after(61).sees(ready()).rests(Reason::Contended);
+}
+
+#[test]
+fn a_lowering_that_aws_takes_without_saying_what_it_stored_is_not_sent_without_end() {
+    let cut = || connection().key("associated").mode("must_encrypt");
+    let mut story = given(spec().to(Should)).sees(cut());
+    let mut sent = 0;
+    for _ in 0..600 {
+        match story.plan().step {
+            Step::Update(change) => (story, sent) = (story.gets_answer(&change, &cut().without_mode()), sent + 1),
+            Step::Read => story = story.sees(cut()),
+            Step::Rest => {}
+        }
+        story = story.after(1);
+    }
+    assert_eq!(sent, 4, "three in a row, and once more after five minutes");
+    story.rests(Reason::Contended);
 }

@@ -32,3 +32,4 @@ mod soak;
 mod text;
 mod told;
 mod turn;
+mod wish;

@@ -1,9 +1,9 @@
 //! Reads that say less than they should: without a mode, with a word that nobody knows, or with another field missing.
 
 use directconnect_core::decide::Step;
-use directconnect_core::ledger::Ledger;
+use directconnect_core::fault::FaultKind;
 use directconnect_core::reason::Reason;
-use directconnect_core::turn::{Claim, HoldReason, Shown};
+use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::fleet::{cut, tight};
 use crate::given::{
@@ -20,28 +20,38 @@ fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encry
     for strange in [cut().without_mode(), cut().mode("quantum_encrypt")] {
         assert_eq!(story.clone().sees(strange).holds(), Some(HoldReason::UnprovenMust));
     }
-    // Such a read is written to status, and the next process finds only that must_encrypt was seen.
-    let nothing = |claim: Claim| Claim { shown: Shown { mode: None, ..claim.shown.clone() }, ..claim };
-    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
-    let seen = Ledger { must_encrypt_generation: Some(1), ..known.ledger.clone() };
-    let mut later = story.clone();
-    later.fleet.apply(&circuit, nothing(Claim { version: known.version + 1, ledger: seen, ..known }));
-    assert_eq!(later.sees(cut().without_mode()).holds(), Some(HoldReason::UnprovenMust));
     assert_eq!(story.sees(connection()).holds(), None);
 }
 
 #[test]
-fn a_read_without_a_mode_meets_no_wish_and_is_made_again() {
-    for wish in [spec().to(No), spec().to(Must)] {
-        let story = given(wish.generation(2)).sees(tight()).after(15).sees(tight().without_mode());
+fn a_read_without_a_mode_meets_no_wish() {
+    for (wish, before, read_again) in [(spec().to(No), tight(), true), (spec().to(Must), connection(), false)] {
+        let story = given(wish.generation(2)).sees(before.clone()).after(15).sees(before.without_mode());
         let story =
             story.rests(Reason::AwsUnavailable).says("shows no encryptionMode for dxcon-fg1234ab and did before");
         assert!(!story.plan().is_met);
-        story.decides_again_in(15).after(15).reads();
+        // A step down may bring a line back, so it does not wait for the next poll, whether polls work or not.
+        assert_eq!(story.plan().next_check.is_some(), read_again);
+        let story = story.after(15);
+        assert_eq!(story.plan().step == Step::Read, read_again);
+        let story = story.after(600).polls_fail(FaultKind::Unavailable);
+        assert_eq!(story.plan().step == Step::Read, read_again);
     }
+    // What a LAG member lacks is not waited for.
+    let lagged = || tight().in_lag("dxlag-fg1234ab").without_mode();
+    given(spec().to(No)).sees(tight()).after(15).sees(lagged()).rests(Reason::InSync);
     // A connection that has never shown one has none.
     given(spec().to(No)).sees(connection().without_mode()).rests(Reason::InSync);
     given(spec().to(Must)).sees(connection().without_mode()).rests(Reason::MacSecNotSupported);
+}
+
+#[test]
+fn a_line_that_shows_no_mode_any_more_after_aws_has_lowered_it_holds_no_turn_after_a_restart() {
+    let story = given(spec().to(Must)).soaks(&tight()).writes().after(100).sees(connection()).writes();
+    let story = story.after(60).sees(connection().without_mode()).writes();
+    assert_eq!(story.holds(), None);
+    let story = story.after(4000).restarts(5).sees(connection().without_mode()).writes();
+    assert_eq!(story.holds(), None, "that must_encrypt was seen once is not what AWS shows");
 }
 
 #[test]

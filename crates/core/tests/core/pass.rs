@@ -376,18 +376,3 @@ fn an_intention_says_that_must_encrypt_was_seen_whatever_it_is_for() {
     let next = given(run.story.spec.clone()).has_ledger(intention).sees(connection());
     next.sends(&renames("fra-2"));
 }
-
-#[test]
-fn must_encrypt_that_is_seen_between_a_wish_and_its_pass_uses_up_immediate() {
-    // A pass for the earlier wish runs.
-    let mut run = Run::of(given(spec().to(Should)).sees(tight()));
-    run.after(20);
-    run.is_watched_as(|claim| claim.wanting(Must));
-    run.after(20);
-    run.sees(tight());
-    run.after(20);
-    run.sees(connection());
-    let mut story = run.story;
-    story.spec = spec().to(Must).immediately().generation(2);
-    rests(Run::of(story).next(Event::Decide), Reason::NoMacSecKey);
-}

@@ -1,12 +1,14 @@
 //! Proofs: how a connection at `must_encrypt` is proven to work, and what ends that.
 
+use directconnect_core::history::{Observation, Source};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
-use directconnect_core::turn::HoldReason;
+use directconnect_core::turn::{Claim, HoldReason};
 
 use crate::fleet::{cut, tight};
 use crate::given::{
-    Asks, Must, SETTINGS, connection, encrypted_connection, given, given_with, lost, seconds, sets, spec,
+    Asks, ConnectionExt, Must, SETTINGS, Says, connection, encrypted_connection, given, given_with, lost, read_at,
+    renames, seconds, sets, spec,
 };
 use crate::ledger::rested;
 
@@ -46,4 +48,33 @@ fn a_read_that_may_be_late_drops_no_proof() {
         assert!(rested(&story.clone().sees(encrypted_connection())).proven);
         assert!(!rested(&story.after(320).sees(encrypted_connection())).proven, "one that is settled does");
     }
+}
+
+#[test]
+fn those_that_carry_a_proof_are_woken_when_a_lower_mode_is_settled_although_it_was_seen_before() {
+    let renamed = |mode: &str| connection().named("fra-2").mode(mode);
+    let story = given(spec().to(Must)).soaks(&tight()).writes().with_spec(spec().to(Must).name("fra-2").generation(2));
+    let story = story.after(1).gets_answer(&renames("fra-2"), &tight().named("fra-2"));
+    let mut story = story.after(20).polls(renamed("should_encrypt")).writes();
+    assert!(story.ledger().proven, "the read may be late");
+    assert_eq!(story.plan().next_check, None, "only news runs another pass");
+    let circuit = story.circuit().clone();
+    let mut polled = |passed: u64| {
+        story.now = story.now + seconds(passed);
+        let shown = read_at(story.now, Some(renamed("should_encrypt")));
+        story.fleet.record_read(&circuit, Observation { source: Source::Poll, ..shown })
+    };
+    assert!(!polled(20), "it shows nothing new");
+    assert!(polled(60), "it is settled now");
+    assert!(!polled(60));
+    assert!(!story.writes().ledger().proven);
+}
+
+#[test]
+fn a_proof_that_is_seen_after_a_lower_mode_is_over() {
+    let mut story = given(spec().to(Must)).sees(encrypted_connection());
+    let circuit = story.circuit().clone();
+    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    story.fleet.apply(&circuit, Claim { version: 50, ..known }.proven());
+    assert!(!rested(&story).proven);
 }

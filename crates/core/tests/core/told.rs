@@ -63,3 +63,15 @@ fn a_pause_is_not_told_as_what_holds_an_update_back_that_can_never_be_sent() {
     let story = given(spec().name("fra-2").to(Must)).sees(lagged()).gets_answer(&renames("fra-2"), &lagged());
     story.after(61).sees(lagged().named("fra-2")).rests(Reason::LagMember);
 }
+
+#[test]
+fn a_wait_for_macsec_that_was_decided_on_a_late_read_ends_too() {
+    let down = || connection().key("associated");
+    let story = given(spec().name("fra-2").to(Must)).sees(down()).sends(&renames("fra-2"));
+    let story = story.gets_answer(&renames("fra-2"), &down().named("fra-2"));
+    // AWS shows the old name still. What shows the new one is no news to the answer, so it wakes nobody.
+    let story = story.after(15).sees(down()).rests(Reason::WaitingForEncryptionUp);
+    let deadline = story.fleet.settings().progress_deadline.as_secs();
+    let story = story.decides_again_in(deadline).after(60).polls(down().named("fra-2"));
+    story.after(deadline).polls(down().named("fra-2")).rests(Reason::EncryptionNotUp);
+}
