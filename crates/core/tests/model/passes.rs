@@ -7,12 +7,13 @@ use directconnect_core::history::{Change, Observation, Source};
 use directconnect_core::identity::CircuitId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::pass::{Action, Event, Pass};
+use directconnect_core::reason::Reason;
 use directconnect_core::turn::Shown;
 
 use super::process::{Mishap, Pending, Process, Running};
 use super::state::World;
 use super::without::Without;
-use super::world::{Object, TICK, resource_id};
+use super::world::{MOMENT, Object, TICK, resource_id};
 
 impl Process {
     /// Makes the next step of the next pass.
@@ -46,6 +47,7 @@ impl Process {
             uid: object.uid(),
             pass,
             at: Pending::Read,
+            has_sent: false,
         };
         self.resume(running, Event::Decide, world, without);
     }
@@ -72,6 +74,12 @@ impl Process {
             Action::WriteIntention(ledger, plan) => Pending::Write(ledger, shown(&plan)),
             Action::Send(change) => return self.send(running, change, world, without),
             Action::Rest(ledger, plan) => {
+                if running.has_sent {
+                    self.wake_others(&running);
+                }
+                if let Some(verdict) = &plan.verdict {
+                    self.set_waiting(&running, verdict.reason == Reason::WaitingForTurn);
+                }
                 let rest = Pending::Rest(ledger, shown(&plan), plan.next_check);
                 if !self.has_something_to_write(&running, &rest) {
                     return self.rest(&running, rest, world, None);
@@ -93,8 +101,17 @@ impl Process {
         } else {
             world.check_risk(running.who, running.link, &change, &self.seen);
         }
+        running.has_sent = true;
         running.at = Pending::Call(change, world.witness.at_risk());
         self.passes.push(running);
+    }
+
+    /// Records whether a resource waits for a turn. The turn may have become free before.
+    fn set_waiting(&mut self, running: &Running, waits: bool) {
+        let (circuit, resource) = (&running.pass.desired().circuit, resource_id(running.who));
+        let is_held = self.fleet.holder(circuit).is_some() || self.fleet.other_proof(circuit, &resource).is_some();
+        self.waits[running.who] = waits;
+        self.due[running.who] |= waits && !is_held;
     }
 
     fn go_on(&mut self, mut running: Running, world: &mut World, mishap: Option<Mishap>, without: Without) {
@@ -112,18 +129,14 @@ impl Process {
                 running.at = Pending::Written(running.version);
                 self.passes.push(running);
             }
-            Pending::Write(ledger, shown) => {
-                let version = Self::write(&running, &ledger, shown, world, mishap);
-                let is_lost = matches!(mishap, Some(Mishap::Lost { .. }));
-                match version.filter(|_| !is_lost) {
-                    Some(version) => {
-                        running.version = version;
-                        running.at = Pending::Written(version);
-                        self.passes.push(running);
-                    }
-                    None => self.give_up(running, world),
+            Pending::Write(ledger, shown) => match self.write(&running, &ledger, shown, world, mishap) {
+                Some(version) => {
+                    running.version = version;
+                    running.at = Pending::Written(version);
+                    self.passes.push(running);
                 }
-            }
+                None => self.give_up(running, world),
+            },
             Pending::Written(version) => {
                 self.written[running.who] = self.written[running.who].max(version);
                 self.resume(running, Event::IntentionWritten { version }, world, without);
@@ -133,6 +146,8 @@ impl Process {
                 world.call_ended(running.link, true);
                 world.witness.answered(running.link, &answer, &self.seen);
                 self.resume(running, Event::Answered { answer, request_id: None }, world, without);
+                // The next read begins after the update has ended.
+                world.now = world.now + MOMENT;
             }
             Pending::Cut => {
                 let fault = Fault::new(FaultKind::Unavailable, "UpdateConnection", "the lease is over");
@@ -163,9 +178,16 @@ impl Process {
         let connection = is_found.then(|| std::sync::Arc::new(connection));
         let observation = Observation { began: now, ended: now, source: Source::ById, connection };
         if self.fleet.record_read(circuit, observation) {
-            self.wake(|object| object.link == running.link);
-            self.due[running.who] = false;
+            self.wake_others(running);
         }
+    }
+
+    /// Wakes the other resources for its link. The operator wakes the one that this pass is for too, but that could only
+    /// mend what the pass has left undone, and would make the exploration half as large again.
+    fn wake_others(&mut self, running: &Running) {
+        let was_due = self.due[running.who];
+        self.wake(|object| object.link == running.link);
+        self.due[running.who] = was_due;
     }
 
     /// The update arrives at AWS.
@@ -221,9 +243,12 @@ impl Process {
         let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
         let claims = self.fleet.circuit(circuit).map(Circuit::claims);
         let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && *claim.uid == *running.uid);
+        // The claim does not have the ledger that someone else wrote.
+        let seen = self.seen[running.who].as_ref().filter(|object| object.version >= self.written[running.who]);
         (shown.is_some() || self.fleet.has_unwritten(circuit, &resource))
             && claim.is_some_and(|claim| {
-                claim.ledger != *ledger || shown.as_ref().is_some_and(|shown| *shown != claim.shown)
+                let written = seen.map_or(&claim.ledger, |object| &object.ledger);
+                written != ledger || shown.as_ref().is_some_and(|shown| *shown != claim.shown)
             })
     }
 
@@ -233,12 +258,7 @@ impl Process {
         self.wake[running.who] = next_check;
         let (circuit, resource) = (world.circuit(running.link), resource_id(running.who));
         let says_something = shown.is_some() || self.fleet.has_unwritten(&circuit, &resource);
-        let version = if is_due {
-            let version = Self::write(running, &ledger, shown, world, mishap);
-            version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))
-        } else {
-            Some(running.version)
-        };
+        let version = if is_due { self.write(running, &ledger, shown, world, mishap) } else { Some(running.version) };
         match version {
             Some(version) if says_something => {
                 self.written[running.who] = self.written[running.who].max(version);
@@ -252,8 +272,10 @@ impl Process {
         }
     }
 
-    /// Writes a status, guarded by the known version. `None` if the API server refused it or the mishap prevented it.
+    /// Writes a status, guarded by the known version. `None` if the API server refused it, the mishap prevented it or the
+    /// answer is lost.
     fn write(
+        &mut self,
         running: &Running,
         ledger: &Ledger,
         shown: Option<Shown>,
@@ -263,6 +285,9 @@ impl Process {
         if matches!(mishap, Some(Mishap::Refused | Mishap::Rejected | Mishap::Lost { took: false })) {
             return None;
         }
-        world.write(running.who, running.uid, running.version, ledger, shown)
+        let version = world.write(running.who, running.uid, running.version, ledger, shown);
+        let version = version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))?;
+        self.stored[running.who] = version;
+        Some(version)
     }
 }

@@ -48,6 +48,8 @@ pub struct Running {
     pub uid: &'static str,
     pub pass: Pass,
     pub at: Pending,
+    /// Whether it has sent an update.
+    pub has_sent: bool,
 }
 
 /// How the next step of a pass goes wrong.
@@ -78,8 +80,15 @@ pub struct Process {
     pub current: Option<usize>,
     pub due: Vec<bool>,
     pub wake: Vec<Option<Moment>>,
+    /// The resources that were told to wait for a turn.
+    pub waits: Vec<bool>,
     /// The resource versions of its own last writes.
     pub written: Vec<u64>,
+    /// The version of its last write that the API server has stored and answers. Any other status was written by someone
+    /// else.
+    pub stored: Vec<u64>,
+    /// Whether the status that the watch has delivered was written by someone else while this process leads.
+    is_distrusted: Vec<bool>,
 }
 
 impl Process {
@@ -97,7 +106,10 @@ impl Process {
             current: None,
             due: vec![false; none],
             wake: vec![None; none],
+            waits: vec![false; none],
             written: vec![0; none],
+            stored: vec![0; none],
+            is_distrusted: vec![false; none],
         };
         process.relist(world);
         process
@@ -137,16 +149,27 @@ impl Process {
             self.fleet.remove(&circuit(before), &resource_id(at));
         }
         if let Some(object) = object {
-            self.fleet.apply(&circuit(object), object.claim(at, &circuit(object)));
+            let mut claim = object.claim(at, &circuit(object));
+            let before = before.as_ref().filter(|before| before.uid == object.uid);
+            let is_same = before.is_none_or(|before| before.ledger == object.ledger && before.shown == object.shown);
+            let is_by_other = self.has_lease && !is_same && self.stored[at] != object.version;
+            self.due[at] |= is_by_other && self.stored[at] < object.version;
+            self.is_distrusted[at] = is_by_other || (is_same && before.is_some() && self.is_distrusted[at]);
+            // The status that someone else wrote is not trusted, and the next pass overwrites it.
+            if self.is_distrusted[at] {
+                claim.ledger = self.fleet.ledger(&circuit(object), &resource_id(at));
+            }
+            self.fleet.apply(&circuit(object), claim);
         }
         let asks = |object: &Option<Object>| {
             object.as_ref().map(|object| (object.uid, object.generation, object.spec, object.is_being_deleted))
         };
         if asks(&before) != asks(object) {
             if before.as_ref().map(|before| before.uid) != object.as_ref().map(|object| object.uid) {
-                self.written[at] = 0;
+                (self.written[at], self.stored[at]) = (0, 0);
             }
             self.due[at] |= object.is_some();
+            self.waits[at] &= object.is_some();
         }
         // The other resources for a link are woken only if it may now be another one that acts, as the operator does.
         let claims = |object: &Option<Object>| {
@@ -167,7 +190,9 @@ impl Process {
 
     pub fn wake_waiting(&mut self) {
         if self.fleet.take_freed() {
-            self.wake(|object| object.spec.mode.is_some());
+            for (due, waits) in self.due.iter_mut().zip(&mut self.waits) {
+                *due |= std::mem::take(waits);
+            }
         }
         let moved = self.fleet.take_moved();
         let circuits = self.circuits.clone();

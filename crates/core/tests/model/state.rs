@@ -11,7 +11,7 @@ use directconnect_core::turn::Shown;
 use super::process::Process;
 use super::without::Without;
 use super::witness::Witness;
-use super::world::{Link, Must, Object, began};
+use super::world::{Link, MOMENT, Must, Object, began};
 
 /// An update of a process that has ended, which still takes effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,9 +119,8 @@ impl World {
 
     /// Ends a call to AWS, which takes a moment.
     pub fn call_ended(&mut self, link: usize, may_have_effect: bool) {
-        self.now = self.now + std::time::Duration::from_millis(1);
+        self.now = self.now + MOMENT;
         self.witness.call_ended(link, may_have_effect, self.now);
-        self.now = self.now + std::time::Duration::from_millis(1);
     }
 
     /// Links that share an account with this one. A link without an owner shares with all.

@@ -249,7 +249,8 @@ impl World {
         let Some(object) = &seen[who] else { return Some("an update for a resource that is gone") };
         let Some((began, read, is_late)) = &known.by_id else { return Some("an update without a read") };
         let shown = read.mode().filter(|_| !is_late);
-        let goes_up = change.mode.zip(read.mode()).is_some_and(|(mode, shown)| mode > shown);
+        // A late read says nothing of the mode, and the answer to the update before it does.
+        let goes_up = change.mode.zip(shown).is_some_and(|(mode, shown)| mode > shown);
         let is_available = read.connection_state == Some(ConnectionState::Available);
         let is_on_the_way = change.mode == object.spec.mode || (object.wants(Must) && change.mode == Some(Should));
         let had = &self.witness.had_must[who];

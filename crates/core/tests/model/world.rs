@@ -17,6 +17,9 @@ pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as 
 /// The longest duration of a call to AWS. Reads from three ticks ago are too old to decide on.
 pub const TICK: Duration = Duration::from_secs(12);
 
+/// How long it takes until something else can happen.
+pub const MOMENT: Duration = Duration::from_millis(1);
+
 /// A soak takes two ticks, and reads may be late by one tick.
 pub const TIMES: Settings = Settings {
     poll_interval: TICK,
