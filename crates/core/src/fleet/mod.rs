@@ -125,6 +125,9 @@ impl Fleet {
             } else if known.version > claim.version {
                 claim.ledger = known.ledger;
                 claim.version = known.version;
+            } else {
+                // A status that shows no mode any more does not say that the one is gone that it showed.
+                claim.shown.mode = claim.shown.mode.or(known.shown.mode);
             }
         }
         // What is seen of it for the first time may be both, the step and the deletion.

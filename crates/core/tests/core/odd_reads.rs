@@ -23,6 +23,22 @@ fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encry
     assert_eq!(story.sees(connection()).holds(), None);
 }
 
+/// The line is at `must_encrypt`, and another mode is wanted there at first, so nothing but status says what it shows.
+#[test]
+fn the_mode_that_a_status_showed_is_not_forgotten_when_a_read_without_one_is_written_to_it() {
+    let mut story = given(spec().to(No)).restarts(5);
+    let circuit = story.circuit().clone();
+    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let shown = Claim { version: known.version + 1, ..known }.showing(Must).showing_account(ACCOUNT);
+    story.fleet.apply(&circuit, shown.clone());
+    let mut story = story.sees(cut().without_mode());
+    let nothing = Shown { mode: None, ..shown.shown.clone() };
+    let written = Claim { version: shown.version + 1, shown: nothing, ..shown };
+    story.fleet.apply(&circuit, written.clone());
+    story.fleet.apply(&circuit, Claim { version: written.version + 1, wants: Some(Must), ..written });
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
+}
+
 #[test]
 fn a_read_without_a_mode_meets_no_wish() {
     for (wish, before, read_again) in [(spec().to(No), tight(), true), (spec().to(Must), connection(), false)] {
