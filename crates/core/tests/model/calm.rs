@@ -5,9 +5,8 @@ use super::state::{State, acting};
 use super::without::Without;
 use super::world::Must;
 
-/// Enough for the longest pause of a dispute that the bounded number of moves can cause, and a ladder for each link
-/// after it.
-const TICKS: u8 = 60;
+/// Enough for the longest pause of a dispute, and a ladder for each link after it.
+const TICKS: u32 = 900;
 
 impl State {
     /// Runs on without further trouble; with `repairs`, the far ends also bring MACsec up. Returns the state if it
@@ -18,9 +17,10 @@ impl State {
         calm.world.is_unreadable = [false; 2];
         for link in &mut calm.world.links {
             (link.is_strange, link.is_left_out, link.is_late) = (false, false, false);
+            (link.hides_mode, link.hides_owner, link.hides_capability) = (false, false, false);
             if repairs {
                 link.key = link.key.or((!link.in_lag).then_some(calm.world.now));
-                (link.is_up, link.has_light) = (true, true);
+                (link.is_up, link.has_light, link.is_associating) = (true, true, false);
             }
         }
         if calm.leader.is_stalled {
@@ -48,11 +48,12 @@ impl State {
         let links = &self.world.links;
         let by_design = links.iter().enumerate().any(|(at, link)| {
             let wants_must = self.world.objects.iter().flatten().any(|object| object.link == at && object.wants(Must));
-            link.mode == Must && !link.works() && !link.in_lag && wants_must
+            link.mode == Must && !link.works() && !link.in_lag && !link.is_deleted && wants_must
         });
         links.iter().enumerate().all(|(at, link)| {
             let Some((_, object)) = acting(&self.world.objects, at) else { return true };
-            let Some(wanted) = object.spec.mode.filter(|_| !object.spec.paused && !link.in_lag) else { return true };
+            let is_possible = !object.spec.paused && !link.in_lag && !link.is_deleted;
+            let Some(wanted) = object.spec.mode.filter(|_| is_possible) else { return true };
             let is_out_of_reach = wanted > link.mode && (!link.has_light || (wanted == Must && !link.works()));
             link.mode == wanted || is_out_of_reach || (by_design && wanted > link.mode)
         }) && (by_design || self.leader.passes.is_empty() && self.is_free())

@@ -7,10 +7,14 @@
 //! count ([`moves::Move::counts`]).
 
 mod calm;
+mod happens;
 mod moves;
 mod passes;
+mod pollers;
 mod process;
+mod reads;
 mod state;
+mod statuses;
 mod stories;
 mod without;
 mod witness;
@@ -31,8 +35,8 @@ struct Story {
     specs: &'static [Spec],
     /// Which of the moves that count may happen.
     allows: fn(&Move) -> bool,
-    ticks: u8,
-    moves: u8,
+    ticks: u32,
+    moves: u32,
     is_live: bool,
     without: Without,
 }

@@ -2,10 +2,9 @@
 
 use directconnect_core::desired::EncryptionMode;
 
-use super::process::{Mishap, Pending, Process};
-use super::state::{Orphan, State};
-use super::without::Without;
-use super::world::{Must, No, Object, Should, Spec, TICK, began};
+use super::process::{Mishap, Pending};
+use super::state::State;
+use super::world::{MAX_LIVES, Must, No, Should, Spec, region};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,12 +60,66 @@ pub enum Move {
     Goes(usize),
     /// The object is created again.
     Comes(usize),
+    // The moves below are made by walks, and in stories of one move.
+    /// Five seconds pass, without a listing.
+    Waits,
+    /// An hour passes, without a listing.
+    HourPasses,
+    /// The watch of the leader, or of the standby, begins anew with a list.
+    WatchBeginsAnew,
+    StandbyBeginsAnew,
+    /// Pollers begin and end with the regions that are needed. At each tick they do so anyway.
+    PollersFollow,
+    /// AWS answers the read that is next, and the answer comes with the next step of the pass.
+    ReadsSlowly,
+    /// A pass panics or takes too long. What it has on its way is carried out or not.
+    BreaksOff(usize, bool),
+    /// Reads lack the mode, the owner, or whether the port is capable of MACsec.
+    HidesMode(usize),
+    HidesOwner(usize),
+    HidesCapability(usize),
+    /// The key goes back to being associated, or is associated.
+    AssociationTurns(usize),
+    /// AWS deletes the connection.
+    LinkGoes(usize),
+    /// People ask for a read by annotation.
+    AsksForRead(usize),
+    /// The status of an object is emptied.
+    WipesStatus(usize),
+    /// The object is created again, for another link.
+    ComesFor(usize, usize),
+    /// The object is created again with its last status, as from a backup.
+    IsRestored(usize),
 }
 
 impl Move {
     /// Whether the move counts against the bound.
     pub fn counts(self) -> bool {
         !matches!(self, Self::Go | Self::Tick | Self::DeposedGoes | Self::WatchGoesOn)
+    }
+
+    /// Whether only walks make this move, and stories of one move. Others would take too long with it.
+    pub fn is_for_walks(self) -> bool {
+        matches!(
+            self,
+            Self::Waits
+                | Self::HourPasses
+                | Self::WatchBeginsAnew
+                | Self::StandbyBeginsAnew
+                | Self::PollersFollow
+                | Self::ReadsSlowly
+                | Self::BreaksOff(..)
+                | Self::HidesMode(_)
+                | Self::HidesOwner(_)
+                | Self::HidesCapability(_)
+                | Self::AssociationTurns(_)
+                | Self::LinkGoes(_)
+                | Self::AsksForRead(_)
+                | Self::WipesStatus(_)
+                | Self::ComesFor(..)
+                | Self::IsRestored(_)
+                | Self::Fails(Mishap::Denied | Mishap::ThrottledBriefly | Mishap::NotStored)
+        )
     }
 }
 
@@ -104,9 +157,41 @@ pub fn moves(state: &State, specs: &[Spec], moves: &mut Vec<Move>) {
     if state.standby.is_some() && state.deposed.is_none() && !leader.passes.is_empty() {
         moves.extend(fates.iter().map(|&lands| Move::Deposed { lands }));
     }
-    moves.extend([Move::Listed, Move::ListedSlowly]);
+    by_time_and_watches(state, moves);
+    by_aws(state, moves);
+    by_people(state, specs, moves);
+}
+
+fn by_time_and_watches(state: &State, moves: &mut Vec<Move>) {
+    moves.extend([Move::Waits, Move::HourPasses, Move::WatchBeginsAnew]);
+    if state.standby.is_some() {
+        moves.push(Move::StandbyBeginsAnew);
+    }
+    if state.leader.is_behind() {
+        moves.push(Move::PollersFollow);
+    }
+    if state.leader.pending() == Some(&Pending::Read) {
+        moves.push(Move::ReadsSlowly);
+    }
+    for running in &state.leader.passes {
+        moves.extend([false, true].map(|took| Move::BreaksOff(running.who, took)));
+    }
+}
+
+fn by_aws(state: &State, moves: &mut Vec<Move>) {
+    moves.push(Move::Listed);
+    if !state.world.is_unreadable[0] && state.leader.reads(&region(0)) {
+        moves.push(Move::ListedSlowly);
+    }
     moves.extend(state.world.regions().into_iter().map(Move::RegionTurns));
     for (at, link) in state.world.links.iter().enumerate() {
+        moves.extend([Move::HidesMode(at), Move::HidesOwner(at), Move::HidesCapability(at)]);
+        if link.key.is_some() {
+            moves.push(Move::AssociationTurns(at));
+        }
+        if !link.is_deleted {
+            moves.push(Move::LinkGoes(at));
+        }
         moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at)]);
         moves.extend([Move::StrangeTurns(at), Move::LeftOutTurns(at)]);
         if !link.in_lag {
@@ -118,11 +203,18 @@ pub fn moves(state: &State, specs: &[Spec], moves: &mut Vec<Move>) {
         let others = [No, Should, Must].into_iter().filter(|mode| *mode != link.mode);
         moves.extend(others.map(|mode| Move::SomeoneSets(at, mode)));
     }
-    for (at, object) in state.world.objects.iter().enumerate() {
+}
+
+fn by_people(state: &State, specs: &[Spec], moves: &mut Vec<Move>) {
+    for (at, (object, gone)) in state.world.objects.iter().zip(&state.gone).enumerate() {
         match object {
-            None => moves.push(Move::Comes(at)),
+            None if gone.as_ref().is_some_and(|gone| gone.life < MAX_LIVES) => {
+                moves.extend([Move::Comes(at), Move::IsRestored(at)]);
+                moves.extend((0..state.world.links.len()).map(|link| Move::ComesFor(at, link)));
+            }
+            None => {}
             Some(object) => {
-                moves.push(Move::Goes(at));
+                moves.extend([Move::Goes(at), Move::AsksForRead(at), Move::WipesStatus(at)]);
                 if !object.is_being_deleted {
                     moves.push(Move::BeginsToGo(at));
                     moves.extend(
@@ -137,186 +229,18 @@ pub fn moves(state: &State, specs: &[Spec], moves: &mut Vec<Move>) {
 fn mishaps(pending: &Pending) -> &'static [Mishap] {
     const LOST: [Mishap; 2] = [Mishap::Lost { took: true }, Mishap::Lost { took: false }];
     match pending {
-        Pending::Read => &[Mishap::Refused],
+        Pending::Read | Pending::Reading(..) => &[Mishap::Refused],
         // A lost write that was not carried out is the same as a refused one.
         Pending::Write(..) | Pending::Rest(..) => &[Mishap::Refused, LOST[0]],
-        Pending::Call(..) => &[Mishap::Refused, Mishap::Rejected, LOST[0], LOST[1]],
+        Pending::Call(..) => &[
+            Mishap::Refused,
+            Mishap::Rejected,
+            Mishap::Denied,
+            Mishap::ThrottledBriefly,
+            Mishap::NotStored,
+            LOST[0],
+            LOST[1],
+        ],
         Pending::Pace | Pending::Written(_) | Pending::Answer(_) | Pending::Cut => &[],
-    }
-}
-
-impl State {
-    pub fn happens(&mut self, what: Move, without: Without) {
-        self.moves += u8::from(what.counts());
-        match what {
-            Move::Go => self.leader.go(&mut self.world, None, without),
-            Move::Fails(mishap) => self.leader.go(&mut self.world, Some(mishap), without),
-            Move::Switches(who) => {
-                self.leader.current = Some(who);
-                self.leader.go(&mut self.world, None, without);
-            }
-            Move::DeposedGoes => {
-                if let Some(deposed) = &mut self.deposed {
-                    deposed.go(&mut self.world, None, without);
-                    if deposed.passes.is_empty() {
-                        self.deposed = None;
-                    }
-                }
-            }
-            Move::Tick | Move::Dawdles => self.tick(true),
-            Move::Blackout => (0..3).for_each(|_| self.tick(false)),
-            Move::Crash { lands } => {
-                self.orphan(lands, without);
-                self.take_over(without);
-            }
-            Move::Deposed { lands } => {
-                self.orphan(lands, without);
-                let mut deposed = self.leader.clone();
-                deposed.has_lease = false;
-                for running in &mut deposed.passes {
-                    if matches!(running.at, Pending::Call(..) | Pending::Answer(_)) {
-                        running.at = Pending::Cut;
-                    }
-                }
-                self.take_over(without);
-                self.deposed = Some(deposed);
-            }
-            Move::WatchStalls => self.leader.is_stalled = true,
-            Move::WatchBringsOne => {
-                let (at, object) = self.leader.queue.remove(0);
-                self.leader.hear(at, object, &self.world);
-            }
-            Move::StandbyStalls => {
-                if let Some(standby) = &mut self.standby {
-                    standby.is_stalled = true;
-                }
-            }
-            Move::WatchGoesOn => {
-                self.leader.is_stalled = false;
-                self.leader.catch_up(&self.world);
-            }
-            Move::Listed => self.leader.list(&mut self.world),
-            Move::ListedSlowly => self.world.held = Some((self.world.now, self.world.listing(0))),
-            Move::RegionTurns(at) => self.world.is_unreadable[at] ^= true,
-            Move::ChangesSpec(..) | Move::BeginsToGo(_) | Move::Goes(_) | Move::Comes(_) => self.people(what),
-            _ => self.aws(what),
-        }
-        self.world.witness.notices(&self.world.links);
-        self.deliver();
-        let wanted = self.world.wanted(&self.leader.seen);
-        for link in (0..self.world.links.len()).filter(|link| wanted & (1 << link) == 0) {
-            self.world.witness.lets_go(link);
-        }
-    }
-
-    fn aws(&mut self, what: Move) {
-        let (links, now) = (&mut self.world.links, self.world.now);
-        match what {
-            Move::LeftOutTurns(at) => links[at].is_left_out ^= true,
-            Move::ReadsLate(at) => links[at].is_late = true,
-            Move::KeyTurns(at) => {
-                links[at].key = if links[at].key.is_some() { None } else { Some(now) };
-                links[at].keep_up();
-            }
-            Move::SessionTurns(at) => links[at].is_up ^= true,
-            Move::LightTurns(at) => links[at].has_light ^= true,
-            Move::JoinsLag(at) => {
-                // Its own keys are removed. It keeps the mode, which is now that of the LAG.
-                (links[at].in_lag, links[at].key) = (true, None);
-            }
-            Move::StrangeTurns(at) => links[at].is_strange ^= true,
-            Move::SomeoneSets(at, mode) => {
-                links[at].mode = mode;
-                links[at].keep_up();
-            }
-            _ => {}
-        }
-    }
-
-    fn people(&mut self, what: Move) {
-        match what {
-            Move::ChangesSpec(at, spec) => {
-                let Some(object) = self.world.objects[at].clone() else { return };
-                // The pause is an annotation and does not change the generation.
-                let is_new = Spec { paused: false, ..spec } != Spec { paused: false, ..object.spec };
-                if spec.mode != Some(Must) {
-                    self.world.witness.reset_had_must(at);
-                }
-                let generation = object.generation + i64::from(is_new);
-                self.world.put(at, Some(Object { spec, generation, ..object }));
-            }
-            Move::BeginsToGo(at) => {
-                let object = self.world.objects[at].clone();
-                self.world.put(at, object.map(|object| Object { is_being_deleted: true, ..object }));
-            }
-            Move::Goes(at) => {
-                self.gone[at] = self.world.objects[at].clone();
-                self.world.witness.reset_had_must(at);
-                self.world.put(at, None);
-            }
-            Move::Comes(at) => {
-                let made = self.gone[at].take().map(|object| Object {
-                    uid: object.uid + 1,
-                    created: object.created + 100,
-                    ..Object::new(object.link, 0, object.spec)
-                });
-                self.world.put(at, made);
-            }
-            _ => {}
-        }
-    }
-
-    fn tick(&mut self, is_listed: bool) {
-        self.deposed = None;
-        self.ticks += 1;
-        self.world.now = began() + TICK * u32::from(self.ticks);
-        for orphan in std::mem::take(&mut self.world.orphans) {
-            let Orphan { link, change, known, ticks } = orphan;
-            if ticks > 1 {
-                self.world.orphans.push(Orphan { link, change, known, ticks: ticks - 1 });
-            } else {
-                self.world.land(link, &change, known, &self.leader.seen);
-                let link = &mut self.world.links[link];
-                (link.is_late, link.is_known) = (true, false);
-            }
-        }
-        self.leader.wake_by_time(self.world.now);
-        if !is_listed {
-            return;
-        }
-        if let Some((made, listing)) = self.world.held.take() {
-            self.leader.record_listing(&mut self.world, 0, made, listing);
-        }
-        self.leader.list(&mut self.world);
-    }
-
-    /// An update in flight when its process ends takes effect as late as possible, or never.
-    fn orphan(&mut self, lands: bool, without: Without) {
-        let ticks = if without == Without::EndWithTheLease { 3 } else { 1 };
-        for running in &self.leader.passes {
-            if let Pending::Call(change, known) = &running.at {
-                let orphan = Orphan { link: running.link, change: change.clone(), known: *known, ticks };
-                self.world.orphans.extend(lands.then_some(orphan));
-            }
-        }
-    }
-
-    fn take_over(&mut self, without: Without) {
-        self.world.held = None;
-        for link in &mut self.world.links {
-            link.is_known = false;
-        }
-        let mut next = match self.standby.take() {
-            Some(standby) => {
-                self.standby = Some(Process::new(self.world.settings, &self.world));
-                standby
-            }
-            None => Process::new(self.world.settings, &self.world),
-        };
-        if without != Without::ListAtTakeOver {
-            next.relist(&self.world);
-        }
-        next.lead(&mut self.world, without);
-        self.leader = next;
     }
 }

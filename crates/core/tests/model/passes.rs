@@ -2,15 +2,13 @@
 
 use directconnect_core::clock::Moment;
 use directconnect_core::fault::{Effect, Fault, FaultKind};
-use directconnect_core::fleet::Circuit;
-use directconnect_core::history::{Change, Observation, Source};
-use directconnect_core::identity::CircuitId;
-use directconnect_core::ledger::Ledger;
+use directconnect_core::history::{Change, History};
 use directconnect_core::pass::{Action, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::Shown;
 
 use super::process::{Mishap, Pending, Process, Running};
+use super::reads::ReadAnswer;
 use super::state::World;
 use super::without::Without;
 use super::world::{MOMENT, Object, TICK, resource_id};
@@ -19,6 +17,7 @@ impl Process {
     /// Makes the next step of the next pass.
     pub fn go(&mut self, world: &mut World, mishap: Option<Mishap>, without: Without) {
         let Some(who) = self.next_up() else { return };
+        world.waits(world.step);
         self.current = Some(who);
         if let Some(at) = self.passes.iter().position(|running| running.who == who) {
             let running = self.passes.remove(at);
@@ -38,23 +37,40 @@ impl Process {
         let ledger = self.fleet.ledger(&circuit, &resource_id(who));
         let updated_at = Object { ledger, ..object.clone() }.updated_at();
         let age = updated_at.map(|at| world.now.since(at));
+        let acts = self.fleet.acts(&circuit, &resource_id(who));
+        let request = self.request(who, &object, acts, world.now);
         let pass = Pass::begin(&mut self.fleet, resource_id(who), object.uid(), desired, age, world.now);
         let running = Running {
             who,
             link: object.link,
-            has_lock: self.fleet.acts(&circuit, &resource_id(who)),
+            has_lock: acts,
             version: object.version.max(self.written[who]),
             uid: object.uid(),
             pass,
             at: Pending::Read,
             has_sent: false,
+            request,
+            serves: None,
         };
         self.resume(running, Event::Decide, world, without);
     }
 
+    /// The read that people have asked for and that is not served yet, and when this process first knew of it.
+    fn request(&mut self, who: usize, object: &Object, acts: bool, now: Moment) -> Option<(u32, Moment)> {
+        let asked = Some(object.requests).filter(|&asked| asked > object.served);
+        if let Some(asked) = asked.filter(|&asked| self.requests[who].is_none_or(|(known, _)| known != asked)) {
+            self.requests[who] = Some((asked, now));
+            if acts {
+                self.fleet.with_history(&self.circuits[object.link], History::reset_backoff);
+            }
+        }
+        self.requests[who].filter(|_| asked.is_some())
+    }
+
     /// Gives a pass the outcome of its last action, and begins its next one.
     fn resume(&mut self, mut running: Running, event: Event, world: &mut World, without: Without) {
-        let action = running.pass.next(event, &mut self.fleet, None, world.now);
+        let asked_at = running.request.map(|(_, at)| at);
+        let action = running.pass.next(event, &mut self.fleet, asked_at, world.now);
         let shown = |plan: &directconnect_core::decide::Plan| {
             let read = plan.observation.as_ref();
             read.map(|read| read.connection.as_deref().map_or_else(Shown::default, Shown::of))
@@ -71,15 +87,21 @@ impl Process {
                 return;
             }
             Action::AwaitPace => Pending::Pace,
-            Action::WriteIntention(ledger, plan) => Pending::Write(ledger, shown(&plan)),
+            Action::WriteIntention(ledger, plan) => {
+                world.witness.decides(running.who);
+                Pending::Write(ledger, shown(&plan))
+            }
             Action::Send(change) => return self.send(running, change, world, without),
             Action::Rest(ledger, plan) => {
                 if running.has_sent {
                     self.wake_others(&running);
                 }
-                if let Some(verdict) = &plan.verdict {
-                    self.set_waiting(&running, verdict.reason == Reason::WaitingForTurn);
-                }
+                let verdict = plan.verdict.as_ref();
+                self.set_waiting(&running, verdict.is_some_and(|verdict| verdict.reason == Reason::WaitingForTurn));
+                let read_at = plan.observation.as_ref().filter(|_| verdict.is_some()).map(|read| read.began);
+                let serves = running.request.filter(|&(_, at)| read_at.is_some_and(|read_at| read_at >= at));
+                running.serves = serves.map(|(request, _)| request);
+                world.witness.decides(running.who);
                 let rest = Pending::Rest(ledger, shown(&plan), plan.next_check);
                 if !self.has_something_to_write(&running, &rest) {
                     return self.rest(&running, rest, world, None);
@@ -118,7 +140,13 @@ impl Process {
         let circuit = world.circuit(running.link);
         match std::mem::replace(&mut running.at, Pending::Read) {
             Pending::Read => {
-                self.read(&running, &circuit, world, mishap);
+                let read = (world.now, world.answers_read(running.link, mishap));
+                self.read(&running, &circuit, read, world);
+                self.resume(running, Event::Decide, world, without);
+            }
+            Pending::Reading(began, answer) => {
+                let answer = if mishap.is_some() { ReadAnswer::Fails } else { answer };
+                self.read(&running, &circuit, (began, answer), world);
                 self.resume(running, Event::Decide, world, without);
             }
             Pending::Pace => {
@@ -144,7 +172,8 @@ impl Process {
             Pending::Call(change, known) => self.call(running, (change, known), world, mishap, without),
             Pending::Answer(answer) => {
                 world.call_ended(running.link, true);
-                world.witness.answered(running.link, &answer, &self.seen);
+                let current = world.current(&self.seen);
+                world.witness.answered(running.link, &answer, &current);
                 self.resume(running, Event::Answered { answer, request_id: None }, world, without);
                 // The next read begins after the update has ended.
                 world.now = world.now + MOMENT;
@@ -158,33 +187,9 @@ impl Process {
         }
     }
 
-    fn read(&mut self, running: &Running, circuit: &CircuitId, world: &mut World, mishap: Option<Mishap>) {
-        let link = &world.links[running.link];
-        let now = world.now;
-        if mishap.is_some() || world.is_unreadable[link.region] {
-            let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
-            self.fleet.with_history(circuit, |history| history.record_read_failure(fault, now, TICK, 1.0));
-            return;
-        }
-        let (connection, is_late) = link.shown(now);
-        let is_found = link.is_found_by_id(now);
-        if !is_found {
-            // It says nothing of the mode.
-        } else if self.has_lease {
-            world.witness.hears(running.link, &connection, now, now, is_late, true, &self.seen);
-        } else {
-            world.witness.deposed_hears(running.link, &connection, now);
-        }
-        let connection = is_found.then(|| std::sync::Arc::new(connection));
-        let observation = Observation { began: now, ended: now, source: Source::ById, connection };
-        if self.fleet.record_read(circuit, observation) {
-            self.wake_others(running);
-        }
-    }
-
     /// Wakes the other resources for its link. The operator wakes the one that this pass is for too, but that could only
     /// mend what the pass has left undone, and would make the exploration half as large again.
-    fn wake_others(&mut self, running: &Running) {
+    pub fn wake_others(&mut self, running: &Running) {
         let was_due = self.due[running.who];
         self.wake(|object| object.link == running.link);
         self.due[running.who] = was_due;
@@ -205,6 +210,17 @@ impl Process {
         };
         let event = match mishap {
             Some(Mishap::Refused) => fails(FaultKind::Throttled, Effect::None),
+            Some(Mishap::ThrottledBriefly) => {
+                let fault = Fault::new(FaultKind::Throttled, "UpdateConnection", "too many at once");
+                Event::Failed { fault, jitter: 0.0 }
+            }
+            Some(Mishap::Denied) => fails(FaultKind::AccessDenied, Effect::None),
+            Some(Mishap::NotStored) => {
+                world.witness.unsent(running.who, &change);
+                running.at = Pending::Answer(Box::new(world.links[running.link].as_it_is()));
+                self.passes.push(running);
+                return;
+            }
             Some(Mishap::Lost { took }) => {
                 if took {
                     world.land(running.link, &change, known, &self.seen);
@@ -230,64 +246,42 @@ impl Process {
         self.resume(running, event, world, without);
     }
 
+    /// A pass panics or takes too long. What it has on its way is carried out (`took`) or not.
+    pub fn breaks_off(&mut self, who: usize, took: bool, world: &mut World) {
+        let Some(at) = self.passes.iter().position(|running| running.who == who) else { return };
+        let mut running = self.passes.remove(at);
+        self.wake[who] = Some(world.now + TICK);
+        match std::mem::replace(&mut running.at, Pending::Read) {
+            Pending::Call(change, known) => {
+                if took {
+                    world.land(running.link, &change, known, &self.seen);
+                }
+                self.loses_answer(running, world);
+            }
+            Pending::Answer(_) | Pending::Cut => self.loses_answer(running, world),
+            Pending::Write(ledger, shown) | Pending::Rest(ledger, shown, _) => {
+                let mishap = Some(Mishap::Lost { took });
+                self.write(&running, &ledger, shown, world, mishap);
+                running.pass.withdraw(&mut self.fleet);
+            }
+            Pending::Read | Pending::Reading(..) | Pending::Pace | Pending::Written(_) => {
+                running.pass.withdraw(&mut self.fleet);
+            }
+        }
+        self.wake_waiting();
+    }
+
+    fn loses_answer(&mut self, mut running: Running, world: &mut World) {
+        world.call_ended(running.link, true);
+        let fault = Fault::new(FaultKind::Unavailable, "UpdateConnection", "the pass has ended");
+        let fault = Fault { effect: Effect::Unknown, ..fault };
+        running.pass.next(Event::Failed { fault, jitter: 1.0 }, &mut self.fleet, None, world.now);
+        world.now = world.now + MOMENT;
+    }
+
     /// The intention could not be written: the pass ends, and another one follows later.
     fn give_up(&mut self, mut running: Running, world: &World) {
         running.pass.withdraw(&mut self.fleet);
         self.wake[running.who] = Some(world.now + TICK);
-    }
-
-    /// Whether the status from the end of the pass differs from the current one. While nothing is known, nothing is
-    /// written.
-    fn has_something_to_write(&self, running: &Running, rest: &Pending) -> bool {
-        let Pending::Rest(ledger, shown, _) = rest else { return false };
-        let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
-        let claims = self.fleet.circuit(circuit).map(Circuit::claims);
-        let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && *claim.uid == *running.uid);
-        // The claim does not have the ledger that someone else wrote.
-        let seen = self.seen[running.who].as_ref().filter(|object| object.version >= self.written[running.who]);
-        (shown.is_some() || self.fleet.has_unwritten(circuit, &resource))
-            && claim.is_some_and(|claim| {
-                let written = seen.map_or(&claim.ledger, |object| &object.ledger);
-                written != ledger || shown.as_ref().is_some_and(|shown| *shown != claim.shown)
-            })
-    }
-
-    fn rest(&mut self, running: &Running, rest: Pending, world: &mut World, mishap: Option<Mishap>) {
-        let is_due = self.has_something_to_write(running, &rest);
-        let Pending::Rest(ledger, shown, next_check) = rest else { return };
-        self.wake[running.who] = next_check;
-        let (circuit, resource) = (world.circuit(running.link), resource_id(running.who));
-        let says_something = shown.is_some() || self.fleet.has_unwritten(&circuit, &resource);
-        let version = if is_due { self.write(running, &ledger, shown, world, mishap) } else { Some(running.version) };
-        match version {
-            Some(version) if says_something => {
-                self.written[running.who] = self.written[running.who].max(version);
-                self.fleet.note_written(&circuit, &resource, running.uid, ledger, version);
-            }
-            Some(_) => {}
-            None => {
-                self.fleet.note_unwritten(&circuit, &resource, running.uid, ledger);
-                self.wake[running.who] = Some(world.now + TICK);
-            }
-        }
-    }
-
-    /// Writes a status, guarded by the known version. `None` if the API server refused it, the mishap prevented it or the
-    /// answer is lost.
-    fn write(
-        &mut self,
-        running: &Running,
-        ledger: &Ledger,
-        shown: Option<Shown>,
-        world: &mut World,
-        mishap: Option<Mishap>,
-    ) -> Option<u64> {
-        if matches!(mishap, Some(Mishap::Refused | Mishap::Rejected | Mishap::Lost { took: false })) {
-            return None;
-        }
-        let version = world.write(running.who, running.uid, running.version, ledger, shown);
-        let version = version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))?;
-        self.stored[running.who] = version;
-        Some(version)
     }
 }

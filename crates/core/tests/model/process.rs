@@ -1,7 +1,6 @@
 //! One process of the operator: its fleet, and its passes.
 
 use directconnect_core::clock::Moment;
-use directconnect_core::fault::{Fault, FaultKind};
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::Change;
 use directconnect_core::identity::CircuitId;
@@ -11,15 +10,17 @@ use directconnect_core::pass::Pass;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::Shown;
 
+use super::reads::ReadAnswer;
 use super::state::World;
-use super::without::Without;
-use super::world::{Object, connection_id, region, resource_id};
+use super::world::{Object, resource_id};
 
 /// The next step of a pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Pending {
     /// Read the connection by its id.
     Read,
+    /// AWS has answered a read that began then, and the answer is on its way.
+    Reading(Moment, ReadAnswer),
     /// Wait for the rate limit.
     Pace,
     /// Send the intention to the API server.
@@ -50,6 +51,10 @@ pub struct Running {
     pub at: Pending,
     /// Whether it has sent an update.
     pub has_sent: bool,
+    /// The read that people have asked for, and when this process first knew of it.
+    pub request: Option<(u32, Moment)>,
+    /// The request that its read serves.
+    pub serves: Option<u32>,
 }
 
 /// How the next step of a pass goes wrong.
@@ -59,6 +64,12 @@ pub enum Mishap {
     Refused,
     /// AWS rejects the update.
     Rejected,
+    /// The permission for the update is missing.
+    Denied,
+    /// The update is throttled, and may be tried again at once.
+    ThrottledBriefly,
+    /// AWS accepts the update, but does not store it.
+    NotStored,
     /// The answer is lost; the request was carried out or not.
     Lost { took: bool },
 }
@@ -69,7 +80,7 @@ pub struct Process {
     pub fleet: Fleet,
     /// The objects as the watch has delivered them.
     pub seen: Vec<Option<Object>>,
-    circuits: Vec<CircuitId>,
+    pub circuits: Vec<CircuitId>,
     /// Events that the watch has not delivered yet.
     pub queue: Vec<(usize, Option<Object>)>,
     pub is_stalled: bool,
@@ -89,6 +100,8 @@ pub struct Process {
     pub stored: Vec<u64>,
     /// Whether the status that the watch has delivered was written by someone else while this process leads.
     is_distrusted: Vec<bool>,
+    /// The last reads that people have asked for, and when this process first knew of them.
+    pub requests: Vec<Option<(u32, Moment)>>,
 }
 
 impl Process {
@@ -110,6 +123,7 @@ impl Process {
             written: vec![0; none],
             stored: vec![0; none],
             is_distrusted: vec![false; none],
+            requests: vec![None; none],
         };
         process.relist(world);
         process
@@ -124,20 +138,6 @@ impl Process {
         }
     }
 
-    /// Takes the lease and begins to read.
-    pub fn lead(&mut self, world: &mut World, without: Without) {
-        if without != Without::WaitForThoseBefore {
-            self.fleet.lead(world.now);
-        }
-        self.has_lease = true;
-        world.witness.new_leader();
-        for at in world.regions() {
-            self.fleet.begin_reading(&region(at), world.now);
-        }
-        self.due = vec![true; self.due.len()];
-        self.list(world);
-    }
-
     /// The watch delivers the current state of an object.
     pub fn hear(&mut self, at: usize, object: Option<Object>, world: &World) {
         let circuit = |object: &Object| world.circuit(object.link);
@@ -150,8 +150,8 @@ impl Process {
         }
         if let Some(object) = object {
             let mut claim = object.claim(at, &circuit(object));
-            let before = before.as_ref().filter(|before| before.uid == object.uid);
-            let is_same = before.is_none_or(|before| before.ledger == object.ledger && before.shown == object.shown);
+            let before = before.as_ref().filter(|before| before.life == object.life);
+            let is_same = before.is_none_or(|before| before.status() == object.status());
             let is_by_other = self.has_lease && !is_same && self.stored[at] != object.version;
             self.due[at] |= is_by_other && self.stored[at] < object.version;
             self.is_distrusted[at] = is_by_other || (is_same && before.is_some() && self.is_distrusted[at]);
@@ -162,18 +162,20 @@ impl Process {
             self.fleet.apply(&circuit(object), claim);
         }
         let asks = |object: &Option<Object>| {
-            object.as_ref().map(|object| (object.uid, object.generation, object.spec, object.is_being_deleted))
+            object
+                .as_ref()
+                .map(|object| (object.life, object.generation, object.spec, object.is_being_deleted, object.requests))
         };
         if asks(&before) != asks(object) {
-            if before.as_ref().map(|before| before.uid) != object.as_ref().map(|object| object.uid) {
-                (self.written[at], self.stored[at]) = (0, 0);
+            if before.as_ref().map(|before| before.life) != object.as_ref().map(|object| object.life) {
+                (self.written[at], self.stored[at], self.requests[at]) = (0, 0, None);
             }
             self.due[at] |= object.is_some();
             self.waits[at] &= object.is_some();
         }
         // The other resources for a link are woken only if it may now be another one that acts, as the operator does.
         let claims = |object: &Option<Object>| {
-            object.as_ref().map(|object| (object.uid, object.link, object.spec.observes, object.is_being_deleted))
+            object.as_ref().map(|object| (object.life, object.link, object.spec.observes, object.is_being_deleted))
         };
         if claims(&before) != claims(object) {
             let links: Vec<usize> = before.iter().chain(object).map(|object| object.link).collect();
@@ -206,41 +208,6 @@ impl Process {
         }
     }
 
-    /// Lists all regions.
-    pub fn list(&mut self, world: &mut World) {
-        for at in world.regions() {
-            if world.is_unreadable[at] {
-                let fault = Fault::new(FaultKind::Unavailable, "DescribeConnections", "AWS is down");
-                if self.fleet.record_failed_listing(&region(at), fault, world.now) {
-                    self.wake(|object| world.links[object.link].region == at);
-                }
-            } else {
-                let shown = world.listing(at);
-                self.record_listing(world, at, world.now, shown);
-            }
-        }
-    }
-
-    /// A listing of a region arrives.
-    pub fn record_listing(
-        &mut self,
-        world: &mut World,
-        at: usize,
-        began: Moment,
-        shown: Vec<(usize, Connection, bool)>,
-    ) {
-        if self.fleet.region(&region(at)).is_some_and(|known| known.fault.is_some()) {
-            self.wake(|object| world.links[object.link].region == at);
-        }
-        for (link, connection, is_late) in &shown {
-            world.witness.hears(*link, connection, began, world.now, *is_late, false, &self.seen);
-        }
-        let shown = shown.into_iter().map(|(link, connection, _)| (connection_id(link), connection)).collect();
-        let changed = self.fleet.record_listing(&region(at), (began, world.now), shown);
-        self.wake(|object| changed.contains(&connection_id(object.link)));
-        self.wake_waiting();
-    }
-
     /// The resource whose pass makes the next step, or begins.
     pub fn next_up(&self) -> Option<usize> {
         let may_begin = |at: usize| self.may_begin(at);
@@ -262,6 +229,9 @@ impl Process {
         let Some(object) = self.seen[at].as_ref().filter(|object| self.due[at] && !object.is_being_deleted) else {
             return false;
         };
+        if !self.reads(&self.circuits[object.link].region) {
+            return false;
+        }
         let acts = self.fleet.acts(&self.circuits[object.link], &resource_id(at));
         let is_locked = |running: &Running| running.link == object.link && running.has_lock && acts;
         !self.passes.iter().any(|running| running.who == at || is_locked(running))

@@ -1,5 +1,7 @@
 //! The state of the model: the world, and the processes in it.
 
+use std::time::Duration;
+
 use directconnect_core::clock::Moment;
 use directconnect_core::history::Change;
 use directconnect_core::identity::CircuitId;
@@ -11,7 +13,7 @@ use directconnect_core::turn::Shown;
 use super::process::Process;
 use super::without::Without;
 use super::witness::Witness;
-use super::world::{Link, MOMENT, Must, Object, began};
+use super::world::{Link, MOMENT, Object, began};
 
 /// An update of a process that has ended, which still takes effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +33,10 @@ pub type Listing = Vec<(usize, Connection, bool)>;
 pub struct World {
     pub settings: Settings,
     pub now: Moment,
+    /// How long a step of a pass takes. Not at all in an exploration, where it would tell apart what is the same.
+    pub step: Duration,
+    /// How much time has passed beside the ticks.
+    pub between_ticks: Duration,
     pub links: Vec<Link>,
     pub objects: Vec<Option<Object>>,
     pub is_unreadable: [bool; 2],
@@ -54,8 +60,8 @@ pub struct State {
     pub standby: Option<Process>,
     /// Deleted objects, in their last state.
     pub gone: Vec<Option<Object>>,
-    pub ticks: u8,
-    pub moves: u8,
+    pub ticks: u32,
+    pub moves: u32,
 }
 
 impl World {
@@ -88,10 +94,18 @@ impl World {
     }
 
     /// Writes a status. `None` if the object is no longer at this version.
-    pub fn write(&mut self, at: usize, uid: &str, version: u64, ledger: &Ledger, shown: Option<Shown>) -> Option<u64> {
+    pub fn write(
+        &mut self,
+        at: usize,
+        (uid, version): (&str, u64),
+        ledger: &Ledger,
+        shown: Option<Shown>,
+        served: Option<u32>,
+    ) -> Option<u64> {
         let object = self.objects[at].clone().filter(|object| object.uid() == uid && object.version == version)?;
         let shown = shown.unwrap_or_else(|| object.shown.clone());
-        self.put(at, Some(Object { ledger: ledger.clone(), shown, ..object }));
+        let served = served.unwrap_or(object.served);
+        self.put(at, Some(Object { ledger: ledger.clone(), shown, served, ..object }));
         self.witness.wrote(at);
         Some(self.version)
     }
@@ -115,6 +129,20 @@ impl World {
             }
         }
         self.witness.notices(&self.links);
+    }
+
+    /// Lets this much time pass between two ticks.
+    pub fn waits(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.between_ticks += time;
+    }
+
+    /// The objects that a process has seen and that have not been replaced since.
+    pub fn current(&self, seen: &[Option<Object>]) -> Vec<Option<Object>> {
+        let is_current = |(seen, now): (&Option<Object>, &Option<Object>)| {
+            seen.clone().filter(|seen| now.as_ref().is_some_and(|now| now.life == seen.life))
+        };
+        seen.iter().zip(&self.objects).map(is_current).collect()
     }
 
     /// Ends a call to AWS, which takes a moment.
@@ -150,16 +178,16 @@ pub fn acting(objects: &[Option<Object>], link: usize) -> Option<(usize, &Object
         .min_by_key(|(at, object)| (object.created, *at))
 }
 
-fn bits(flags: impl Iterator<Item = bool>) -> u8 {
+/// Flags as bits, the first one lowest.
+pub fn bits(flags: impl Iterator<Item = bool>) -> u8 {
     flags.enumerate().fold(0, |bits, (at, flag)| bits | (u8::from(flag) << at))
 }
 
 impl Link {
     /// Whether AWS accepts this update in the current state.
     pub fn accepts(&self, change: &Change) -> bool {
-        let Some(mode) = change.mode else { return true };
-        let is_available = self.has_light && (self.mode != Must || self.works());
-        !self.in_lag && (is_available || mode < self.mode)
+        let Some(mode) = change.mode else { return !self.is_deleted };
+        !self.is_deleted && !self.in_lag && (self.is_available() || mode < self.mode)
     }
 }
 
@@ -169,6 +197,8 @@ impl State {
         let mut world = World {
             settings,
             now: began(),
+            step: Duration::ZERO,
+            between_ticks: Duration::ZERO,
             links,
             objects,
             is_unreadable: [false; 2],

@@ -36,7 +36,7 @@ fn by_processes(what: &Move) -> bool {
             | Move::StandbyStalls
             | Move::WatchBringsOne
             | Move::Dawdles
-    )
+    ) && !what.is_for_walks()
 }
 
 fn by_people(what: &Move) -> bool {
@@ -45,11 +45,11 @@ fn by_people(what: &Move) -> bool {
 }
 
 fn by_aws(what: &Move) -> bool {
-    !by_processes(what) && !by_people(what)
+    !by_processes(what) && !by_people(what) && !what.is_for_walks()
         || matches!(what, Move::SessionTurns(_) | Move::Crash { .. } | Move::Dawdles)
 }
 
-fn story(name: &'static str, starts: Vec<State>, allows: fn(&Move) -> bool, (ticks, moves): (u8, u8)) -> Story {
+fn story(name: &'static str, starts: Vec<State>, allows: fn(&Move) -> bool, (ticks, moves): (u32, u32)) -> Story {
     let specs = &[Spec::MUST, Spec::SHOULD];
     Story { name, starts, specs, allows, ticks, moves, is_live: false, without: Without::Nothing }
 }
@@ -90,7 +90,7 @@ fn alone() -> Story {
 fn at_once_alone() -> Story {
     let starts = vec![start(vec![Link::clear()], &[(0, Spec::AT_ONCE)])];
     let specs = &[Spec::AT_ONCE, Spec { renames: true, ..Spec::AT_ONCE }, PAUSED];
-    Story { specs, is_live: true, ..story("a link at once, alone", starts, |_| true, (4, 2)) }
+    Story { specs, is_live: true, ..story("a link at once, alone", starts, |what| !what.is_for_walks(), (4, 2)) }
 }
 
 fn hand_over() -> Story {
@@ -112,7 +112,9 @@ fn step_of_one_that_goes() -> Story {
 }
 
 fn names() -> Story {
-    let allows = |what: &Move| matches!(what, Move::ChangesSpec(..) | Move::Crash { .. } | Move::Fails(_));
+    let allows = |what: &Move| {
+        matches!(what, Move::ChangesSpec(..) | Move::Crash { .. } | Move::Fails(_)) && !what.is_for_walks()
+    };
     let specs = &[Spec { renames: true, ..Spec::MUST }];
     let starts = vec![start(vec![Link::clear(), Link::clear()], &[(0, Spec::MUST), (1, Spec::MUST)])];
     Story { specs, ..story("names", starts, allows, (4, 3)) }

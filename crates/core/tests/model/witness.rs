@@ -7,7 +7,7 @@ use directconnect_core::history::Change;
 use directconnect_core::observed::{Connection, ConnectionState};
 use directconnect_core::settings::{FRESH, Settings};
 
-use super::state::{World, acting};
+use super::state::{World, acting, bits};
 use super::world::{Link, Must, No, Object, Should};
 
 /// Reads without a large gap that all showed the same mode.
@@ -19,6 +19,7 @@ struct ReadChain {
 }
 
 /// What is known of one link.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Seen {
     /// A step of this operator that took effect and is not proven to work, and the resource that it was made for.
@@ -30,8 +31,21 @@ struct Seen {
     down: Option<ReadChain>,
     /// What the previous leader had seen.
     up_before: Option<ReadChain>,
-    /// When the newest delivered read began.
-    newest: Option<Moment>,
+    /// When the newest delivered read began, what it showed, and whether it was late.
+    newest: Option<(Moment, Connection, bool)>,
+    /// Since when the first listing of this leader is awaited.
+    awaited_since: Option<Moment>,
+    /// Whether a status has told this leader of `must_encrypt`.
+    is_told: bool,
+    /// The last known mode that this leader has read, and whether that shows that another writer raised the link.
+    heard: Option<EncryptionMode>,
+    is_raised: bool,
+    /// Whether this operator has ever sent `must_encrypt`.
+    was_sent_must: bool,
+    /// `must_encrypt` was sent over a step to `should_encrypt` that is not proven, so `unprovenStep` names that mode alone.
+    is_overwritten: bool,
+    /// The resource that the step was made for is gone, and with it all that tells the next leader of the step.
+    is_orphaned: bool,
     /// End of the last update of this leader that AWS processed.
     ended: Option<Moment>,
     /// The last read by id, and whether it was late.
@@ -39,11 +53,14 @@ struct Seen {
 }
 
 /// Whether `must_encrypt` was sent or seen for a resource while it has wanted it without a break.
+#[allow(clippy::struct_excessive_bools, reason = "one follows the other, but each by itself")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct HadMust {
     sent: bool,
-    /// This process has seen it, but not written a status since.
+    /// This process has seen it, but not decided on a status since.
     seen: bool,
+    /// A status that is decided on says so.
+    decided: bool,
     written: bool,
 }
 
@@ -65,10 +82,46 @@ impl Witness {
     pub fn new_leader(&mut self) {
         for link in &mut self.links {
             link.up_before = link.up;
-            (link.up, link.down, link.newest, link.ended, link.by_id) = (None, None, None, None, None);
+            (link.ended, link.is_told) = (None, false);
+            // Reads show that a link is at `must_encrypt`, but not that a step to `should_encrypt` is not proven.
+            link.risk = link.risk.filter(|&(mode, _)| mode == Must || !link.is_orphaned);
+            link.forget_reads();
         }
         for had in &mut self.had_must {
-            had.seen = false;
+            (had.seen, had.decided) = (false, false);
+        }
+    }
+
+    pub fn reading_begins(&mut self, links: &[Link], region: usize, now: Moment) {
+        for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
+            seen.awaited_since = Some(now);
+        }
+    }
+
+    pub fn reading_ends(&mut self, links: &[Link], region: usize) {
+        for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
+            seen.forget_reads();
+        }
+    }
+
+    pub fn listed(&mut self, links: &[Link], region: usize) {
+        for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
+            seen.awaited_since = None;
+        }
+    }
+
+    /// A resource is gone, and its status with it.
+    pub fn loses_status(&mut self, who: usize, link: usize) {
+        let link = &mut self.links[link];
+        link.is_told = false;
+        link.is_orphaned |= link.risk.is_some_and(|(_, of)| of == Some(who));
+    }
+
+    /// A status shows `must_encrypt`, or that it was seen.
+    pub fn tells(&mut self, objects: &[Option<Object>]) {
+        for object in objects.iter().flatten() {
+            let had_must = object.ledger.must_encrypt_generation.is_some();
+            self.links[object.link].is_told |= had_must || object.shown.mode == Some(Must);
         }
     }
 
@@ -87,14 +140,24 @@ impl Witness {
         let (soak, deadline) = (self.settings.encryption_soak, self.settings.progress_deadline);
         let gap = self.settings.max_gap();
         let link = &mut self.links[at];
-        if link.ended.is_some_and(|ended| began <= ended) || link.newest.is_some_and(|newest| began < newest) {
+        if link.ended.is_some_and(|ended| began <= ended) {
             return;
         }
-        link.newest = Some(began);
+        if let Some((_, newest, is_late)) = link.newest.as_ref().filter(|(newest, ..)| began < *newest) {
+            // It counts as a read by id, but what a listing has shown since counts more.
+            link.by_id = if is_by_id { Some((began, newest.clone(), *is_late)) } else { link.by_id.take() };
+            return;
+        }
+        link.newest = Some((began, shown.clone(), is_late));
         if is_by_id {
             link.by_id = Some((began, shown.clone(), is_late));
         }
         let Some(mode) = shown.mode() else { return };
+        if !is_late {
+            let was_lower = link.heard.is_some_and(|heard| heard < Must) && !link.was_sent_must;
+            link.is_raised = mode == Must && (link.is_raised || was_lower);
+            link.heard = Some(mode);
+        }
         // A late read may extend a chain, but does not break one.
         if is_late && (!shown.encryption_works() || link.up.is_some_and(|up| up.mode != mode)) {
             return;
@@ -116,6 +179,15 @@ impl Witness {
             let is_given_back = step == Should && down.is_some_and(|down| down.last.since(down.since) >= deadline);
             !is_proven && !is_given_back
         });
+        // `unprovenStep` is cleared when a settled read shows a known mode below it, and with it the step before is forgotten.
+        let settles_at = link.ended.map(|ended| ended + self.settings.settle_window);
+        if link.is_overwritten && mode < Must && !is_late && settles_at.is_none_or(|settles_at| began > settles_at) {
+            (link.risk, link.is_overwritten) = (None, false);
+        }
+        let has_been = |chain: Option<ReadChain>, time| {
+            chain.is_some_and(|chain| chain.mode == Must && chain.last.since(chain.since) >= time)
+        };
+        link.is_raised &= !has_been(up, soak) && !has_been(down, deadline);
         if mode == Must && !is_late {
             self.see_must(at, objects);
         }
@@ -162,10 +234,16 @@ impl Witness {
         }
     }
 
-    /// A status was written.
+    /// A pass has decided on a status, with what was seen so far.
+    pub fn decides(&mut self, who: usize) {
+        let had = &mut self.had_must[who];
+        had.decided |= had.seen;
+    }
+
+    /// The status was written.
     pub fn wrote(&mut self, who: usize) {
         let had = &mut self.had_must[who];
-        had.written |= had.seen;
+        had.written |= had.decided;
     }
 
     /// The resource wants another mode, or was replaced by another object.
@@ -178,15 +256,17 @@ impl Witness {
         let link = &mut self.links[at];
         if link.interrupts {
             link.risk = Some((mode, link.sender));
+            (link.is_overwritten, link.is_orphaned) = (link.is_overwritten && mode == Must, false);
         }
     }
 
     /// A step whose mode is no longer there is no risk.
     pub fn notices(&mut self, links: &[Link]) {
         for (seen, link) in self.links.iter_mut().zip(links) {
-            seen.risk = seen
-                .risk
-                .filter(|&(mode, _)| link.mode >= mode && !link.in_lag && (mode == Must || link.key.is_some()));
+            let may_be_there = !link.in_lag && !link.is_deleted;
+            let stays = |mode| may_be_there && link.mode >= mode && (mode == Must || link.key.is_some());
+            seen.risk = seen.risk.filter(|&(mode, _)| stays(mode));
+            seen.is_raised &= stays(Must);
         }
     }
 
@@ -195,13 +275,39 @@ impl Witness {
         self.links[at].risk = self.links[at].risk.filter(|&(mode, _)| mode == Must);
     }
 
+    /// A link that no resource is for any more: the operator may forget that another writer raised it.
+    pub fn is_unclaimed(&mut self, at: usize) {
+        self.links[at].is_raised = false;
+    }
+
+    /// The links that another writer raised, as bits.
+    fn raised(&self) -> u8 {
+        bits(self.links.iter().map(|link| link.is_raised))
+    }
+
     pub fn step(&self, at: usize) -> Option<(EncryptionMode, Option<usize>)> {
         self.links[at].risk
     }
 
     /// The links at risk, as bits.
     pub fn at_risk(&self) -> u8 {
-        self.links.iter().enumerate().fold(0, |bits, (at, link)| bits | (u8::from(link.risk.is_some()) << at))
+        bits(self.links.iter().map(|link| link.risk.is_some()))
+    }
+
+    /// The links of which the leader knows that they are at risk, or awaits the first read. That a link was at
+    /// `must_encrypt` before the operator came is known only by reads and by statuses.
+    fn known(&self, now: Moment) -> u8 {
+        let is_awaited =
+            |link: &Seen| link.awaited_since.is_some_and(|since| now.since(since) < self.settings.stale_after());
+        let is_known = |link: &Seen| link.heard.is_some() || link.is_told || is_awaited(link);
+        bits(self.links.iter().map(|link| link.risk.is_some_and(|(_, who)| who.is_some() || is_known(link))))
+    }
+}
+
+impl Seen {
+    fn forget_reads(&mut self) {
+        (self.up, self.down, self.newest, self.by_id) = (None, None, None, None);
+        (self.heard, self.is_raised, self.awaited_since) = (None, false, None);
     }
 }
 
@@ -228,10 +334,16 @@ impl World {
         known.interrupts = change.mode == Some(Must) || shows_clear_text;
         let is_risky =
             known.interrupts && change.mode.is_some_and(|mode| self.links[link].is_interrupted_by(mode, self.now));
-        if is_risky && self.witness.at_risk() & self.wanted(seen) & self.sharing(link) != 0 {
+        if is_risky && self.witness.known(self.now) & self.wanted(seen) & self.sharing(link) != 0 {
             self.violation = self.violation.or(Some("two links of an account at once"));
         }
-        self.witness.links[link].sender = Some(who);
+        if is_risky && self.witness.raised() & self.sharing(link) != 0 {
+            self.violation = self.violation.or(Some("a step beside a link that another writer raised"));
+        }
+        let known = &mut self.witness.links[link];
+        known.sender = Some(who);
+        known.was_sent_must |= change.mode == Some(Must);
+        known.is_overwritten |= change.mode == Some(Must) && known.risk.is_some();
     }
 
     /// Checks that this update may be sent, by what the witness knows.
@@ -239,7 +351,7 @@ impl World {
         let broken = self.broken_by(who, link, change, seen);
         self.violation = self.violation.or(broken);
         self.check_risk(who, link, change, seen);
-        if change.mode == Some(Must) {
+        if change.mode == Some(Must) && self.current(seen)[who].is_some() {
             self.witness.had_must[who].sent = true;
         }
     }
@@ -258,6 +370,8 @@ impl World {
         let is_soaked = known.up.is_some_and(|up| {
             up.last.since(up.since) >= self.settings.encryption_soak && self.now.since(up.last) <= FRESH
         });
+        // Within the settle window, a read that shows the mode may be from before the last update.
+        let is_settled = known.ended.is_none_or(|ended| *began >= ended + self.settings.settle_window);
         let rules = [
             (object.is_being_deleted, "an update for a resource that is being deleted"),
             (object.spec.observes, "an update for one that only observes"),
@@ -268,7 +382,7 @@ impl World {
             (change.mode.is_none() && change.name.is_none(), "an update of nothing"),
             (change.mode.is_some() && read.lag_id.is_some(), "a mode to a member of a LAG"),
             (change.mode.is_some() && read.mode().is_none(), "a mode from one that nobody knows"),
-            (change.mode.is_some() && shown == change.mode, "a mode that AWS shows already"),
+            (change.mode.is_some() && shown == change.mode && is_settled, "a mode that AWS shows already"),
             (change.name.is_some() && read.connection_name == change.name, "a name that AWS shows already"),
             (goes_up && !is_available, "a mode up the ladder while not available"),
             (self.now.since(*began) > FRESH, "an update on a read that is too old"),

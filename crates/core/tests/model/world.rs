@@ -35,6 +35,10 @@ static IDS: LazyLock<Vec<ConnectionId>> =
     LazyLock::new(|| (0..3).map(|at| ConnectionId::parse(&format!("dxcon-0000000{at}")).expect("an id")).collect());
 static RESOURCES: LazyLock<Vec<ResourceId>> =
     LazyLock::new(|| ["a", "b", "c"].iter().map(|name| ResourceId::new("net", name)).collect());
+static UIDS: LazyLock<Vec<String>> = LazyLock::new(|| (0..=MAX_LIVES).map(|life| life.to_string()).collect());
+
+/// How often an object can be made again.
+pub const MAX_LIVES: u16 = 1000;
 
 /// When a story begins.
 pub fn began() -> Moment {
@@ -78,13 +82,17 @@ impl Spec {
 pub struct Object {
     /// The link that the resource is for.
     pub link: usize,
-    pub uid: u8,
+    /// Counts how often the object was made.
+    pub life: u16,
     pub created: i64,
     pub spec: Spec,
     pub generation: i64,
     /// Deleted, but kept by a finalizer.
     pub is_being_deleted: bool,
     pub version: u64,
+    /// How many reads people have asked for by annotation, and how many of them status shows as served.
+    pub requests: u32,
+    pub served: u32,
     pub ledger: Ledger,
     pub shown: Shown,
 }
@@ -93,19 +101,26 @@ impl Object {
     pub fn new(link: usize, created: i64, spec: Spec) -> Self {
         Self {
             link,
-            uid: 1,
+            life: 1,
             created,
             spec,
             generation: 1,
             is_being_deleted: false,
             version: 1,
+            requests: 0,
+            served: 0,
             ledger: Ledger::default(),
             shown: Shown::default(),
         }
     }
 
     pub fn uid(&self) -> &'static str {
-        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::from(self.uid)]
+        &UIDS[usize::from(self.life)]
+    }
+
+    /// What the operator writes to its status.
+    pub fn status(&self) -> (&Ledger, &Shown, u32) {
+        (&self.ledger, &self.shown, self.served)
     }
 
     /// Whether updates may be sent for it.
@@ -171,8 +186,16 @@ pub struct Link {
     pub is_up: bool,
     pub has_light: bool,
     pub in_lag: bool,
+    /// Whether the key is being associated.
+    pub is_associating: bool,
+    /// Whether AWS has deleted the connection.
+    pub is_deleted: bool,
     /// Whether reads show an unknown mode.
     pub is_strange: bool,
+    /// Whether reads lack the mode, the owner, or whether the port is capable of MACsec.
+    pub hides_mode: bool,
+    pub hides_owner: bool,
+    pub hides_capability: bool,
     /// The mode before the last update, and until when reads may show it.
     pub before: Option<(EncryptionMode, Moment)>,
     /// Whether the leader knows of that update.
@@ -195,7 +218,12 @@ impl Link {
             is_up: true,
             has_light: true,
             in_lag: false,
+            is_associating: false,
+            is_deleted: false,
             is_strange: false,
+            hides_mode: false,
+            hides_owner: false,
+            hides_capability: false,
             before: None,
             is_known: false,
             is_late: false,
@@ -219,7 +247,11 @@ impl Link {
 
     /// Whether MACsec carries the traffic.
     pub fn works(&self) -> bool {
-        self.key.is_some() && self.is_up && self.mode != No
+        self.key.is_some() && !self.is_associating && self.is_up && self.mode != No && !self.is_deleted
+    }
+
+    pub fn is_available(&self) -> bool {
+        self.has_light && !self.is_deleted && (self.mode != Must || self.works())
     }
 
     /// What a read shows now, and whether that may be the state before the last update.
@@ -241,17 +273,26 @@ impl Link {
 
     fn showing(&self, mode: EncryptionMode) -> Connection {
         let word = |word: &str| Some(word.to_owned());
-        let is_available = self.has_light && (self.mode != Must || self.works());
-        let key = MacSecKey { state: word("associated"), ..MacSecKey::default() };
+        let (is_deleted, is_available) = (self.is_deleted, self.is_available());
+        let state = if is_deleted {
+            "deleted"
+        } else if is_available {
+            "available"
+        } else {
+            "down"
+        };
+        let mode = if self.is_strange { word("quantum_encrypt").map(Into::into) } else { Some(mode.into()) };
+        let key_state = if self.is_associating { "associating" } else { "associated" };
+        let key = MacSecKey { state: word(key_state), ..MacSecKey::default() };
         Connection {
             connection_name: word(if self.is_renamed { "new" } else { "old" }),
-            connection_state: word(if is_available { "available" } else { "down" }).map(Into::into),
-            encryption_mode: if self.is_strange { word("quantum_encrypt").map(Into::into) } else { Some(mode.into()) },
+            connection_state: word(state).map(Into::into),
+            encryption_mode: mode.filter(|_| !self.hides_mode),
             port_encryption_status: word(if self.works() { "Encryption Up" } else { "Encryption Down" })
                 .map(Into::into),
-            mac_sec_capable: Some(true),
+            mac_sec_capable: (!self.hides_capability).then_some(true),
             mac_sec_keys: self.key.map(|_| key).into_iter().collect(),
-            owner_account: self.account.map(str::to_owned),
+            owner_account: self.account.filter(|_| !self.hides_owner).map(str::to_owned),
             lag_id: self.in_lag.then(|| "dxlag-1".to_owned()),
             ..Connection::default()
         }
