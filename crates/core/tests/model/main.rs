@@ -5,6 +5,10 @@
 //! Fleet, passes and ledgers are the operator's own code. The shell around them does one I/O at a time, and anything
 //! else may happen before each. Time advances in ticks. A story is bounded by its ticks and by its number of moves that
 //! count ([`moves::Move::counts`]).
+//!
+//! Walks ([`walks`]) make some hundred of the same moves in a row, by chance, and further ones that would make an exploration
+//! too large. The seeds are fixed; `MODEL_MOVES` and `MODEL_SEED` ask for more walks, and for others. What takes an exact
+//! order of few moves is found by the stories, and what takes many by the walks: neither replaces the other.
 
 mod calm;
 mod happens;
@@ -16,6 +20,7 @@ mod reads;
 mod state;
 mod statuses;
 mod stories;
+mod walks;
 mod without;
 mod witness;
 mod world;
