@@ -67,9 +67,11 @@ impl Circuit {
         CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
     }
 
-    /// The highest mode that statuses say AWS has shown.
+    /// The highest mode that statuses say AWS has shown. Of a status that shows none, that `must_encrypt` was seen counts: AWS
+    /// may have lowered it since, but nothing says so.
     fn mode_in_status(&self) -> Option<EncryptionMode> {
-        self.claims.iter().filter_map(|claim| claim.shown.mode).max()
+        let had_must = |claim: &Claim| claim.ledger.must_encrypt_generation.map(|_| EncryptionMode::MustEncrypt);
+        self.claims.iter().filter_map(|claim| claim.shown.mode.or_else(|| had_must(claim))).max()
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.
