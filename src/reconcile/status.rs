@@ -285,7 +285,7 @@ impl<'a> StatusWriter<'a> {
     /// long after: later others may have set it.
     fn of_line(&self, told: &DirectConnectConnectionStatus, next: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
         let mut news = events::of_line(told, next);
-        let last = next.ledger.last_update.as_ref().filter(|_| !self.is_answered);
+        let last = next.ledger.last_update.as_ref().filter(|last| !self.is_answered && last.request_id.is_none());
         let Some(last) = last.filter(|last| age_of(&last.time).is_some_and(|age| age < RECENT_UPDATE)) else {
             return news;
         };

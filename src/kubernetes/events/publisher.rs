@@ -21,7 +21,6 @@ use tracing::debug;
 
 use super::super::Watched;
 use super::{EventSpec, NOTE_LIMIT};
-use crate::config::NAME;
 use directconnect_core::text;
 
 /// If the same event happens again within this time, it is counted up.
@@ -123,7 +122,7 @@ impl EventPublisher {
             note: Some(text::cut_bytes(&news.note, NOTE_LIMIT).to_owned()),
             reason: Some(news.reason.to_owned()),
             regarding: Some(about.clone()),
-            reporting_controller: Some(NAME.to_owned()),
+            reporting_controller: Some(env!("CARGO_PKG_NAME").to_owned()),
             reporting_instance: Some(self.instance.clone()),
             type_: Some(if news.warning { "Warning" } else { "Normal" }.to_owned()),
             ..Event::default()
