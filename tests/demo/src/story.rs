@@ -6,7 +6,7 @@ use crate::Wrong;
 use crate::scene::{FRANKFURT_A, FRANKFURT_B, MUNICH};
 use crate::stage::Expected::{Ready, Reconciling, Stalled};
 use crate::stage::Stage;
-use test_support::REGION;
+use test_support::{REGION, wait};
 
 /// The number of updates in the story. Nothing else changes AWS.
 const UPDATES: usize = 6;
@@ -65,6 +65,12 @@ async fn to_must_encrypt(stage: &mut Stage) -> Result<(), Wrong> {
     stage.status(NAME, Stalled("NoMacSecKey"), "associate a MACsec key").await?;
     stage.show(&["get", "dxcon", NAME]).await?;
 
+    // The other one has a key, and holds the turn until it has shown Encryption Up for a whole soak. So it has to come up well
+    // before this one does.
+    wait::until(wait::SOON, "MACsec to be up on the other connection", async || {
+        stage.aws().connection(REGION, FRANKFURT_B).is_some_and(|line| line.encryption_is_up())
+    })
+    .await;
     stage.say(&format!("The network engineer associates a MACsec key with {FRANKFURT_A}."));
     stage.aws().associate_key(REGION, FRANKFURT_A, "c0ffee01");
     stage.status(NAME, Reconciling("WaitingForEncryptionUp"), "waiting for an associated key").await?;
