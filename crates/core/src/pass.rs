@@ -110,9 +110,8 @@ impl Pass {
             fleet.forget_decision(&circuit);
             let (ledger, settings) = (fleet.ledger(&circuit, &resource), *fleet.settings());
             // A pass that has waited for its place may be about an older wish than the watch has brought.
-            let mut claims = fleet.circuit(&circuit).map(Circuit::claims).into_iter().flatten();
-            let wish = claims.find(|claim| claim.resource == resource).map_or(desired.mode, |claim| claim.wants);
-            let wanted = Desired { mode: wish, ..desired.clone() };
+            let claim = fleet.circuit(&circuit).and_then(|circuit| circuit.claim(&resource));
+            let wanted = Desired { mode: claim.map_or(desired.mode, |claim| claim.wants), ..desired.clone() };
             fleet.with_history(&circuit, |history| ledger.begin(&wanted, uid, age, history, &settings, now));
         }
         Self { resource, uid: uid.to_owned(), desired, planned: None, intent: None, actions: 0 }
@@ -184,10 +183,9 @@ impl Pass {
     /// Whether the watch still shows this resource with the desired mode and policy that this pass works with. If not,
     /// the next pass decides.
     fn is_current(&self, fleet: &Fleet) -> bool {
-        let claims = fleet.circuit(self.circuit()).map_or(&[][..], Circuit::claims);
-        claims.iter().any(|claim| {
-            claim.resource == self.resource
-                && *claim.uid == *self.uid
+        let claim = fleet.circuit(self.circuit()).and_then(|circuit| circuit.claim(&self.resource));
+        claim.is_some_and(|claim| {
+            *claim.uid == *self.uid
                 && !claim.is_being_deleted
                 && claim.manages != self.desired.observes_only()
                 && claim.wants == self.desired.mode
@@ -291,7 +289,7 @@ pub fn plan(
     let history = fleet.circuit(circuit).map_or(&unknown, |circuit| &circuit.history);
     let region = fleet.region(&circuit.region);
     let holder = desired.mode.and_then(|_| fleet.holder(circuit));
-    let mut claims = fleet.circuit(circuit).map(Circuit::claims).into_iter().flatten();
+    let claim = fleet.circuit(circuit).and_then(|circuit| circuit.claim(resource));
     let held_by = fleet.hold(circuit).filter(|hold| hold.resource.as_ref() == Some(resource));
     decide(&Case {
         desired,
@@ -299,7 +297,7 @@ pub fn plan(
         history,
         settings: fleet.settings(),
         now,
-        is_reported: claims.any(|claim| claim.resource == *resource && claim.is_reported),
+        is_reported: claim.is_some_and(|claim| claim.is_reported),
         poll_fault: region.and_then(|region| region.fault.as_ref()),
         reading_since: region.map(|region| region.reading_since),
         read_requested_at: requested_at,

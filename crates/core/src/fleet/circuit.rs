@@ -93,6 +93,11 @@ impl Circuit {
         &self.claims
     }
 
+    /// What the API server says about one of them.
+    pub fn claim(&self, resource: &ResourceId) -> Option<&Claim> {
+        self.claims.iter().find(|claim| claim.resource == *resource)
+    }
+
     /// Called after each read: clears the step and the raise by another writer if the read shows that they are over.
     /// `before` is the last known mode before this read.
     pub(super) fn clear_finished(&mut self, before: Option<EncryptionMode>, is_settled: bool, settings: &Settings) {

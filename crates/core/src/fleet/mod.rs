@@ -166,9 +166,9 @@ impl Fleet {
 
     /// The older resource that manages the same circuit, if `resource` manages it too.
     pub fn older_claim(&self, id: &CircuitId, resource: &ResourceId) -> Option<&ResourceId> {
-        let claims = &self.circuits.get(id)?.claims;
-        let this = claims.iter().find(|claim| claim.resource == *resource)?;
-        let first = claims.iter().find(|claim| claim.manages && !claim.is_being_deleted)?;
+        let circuit = self.circuits.get(id)?;
+        let this = circuit.claim(resource)?;
+        let first = circuit.claims.iter().find(|claim| claim.manages && !claim.is_being_deleted)?;
         (this.manages && !this.is_being_deleted && first.resource != *resource).then_some(&first.resource)
     }
 
@@ -183,7 +183,7 @@ impl Fleet {
     /// The newest ledger of a resource, including what is not written to status yet.
     pub fn ledger(&self, id: &CircuitId, resource: &ResourceId) -> Ledger {
         let Some(circuit) = self.circuits.get(id) else { return Ledger::default() };
-        let written = || circuit.claims.iter().find(|claim| claim.resource == *resource).map(|claim| &claim.ledger);
+        let written = || circuit.claim(resource).map(|claim| &claim.ledger);
         circuit.unwritten.get(resource).or_else(written).cloned().unwrap_or_default()
     }
 
@@ -195,7 +195,7 @@ impl Fleet {
     /// Records a ledger that is newer than status. Ignored if the object has been deleted meanwhile.
     pub fn note_unwritten(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        if circuit.claims.iter().any(|claim| claim.resource == *resource && *claim.uid == *uid) {
+        if circuit.claim(resource).is_some_and(|claim| *claim.uid == *uid) {
             circuit.unwritten.insert(resource.clone(), ledger);
         }
     }
@@ -220,9 +220,8 @@ impl Fleet {
 
     /// Whether the resource still exists and no version newer than this one has been seen.
     pub fn is_newest(&self, id: &CircuitId, resource: &ResourceId, uid: &str, version: u64) -> bool {
-        let claims = self.circuit(id).map(|circuit| circuit.claims.iter());
-        let mut known = claims.into_iter().flatten();
-        known.any(|claim| claim.resource == *resource && *claim.uid == *uid && claim.version <= version)
+        let claim = self.circuit(id).and_then(|circuit| circuit.claim(resource));
+        claim.is_some_and(|claim| *claim.uid == *uid && claim.version <= version)
     }
 
     /// Records the update that a pass is about to write as intention, so that it is recognized as this process's own
