@@ -139,7 +139,7 @@ impl Poller {
 
     /// The time until the next listing.
     fn interval(&self, pages: usize) -> Result<Duration, Closed> {
-        self.record(|fleet| fleet.poll_interval(self.region(), pages))
+        self.record(|fleet| fleet.plan_listing(self.region(), pages))
     }
 
     /// Reads all connections of the account.

@@ -179,9 +179,9 @@ impl Fleet {
         })
     }
 
-    /// The time until the next listing of a region. It is the soak cadence if more circuits have to be read at that cadence
-    /// than a listing has pages, or if one of them has no resource.
-    pub fn poll_interval(&mut self, region: &RegionName, pages: usize) -> Duration {
+    /// Plans the next listing of a region, and returns the time until then. It is the soak cadence if more circuits have to
+    /// be read at that cadence than a listing has pages, or if one of them has no resource.
+    pub fn plan_listing(&mut self, region: &RegionName, pages: usize) -> Duration {
         let (watched, is_unclaimed) = self.watched(region);
         let at_soak_cadence = watched > pages || is_unclaimed;
         if let Some(known) = self.regions.get_mut(region) {

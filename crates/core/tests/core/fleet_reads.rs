@@ -319,7 +319,7 @@ fn every_holder_is_read_at_the_cadence_of_a_soak_whatever_its_pause_policy_or_cl
     let mut swept = given(spec().to(Must)).has_ledger(unproven).sees(cut()).after(15);
     let circuit = swept.circuit().clone();
     swept.fleet.set_watched(&circuit, &resource(RESOURCE), true);
-    assert_eq!(swept.fleet.poll_interval(&region(REGION), 0), SETTINGS.soak_cadence());
+    assert_eq!(swept.fleet.plan_listing(&region(REGION), 0), SETTINGS.soak_cadence());
     swept.rests(Reason::InSync).decides_again_in(15);
 }
 

@@ -52,7 +52,7 @@ fn it_is_read_by_its_id_until_that_is_settled_even_if_listings_come_at_the_soak_
     let mut story = missed_within_the_window();
     let circuit = story.circuit().clone();
     story.fleet.set_watched(&circuit, &resource(RESOURCE), true);
-    assert_eq!(story.fleet.poll_interval(&region(REGION), 0), SETTINGS.soak_cadence());
+    assert_eq!(story.fleet.plan_listing(&region(REGION), 0), SETTINGS.soak_cadence());
     let mut reads = 0;
     for _ in 0..4 {
         story = story.after(15).polls_without_it();
