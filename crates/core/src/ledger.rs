@@ -249,6 +249,7 @@ impl Ledger {
             next.proven = true;
         }
         next.unproven_step = unproven.filter(|_| !next.proven);
+        // What the newest read shows is asked here too: this ledger may have become known after it.
         next.proven = next.proven && wants_must && !end.is_proof_over && !contradicts_proof(history, end.is_settled);
         // Without facts about a circuit, the ledger names none: the matched generation alone is harmless for another
         // circuit. A status of an earlier release without proof is marked with its circuit, so that it is not taken for

@@ -96,6 +96,14 @@ pub(super) fn name(case: &Case<'_>, connection: &Connection) -> FieldPlan<String
 pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<EncryptionMode> {
     let Some(wanted) = case.desired.mode else { return FieldPlan::Nothing };
     let Case { history, settings, now, .. } = *case;
+    let id = &case.desired.circuit.id;
+    // A read that shows no mode, of a connection that has one, says nothing of it. The next poll may, but a step down the
+    // ladder may be what brings a line back, so it does not wait for that.
+    let is_silent = connection.has_macsec_port() && !connection.takes_a_mode() && connection.lag_id.is_none();
+    if let Some(last) = history.last_mode().filter(|_| is_silent) {
+        let next_read = (wanted < last).then(|| case.observation_began() + settings.soak_cadence());
+        return FieldPlan::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id), next_read);
+    }
     let deadline = history.waiting_since().map(|since| since + settings.progress_deadline);
     let immediate = case.desired.transition == EncryptionTransition::Immediate;
     let may_skip = case.ledger.may_skip_ladder(history);
@@ -109,14 +117,6 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
         holder: case.holder,
         other_proof: case.other_proof,
     };
-    let id = &case.desired.circuit.id;
-    // A read that shows no mode, of a connection that has one, says nothing of it. The next poll may, but a step down the
-    // ladder may be what brings a line back, so it does not wait for that.
-    let is_silent = connection.has_macsec_port() && !connection.takes_a_mode() && connection.lag_id.is_none();
-    if let Some(last) = history.last_mode().filter(|_| is_silent) {
-        let next_read = (wanted < last).then(|| case.observation_began() + settings.soak_cadence());
-        return FieldPlan::Blocked(Reason::AwsUnavailable, messages::unknown_mode(connection, id), next_read);
-    }
     let contended = |mode: EncryptionMode, until| {
         let message = messages::contended("encryptionMode", &mode.to_string(), &case.desired.circuit);
         FieldPlan::Blocked(Reason::Contended, message + evidence.how_to_skip_again(), Some(until))
@@ -134,10 +134,9 @@ pub(super) fn mode(case: &Case<'_>, connection: &Connection) -> FieldPlan<Encryp
             }
             let next_check = match reason {
                 // A late read does not say since when it waits.
-                Reason::WaitingForEncryptionUp if !connection.encryption_works() => {
-                    deadline.or(Some(now + settings.progress_deadline))
+                Reason::WaitingForEncryptionUp => {
+                    deadline.or((!connection.encryption_works()).then_some(now + settings.progress_deadline))
                 }
-                Reason::WaitingForEncryptionUp => deadline,
                 Reason::WaitingForTurn => Some(now + ASK_AGAIN),
                 // Only a read that began after `settles_at` counts, and moments have millisecond resolution.
                 Reason::Settling => case.settles_at.map(|at| at + Duration::from_millis(1)),

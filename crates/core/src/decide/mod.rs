@@ -184,18 +184,7 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
         let message = messages::conflict(older, &desired.circuit) + messages::others_wait(case, connection);
         Plan::rest(Reason::Conflict, message)
     } else if desired.observes_only() || desired.paused {
-        // A value that is in doubt was sent by a resource that changes the connection, so not by one that only observes it.
-        let differs =
-            if desired.observes_only() { !drift.is_empty() || name.is_due() || mode.is_due() } else { !is_met };
-        let is_impossible = mode.is_impossible() && matches!(name, FieldPlan::Nothing);
-        let blocked = mode.why_blocked().or(name.why_blocked());
-        let (reason, message) = match &mode {
-            // Nothing is held back, since nothing would be sent.
-            FieldPlan::Blocked(reason, message, _) if is_impossible && !desired.observes_only() => {
-                (*reason, format!("{message}; paused by annotation"))
-            }
-            _ => messages::nothing_sent(desired, !differs, if is_impossible { &[] } else { &drift }, blocked),
-        };
+        let (reason, message) = nothing_sent(desired, &name, &mode, &drift);
         let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min();
         Plan::rest(reason, message + messages::others_wait(case, connection)).decide_again(case, settles_at)
     } else if is_met {
@@ -204,6 +193,32 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
         act(case, name, mode)
     };
     Plan { drift, is_met, waits_for_turn, ..plan }
+}
+
+/// The reason and message of a resource for which nothing is sent, because it is paused or its policy is `Observe`.
+fn nothing_sent(
+    desired: &Desired,
+    name: &FieldPlan<String>,
+    mode: &FieldPlan<EncryptionMode>,
+    drift: &[Drift],
+) -> (Reason, String) {
+    let is_impossible = mode.is_impossible() && matches!(name, FieldPlan::Nothing);
+    if let FieldPlan::Blocked(reason, message, _) = mode
+        && is_impossible
+        && !desired.observes_only()
+    {
+        // The pause holds nothing back, since nothing would be sent.
+        return (*reason, format!("{message}; paused by annotation"));
+    }
+    let is_met = if desired.observes_only() {
+        // A value that is in doubt was sent by a resource that changes the connection, so not by this one.
+        drift.is_empty() && !name.is_due() && !mode.is_due()
+    } else {
+        matches!((name, mode), (FieldPlan::Nothing, FieldPlan::Nothing))
+    };
+    // What can never be sent is said by why it cannot.
+    let drift = if is_impossible { &[] } else { drift };
+    messages::nothing_sent(desired, is_met, drift, mode.why_blocked().or(name.why_blocked()))
 }
 
 /// Sends the fields that may be sent, if the last read is fresh enough; for the others, reports why they are blocked.

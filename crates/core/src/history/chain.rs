@@ -17,8 +17,8 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Adds a read. It continues the chain if it shows the same mode and began no more than `max_gap` after the
-    /// previous read; otherwise it starts a new chain.
+    /// Adds a read. It continues the chain if it shows the same mode and began no more than `max_gap` after the previous
+    /// read; otherwise it starts a new chain.
     pub(super) fn extend(
         chain: &mut Option<Self>,
         mode: EncryptionMode,
