@@ -64,14 +64,9 @@ fn within(limit: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(limit).operation_timeout(limit).build()
 }
 
-/// The operator's calls.
-fn defaults() -> ConfigLoader {
-    defaults_of(env!("CARGO_PKG_NAME"))
-}
-
 /// `CloudTrail` shows the name of the app in the user agent, which tells these calls from those of others with the same
 /// role.
-fn defaults_of(app: &'static str) -> ConfigLoader {
+fn defaults(app: &'static str) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     match AppName::new(app) {
         Ok(name) => loader.app_name(name),
@@ -88,20 +83,11 @@ pub struct Aws {
 
 impl Aws {
     /// Loads the configuration from the usual places: environment, profiles, web identity, container and instance
-    /// metadata.
-    pub async fn from_environment(metrics: Metrics) -> Self {
-        Self::from_usual_places(defaults(), metrics).await
-    }
-
-    /// The same for the calls of another program, which carry its name.
-    pub async fn from_environment_of(app: &'static str, metrics: Metrics) -> Self {
-        Self::from_usual_places(defaults_of(app), metrics).await
-    }
-
-    async fn from_usual_places(from: ConfigLoader, metrics: Metrics) -> Self {
+    /// metadata. The calls carry the name of this program.
+    pub async fn from_environment(app: &'static str, metrics: Metrics) -> Self {
         let http = http::client(trust::context());
         let region = default_region::provider(&http, None);
-        Self::with(from.region(region), http, metrics).await
+        Self::with(defaults(app).region(region), http, metrics).await
     }
 
     /// Loads the credentials from this profile, whatever the environment says, and the region from the environment or
@@ -111,7 +97,7 @@ impl Aws {
         let region = default_region::provider(&http, Some(profile)).region().await;
         let config = ProviderConfig::without_region().with_http_client(http.clone()).with_region(region.clone());
         let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&config).build();
-        let from = defaults_of(app).profile_name(profile).region(region).credentials_provider(credentials);
+        let from = defaults(app).profile_name(profile).region(region).credentials_provider(credentials);
         Self::with(from, http, metrics).await
     }
 

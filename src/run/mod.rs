@@ -61,7 +61,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let metrics = Metrics::new();
     let listener = server::listen(flags.http_address).await?;
     let (client, watching, own_namespace) = cluster().await?;
-    let aws = Aws::from_environment(metrics.clone()).await;
+    let aws = Aws::from_environment(NAME, metrics.clone()).await;
     let region = default_region(&aws);
     let (wakeups, woken) = mpsc::unbounded_channel();
     let state = Arc::new(State::new(flags.settings(), wakeups));

@@ -31,7 +31,7 @@ impl Account {
         check_environment()?;
         let aws = match flags.profile.as_deref() {
             Some(profile) => Aws::from_profile(APP, profile, Metrics::new()).await,
-            None => Aws::from_environment_of(APP, Metrics::new()).await,
+            None => Aws::from_environment(APP, Metrics::new()).await,
         };
         aws.check_credentials().await.map_err(|reason| no_credentials(flags, &reason))?;
         Ok(Self { aws })

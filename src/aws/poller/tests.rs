@@ -31,7 +31,7 @@ impl World {
         let (sender, wakeups) = mpsc::unbounded_channel();
         let state = Arc::new(State::new(SECONDS, sender));
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        let from = defaults().region(REGION).endpoint_url(simulator.endpoint()).credentials_provider(credentials);
+        let from = defaults("test").region(REGION).endpoint_url(simulator.endpoint()).credentials_provider(credentials);
         let aws = Aws::load(from, metrics.clone()).await;
         let pollers = Pollers::new(aws, clock, Arc::clone(&state), metrics.clone());
         Self { simulator, pollers, state, metrics, clock, wakeups }
