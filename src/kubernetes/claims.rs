@@ -38,7 +38,7 @@ struct Entry {
     fingerprint: u64,
     written: u64,
     /// Whether the status is of someone else, while this process leads. It stays so until another one comes.
-    is_by_hand: bool,
+    is_foreign: bool,
     /// Set once someone else has overwritten what this process wrote.
     contest: Option<Box<Contest>>,
     /// Resource version that the watch delivered.
@@ -199,7 +199,7 @@ impl Claims {
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
-            is_by_hand: false,
+            is_foreign: false,
             contest: seen.and_then(|before| before.contest.clone()),
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
@@ -208,13 +208,15 @@ impl Claims {
             labels: Arc::new(labels(object, &resource)),
         };
         let is_latest = |before: &Entry| before.latest.as_ref().is_some_and(|(version, _)| *version == entry.version);
-        let is_by_hand = seen.is_some_and(|before| {
+        let is_overwritten = seen.is_some_and(|before| {
             before.fingerprint != entry.fingerprint && entry.fingerprint != entry.written && !is_latest(before)
         });
-        // An event that is about something else brings the same status again.
-        let is_still = seen.is_some_and(|before| before.is_by_hand && before.fingerprint == entry.fingerprint);
-        entry.is_by_hand = known.wake.is_some() && (is_by_hand || is_still);
-        let pause = if !is_by_hand || entry.latest.is_some() {
+        // While this process leads, no one else should write status. If someone does, their ledger is not trusted, and the
+        // next pass overwrites it. An event that is about something else brings the same status again. `wake` is set only in
+        // the process that leads.
+        let is_still = seen.is_some_and(|before| before.is_foreign && before.fingerprint == entry.fingerprint);
+        entry.is_foreign = known.wake.is_some() && (is_overwritten || is_still);
+        let pause = if !is_overwritten || entry.latest.is_some() {
             // A status older than the last write of this process has already been replaced by that write.
             None
         } else if entry.written == 0 {
@@ -233,9 +235,7 @@ impl Claims {
             let mut claim = self.claim(object, desired, entry.proven_before.is_some());
             // All parts refer to one copy of name and UID.
             (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
-            // While this process leads, no one else should write status. If someone does, their ledger is not trusted,
-            // and the next pass overwrites it. `wake` is set only in the process that leads.
-            if entry.is_by_hand {
+            if entry.is_foreign {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
             }
             self.state.with_fleet(|fleet| {

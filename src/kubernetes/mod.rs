@@ -32,11 +32,12 @@ pub fn reference(resource: &ResourceId) -> Reference {
 pub fn set_proxy(config: &mut kube::Config, context: Option<&str>) {
     let Ok(kubeconfig) = Kubeconfig::read() else { return };
     let of_environment = || {
-        let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(|name| std::env::var(name).ok())?;
+        let variable = |name| std::env::var(name).ok().filter(|proxy| !proxy.is_empty());
+        let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(variable)?;
         Matcher::from_env().intercept(&config.cluster_url)?;
         Some(proxy)
     };
-    let proxy = of_kubeconfig(&kubeconfig, context).or_else(of_environment).filter(|proxy| !proxy.is_empty());
+    let proxy = of_kubeconfig(&kubeconfig, context).or_else(of_environment);
     config.proxy_url = proxy.and_then(|proxy| proxy.parse().ok());
 }
 

@@ -44,7 +44,8 @@ pub fn claim(object: &Watched, desired: &Desired) -> Claim {
     }
 }
 
-/// Whether what a status says does not depend on anything beside AWS and the spec, or that is still so.
+/// Whether a reason of `Ready` still holds as far as the cluster goes. Those left out may be over: the spec was checked by a
+/// process with another region of its own, the older resource may be gone, the pause may have ended.
 fn still_holds(reason: &str, object: &Watched) -> bool {
     let is = |other: Reason| reason == other.as_str();
     !is(Reason::InvalidSpec) && !is(Reason::Conflict) && (!is(Reason::Paused) || object.is_paused())
