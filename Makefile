@@ -60,6 +60,7 @@ lint: needs-rust-rustfmt-clippy-cc-go-git-python-npm lint-others cargo-deny ## c
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet
 	cargo deny --workspace --locked check licenses bans sources
+	crates/core/tests/model/without --check
 
 .PHONY: advisories
 advisories: needs-rust-cc cargo-deny ## check the dependencies for what is known against them today; not part of lint, as it fails with no change here

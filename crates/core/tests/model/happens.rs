@@ -143,7 +143,7 @@ impl State {
                 links[at].mode = mode;
                 links[at].keep_up();
             }
-            _ => {}
+            _ => unreachable!("{what:?} does nothing"),
         }
     }
 
@@ -207,7 +207,7 @@ impl State {
                 });
                 self.world.put(at, wiped);
             }
-            _ => {}
+            _ => unreachable!("{what:?} does nothing"),
         }
     }
 

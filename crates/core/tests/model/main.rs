@@ -6,6 +6,11 @@
 //! else may happen before each. Time advances in ticks. A story is bounded by its ticks and by its number of moves that
 //! count ([`moves::Move::counts`]).
 //!
+//! The shell is written again here, so a fault of the real one is not found: what the watch makes of an object, and which
+//! status it does not trust, is in `process.rs` (the operator's `claims.rs`), what is written to status in `statuses.rs`
+//! (`reconcile/status.rs`), and which regions are read in `pollers.rs` (`aws/pollers.rs`). Those are shown on a real API
+//! server, by `tests/guard` and `tests/failures`.
+//!
 //! Walks ([`walks`]) make some hundred of the same moves in a row, by chance, and further ones that would make an exploration
 //! too large. The seeds are fixed; `MODEL_MOVES` and `MODEL_SEED` ask for more walks, and for others. What takes an exact
 //! order of few moves is found by the stories, and what takes many by the walks: neither replaces the other.
@@ -24,6 +29,8 @@ mod walks;
 mod without;
 mod witness;
 mod world;
+
+use std::str::FromStr;
 
 use stateright::{Checker, Model, Path, Property};
 
@@ -96,9 +103,7 @@ impl Story {
     /// Explores the story. Returns what went wrong and the path to it, if anything did.
     fn run(self) -> Option<(String, Path<State, Move>)> {
         let (name, began) = (self.name, std::time::Instant::now());
-        let threads =
-            std::env::var("MODEL_THREADS").map_or(1, |threads| threads.parse().expect("MODEL_THREADS is a number"));
-        let checker = self.checker().threads(threads).spawn_bfs().join();
+        let checker = self.checker().threads(number("MODEL_THREADS", 1)).spawn_bfs().join();
         println!(
             "{name}: {} states, depth {}, {:?}",
             checker.unique_state_count(),
@@ -115,6 +120,12 @@ impl Story {
         }
         Some((what, path))
     }
+}
+
+/// A number from the environment.
+fn number<T: FromStr>(variable: &str, default: T) -> T {
+    let set = std::env::var(variable).ok();
+    set.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 fn holds(story: Story) {

@@ -1,6 +1,5 @@
 //! The statuses that a process writes.
 
-use directconnect_core::fleet::Circuit;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::turn::Shown;
 
@@ -14,8 +13,8 @@ impl Process {
     pub fn has_something_to_write(&self, running: &Running, rest: &Pending) -> bool {
         let Pending::Rest(ledger, shown, _) = rest else { return false };
         let (resource, circuit) = (resource_id(running.who), &running.pass.desired().circuit);
-        let claims = self.fleet.circuit(circuit).map(Circuit::claims);
-        let claim = claims.into_iter().flatten().find(|claim| claim.resource == resource && *claim.uid == *running.uid);
+        let claim = self.fleet.circuit(circuit).and_then(|circuit| circuit.claim(&resource));
+        let claim = claim.filter(|claim| *claim.uid == *running.uid);
         // The claim does not have the ledger that someone else wrote.
         let seen = self.seen[running.who].as_ref().filter(|object| object.version >= self.written[running.who]);
         (shown.is_some() || self.fleet.has_unwritten(circuit, &resource))

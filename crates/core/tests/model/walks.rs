@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::mem::{Discriminant, discriminant};
-use std::str::FromStr;
 
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::settings::Settings;
 
 use super::moves::{Move, moves};
+use super::number;
 use super::state::State;
 use super::without::Without;
 use super::world::{Link, MOMENT, Must, No, Object, Should, Spec, TICK, TIMES};
@@ -20,20 +20,16 @@ use super::world::{Link, MOMENT, Must, No, Object, Should, Spec, TICK, TIMES};
 /// The moves of all walks together. They take some twenty seconds.
 const MOVES: usize = 5_000_000;
 
-/// A sequence of numbers that follows from a seed.
-struct Random(u64);
+/// What a walk takes by chance. All of it follows from the seed.
+struct Random(fastrand::Rng);
 
 impl Random {
-    /// The next number, by the algorithm `SplitMix64`.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+    fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("it is below the limit")
+        self.0.usize(..limit)
     }
 
     fn one_in(&mut self, count: usize) -> bool {
@@ -118,7 +114,7 @@ struct Weights {
 impl Weights {
     fn draw(random: &mut Random) -> Self {
         let (trouble, wipes) = (random.of(&[1, 2, 5, 15]), random.one_in(5));
-        Self { random: Random(random.next()), trouble, wipes, known: HashMap::new() }
+        Self { random: Random(random.0.fork()), trouble, wipes, known: HashMap::new() }
     }
 
     fn of(&mut self, what: &Move) -> usize {
@@ -173,7 +169,7 @@ struct Failure {
 
 /// Walks once. Returns the number of moves, and what went wrong, if anything did.
 fn walk(seed: u64, without: Without) -> (usize, Option<Failure>) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let start = Start::draw(&mut random);
     let mut weights = Weights::draw(&mut random);
     let mut state = start.state.clone();
@@ -267,12 +263,6 @@ impl Failure {
         let _ = writeln!(report, "    with a standby: {}", start.state.standby.is_some());
         report + &last.summary()
     }
-}
-
-/// A number from the environment.
-fn number<T: FromStr>(variable: &str, default: T) -> T {
-    let set = std::env::var(variable).ok();
-    set.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// Walks from `MODEL_SEED` on until so many moves are made. Returns the number of moves and the first failure.
