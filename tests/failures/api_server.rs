@@ -13,11 +13,9 @@ const AFTER_SILENCE: Duration = Duration::from_secs(90);
 
 /// A world whose operator reaches the API server through a front.
 async fn behind_front() -> (World, Front) {
-    let mut world = World::builder().without_operator().build().await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
     // Leadership has its own tests. In these, the process must survive everything.
-    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy()).flag("--leader-elect", "false");
+    let mut world = World::builder().without_operator().flag("--leader-elect", "false").build().await;
+    let front = world.front_of_api_server().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
     (world, front)
 }

@@ -1,16 +1,14 @@
 //! Events while something fails: what happened is told, once.
 
 use direct_connect_simulator::{Connection, ENCRYPTION_UP};
-use test_support::{Front, Passing, REGION, Trouble, World, connection, kubeconfig_via, wait};
+use test_support::{Front, Passing, REGION, Trouble, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
 /// A world whose operator reaches the API server through a front. It is not started yet.
 async fn behind_front() -> (World, Front) {
     let mut world = World::builder().without_operator().flag("--leader-elect", "false").build().await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy());
+    let front = world.front_of_api_server().await;
     world.aws.add(REGION, Connection::new(ID, "ours"));
     (world, front)
 }

@@ -106,13 +106,12 @@ async fn the_next_leads_within_the_lease_and_two_seconds_of_a_kill() {
 
 #[tokio::test]
 async fn a_standby_is_ready_and_warm_and_makes_no_aws_call() {
-    let world = world().build().await;
+    let mut world = world().build().await;
     with_line(&world).await;
     let first = start(&world, "first");
     leads(&world, "first").await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "standby");
-    let second = replica_of(&world.settings, "second").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let front = world.front_of_api_server().await;
+    let second = start(&world, "second");
     second.says("resources are listed").await;
     assert_eq!(second.http_get("/readyz").await.status, 200, "a rollout goes on");
     assert_eq!(second.metric("directconnect_operator_leader").await, Some(0.0));
@@ -161,10 +160,9 @@ async fn a_lease_that_is_deleted_ends_the_process_with_one_clear_line() {
 
 #[tokio::test]
 async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_lead() {
-    let world = world().build().await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let mut world = world().build().await;
+    let front = world.front_of_api_server().await;
+    let operator = start(&world, "first");
     leads(&world, "first").await;
     front.trouble(Trouble::HangBefore, test_support::Passing::is_about_a_lease);
     let exit = operator.wait_exit(AFTER_LEASE).await;
@@ -180,11 +178,10 @@ async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_
 
 #[tokio::test]
 async fn an_update_that_hangs_is_given_up_before_the_lease_ends() {
-    let world = world().build().await;
+    let mut world = world().build().await;
     with_line(&world).await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let front = world.front_of_api_server().await;
+    let operator = start(&world, "first");
     world.ready("line").await;
     world.aws.inject(Fault::new(FaultKind::Hang { effect: false }).on("UpdateConnection"));
     world.apply(connection("line").id(ID).name("two")).await;
@@ -208,11 +205,10 @@ async fn an_update_that_hangs_is_given_up_before_the_lease_ends() {
 
 #[tokio::test]
 async fn a_process_that_never_heard_that_it_has_the_lease_finds_out_and_leads() {
-    let world = world().build().await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
+    let mut world = world().build().await;
+    let front = world.front_of_api_server().await;
     front.trouble_from(0, 1, Trouble::CutAfter, |request| request.is_about_a_lease() && request.method == "POST");
-    let operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let operator = start(&world, "first");
     front.strikes().await;
     leads(&world, "first").await;
     operator.says("leading").await;
@@ -237,12 +233,11 @@ async fn a_lease_is_not_released_while_an_update_may_be_in_flight() {
 
 #[tokio::test]
 async fn a_lease_that_was_taken_in_the_moment_of_sigterm_is_released() {
-    let world = world().build().await;
+    let mut world = world().build().await;
     let first = start(&world, "first");
     leads(&world, "first").await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    let second = replica_of(&world.settings, "second").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let front = world.front_of_api_server().await;
+    let second = start(&world, "second");
     second.says("waiting for the lease").await;
     front.trouble_from(0, 1, Trouble::HangAfter, |request| request.is_about_a_lease() && request.method == "PUT");
     first.signal(Signal::TERM);

@@ -74,10 +74,9 @@ async fn a_standby_that_takes_over_sends_nothing_before_it_has_seen_what_was_wri
 /// A list that began after the lease was taken need not be repeated.
 #[tokio::test]
 async fn a_process_that_finds_the_lease_free_lists_once() {
-    let world = world().await;
-    let front = Front::of_api_server(&world.kubeconfig).await;
-    let kubeconfig = kubeconfig_via(&world.kubeconfig, &front.url(), "front");
-    let _operator = replica_of(&world.settings, "first").env("KUBECONFIG", kubeconfig.to_string_lossy()).start();
+    let mut world = world().await;
+    let front = world.front_of_api_server().await;
+    let _operator = start(&world, "first");
     leads(&world, "first").await;
     world.ready("changed").await;
     world.ready("drifts").await;

@@ -219,7 +219,7 @@ fn before_the_first_read_a_resource_that_says_that_nothing_is_on_its_way_keeps_i
         let mut story = given(spec);
         story.now = second(30);
         let circuit = story.circuit().clone();
-        let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+        let known = story.claim();
         story.fleet.apply(&circuit, Claim { is_reported: true, version: known.version + 1, ..known });
         story.polls_fail(FaultKind::Unavailable)
     };

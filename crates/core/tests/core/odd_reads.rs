@@ -14,7 +14,7 @@ use crate::given::{
 fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encrypt() {
     let mut story = given(spec().to(Must)).sees(cut()).writes().restarts(5);
     let circuit = story.circuit().clone();
-    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let known = story.claim();
     let shown = Claim { version: known.version + 1, ..known }.showing(Must).showing_account(ACCOUNT);
     story.fleet.apply(&circuit, shown);
     for strange in [cut().without_mode(), cut().mode("quantum_encrypt")] {
@@ -28,7 +28,7 @@ fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encry
 fn the_mode_that_a_status_showed_is_not_forgotten_when_a_read_without_one_is_written_to_it() {
     let mut story = given(spec().to(No)).restarts(5);
     let circuit = story.circuit().clone();
-    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let known = story.claim();
     let shown = Claim { version: known.version + 1, ..known }.showing(Must).showing_account(ACCOUNT);
     story.fleet.apply(&circuit, shown.clone());
     let mut story = story.sees(cut().without_mode());

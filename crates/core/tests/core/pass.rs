@@ -89,8 +89,7 @@ impl Run {
     pub fn is_watched_as(&mut self, change: impl FnOnce(Claim) -> Claim) {
         self.version += 1;
         let circuit = self.story.circuit().clone();
-        let known = self.story.fleet.circuit(&circuit).expect("it is known").claims();
-        let claim = known.iter().find(|claim| claim.resource == resource(RESOURCE)).expect("it is known").clone();
+        let claim = self.story.claim();
         self.story.fleet.apply(&circuit, change(Claim { version: self.version, ..claim }));
     }
 

@@ -74,7 +74,7 @@ fn those_that_carry_a_proof_are_woken_when_a_lower_mode_is_settled_although_it_w
 fn a_proof_that_is_seen_after_a_lower_mode_is_over() {
     let mut story = given(spec().to(Must)).sees(encrypted_connection());
     let circuit = story.circuit().clone();
-    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let known = story.claim();
     story.fleet.apply(&circuit, Claim { version: 50, ..known }.proven());
     assert!(!rested(&story).proven);
 }

@@ -34,7 +34,7 @@ fn must_encrypt_that_is_seen_between_a_wish_and_its_pass_uses_up_immediate() {
 fn a_pass_with_an_older_wish_does_not_wipe_what_was_seen_for_the_newer_one() {
     let mut story = given(spec().to(Should)).sees(connection().key("associated"));
     let circuit = story.circuit().clone();
-    let known = story.fleet.circuit(&circuit).expect("it is known").claims()[0].clone();
+    let known = story.claim();
     story.fleet.apply(&circuit, Claim { wants: Some(Must), version: 50, ..known });
     let mut story = seen_and_lowered(story);
     // This pass has waited for its place since before that.

@@ -55,6 +55,12 @@ impl Story {
         self.fleet.ledger(self.circuit(), &resource(RESOURCE))
     }
 
+    /// What the watch has delivered of the resource.
+    pub fn claim(&self) -> Claim {
+        let known = self.fleet.circuit(self.circuit()).and_then(|circuit| circuit.claim(&resource(RESOURCE)));
+        known.expect("the watch has delivered it").clone()
+    }
+
     /// Why the circuit holds the turn of its account, if it does.
     pub fn holds(&self) -> Option<HoldReason> {
         self.fleet.hold(self.circuit()).map(|hold| hold.reason)
@@ -63,10 +69,7 @@ impl Story {
     /// The watch delivers the resource with this ledger.
     fn is_watched_as(&mut self, ledger: Ledger) {
         self.version += 1;
-        let known = self
-            .fleet
-            .circuit(self.circuit())
-            .and_then(|circuit| circuit.claims().iter().find(|claim| claim.resource == resource(RESOURCE)).cloned());
+        let known = self.fleet.circuit(self.circuit()).and_then(|circuit| circuit.claim(&resource(RESOURCE)).cloned());
         let claim = Claim {
             wants: self.spec.mode,
             manages: !self.spec.observes_only(),
@@ -314,7 +317,6 @@ impl Story {
         self
     }
 
-    /// The plan is to do nothing, for this reason.
     /// Nothing is done now, whatever status says.
     #[track_caller]
     pub fn plan_rests(self) -> Self {
@@ -322,6 +324,7 @@ impl Story {
         self
     }
 
+    /// The plan is to do nothing, for this reason.
     #[track_caller]
     pub fn rests(self, reason: Reason) -> Self {
         let plan = self.said();
