@@ -129,7 +129,7 @@ impl<'a> StatusWriter<'a> {
         if let Some((plan, verdict)) = plan.and_then(|plan| Some((plan, plan.verdict.as_ref()?))) {
             self.show(&mut next, desired, plan, verdict);
         }
-        self.set_gauges(&next, desired.paused);
+        self.set_gauges(&next);
         self.write(next).await?;
         Ok(self.version)
     }
@@ -152,7 +152,7 @@ impl<'a> StatusWriter<'a> {
             }
             self.show(&mut next, desired, plan, verdict);
         }
-        self.set_gauges(&next, desired.paused);
+        self.set_gauges(&next);
         // While nothing is known of the circuit yet, status is written only if the ledger would otherwise be lost.
         let (state, id) = (&self.context.state, self.object.id());
         let has_unwritten = || state.with_fleet(|fleet| fleet.has_unwritten(&desired.circuit, &id));
@@ -182,7 +182,7 @@ impl<'a> StatusWriter<'a> {
     pub(super) async fn report_invalid(&mut self, message: String) -> Result<(), PassError> {
         let mut next = (*self.written).clone();
         self.set_conditions(&mut next, &Verdict::new(Reason::InvalidSpec, message), None);
-        self.set_gauges(&next, self.object.is_paused());
+        self.set_gauges(&next);
         if next != *self.written {
             self.write(next).await?;
         }
@@ -303,7 +303,7 @@ impl<'a> StatusWriter<'a> {
     }
 
     /// Called before status is written: even if it cannot be, alerts about the line must go on.
-    fn set_gauges(&self, next: &DirectConnectConnectionStatus, paused: bool) {
+    fn set_gauges(&self, next: &DirectConnectConnectionStatus) {
         let known = |kind| match status::condition_status(next, kind) {
             Some("True") => Some(true),
             Some("False") => Some(false),
@@ -315,7 +315,7 @@ impl<'a> StatusWriter<'a> {
             encrypted: known(ConditionType::Encrypted),
             must_encrypt: next.connection.encryption_mode == Some(ObservedMode::MustEncrypt),
             drifted: !next.drift.is_empty(),
-            paused,
+            paused: self.object.is_paused(),
         };
         self.context.metrics.health(&labels(self.object, &self.object.id()), health);
     }

@@ -1,6 +1,7 @@
 //! The operator's own region, for resources that name none.
 
 use direct_connect_simulator::Connection;
+use serde_json::json;
 use test_support::{REGION, World, connection, wait};
 
 const ID: &str = "dxcon-aaaaaaaa";
@@ -65,6 +66,17 @@ async fn a_line_whose_region_is_not_known_after_a_restart_keeps_its_turn() {
     world.settings = world.settings.env("AWS_REGION", format!("{REGION} "));
     world.start_operator();
     world.condition("first", "Stalled", "True", "InvalidSpec").await;
+    let pause =
+        |paused: &str| json!({ "metadata": { "annotations": { "directconnect-operator.dev/paused": paused } } });
+    let labels = format!("namespace=\"{}\",name=\"first\",connection_id=\"{ID}\"", world.namespace);
+    for (paused, gauge) in [("", 1.0), ("false", 0.0)] {
+        world.patch("first", pause(paused)).await;
+        let series = format!("directconnect_connection_paused{{{labels}}}");
+        wait::until(wait::SOON, format!("{series} to be {gauge}"), async || {
+            world.operator().metric(&series).await == Some(gauge)
+        })
+        .await;
+    }
     world.polls(5).await;
     let waits = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     let message = waits.condition("Ready").expect("it is there").message;
