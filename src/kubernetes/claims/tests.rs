@@ -11,7 +11,7 @@ use crate::api::DirectConnectConnectionStatus;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::state::{SECONDS, State};
-use directconnect_core::desired::DefaultRegion;
+use directconnect_core::desired::{DefaultRegion, EncryptionMode};
 use directconnect_core::identity::RegionName;
 use directconnect_core::ledger::Ledger;
 
@@ -32,15 +32,30 @@ fn claims() -> Claims {
 }
 
 fn line(uid: &str, version: u64, status: &Value) -> Watched {
-    let object = json!({
+    serde_json::from_value(object(uid, version, status)).expect("a resource")
+}
+
+fn object(uid: &str, version: u64, status: &Value) -> Value {
+    json!({
         "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
         "metadata": {
             "name": "line", "namespace": "net", "uid": uid, "generation": 1, "resourceVersion": version.to_string(),
         },
         "spec": { "connectionId": "dxcon-fg1234ab" },
         "status": status,
-    });
-    serde_json::from_value(object).expect("a resource")
+    })
+}
+
+/// What a status says of a line with nothing on its way.
+fn at_rest(reason: &str) -> Value {
+    let condition = |kind: &str, reason: &str| {
+        let time = "2026-01-01T00:00:00Z";
+        json!({ "type": kind, "status": "True", "reason": reason, "message": "", "lastTransitionTime": time })
+    };
+    json!({
+        "observedGeneration": 1, "region": "eu-central-1",
+        "conditions": [condition("Ready", reason), condition("LinkUp", "Available")],
+    })
 }
 
 fn status(met_generation: i64) -> DirectConnectConnectionStatus {
@@ -97,4 +112,58 @@ fn a_status_of_someone_else_is_not_believed_either_when_something_else_of_the_ob
     claims.will_write(&before.id(), &status(1));
     claims.note(&Event::Apply(line("uid", 5, &written)));
     assert_eq!(ledger(&claims, &before).met_generation, Some(1));
+}
+
+/// Such a status stays as it is until AWS has been read, even if that takes long.
+#[test]
+fn a_status_at_rest_is_reported_unless_what_it_says_may_be_over() {
+    type Change = fn(&mut Value);
+    let is_reported = |change: Change, reason: &str| {
+        let mut object = object("uid", 1, &at_rest(reason));
+        change(&mut object);
+        let object: Watched = serde_json::from_value(object).expect("a resource");
+        let desired = claims().desired(&object).expect("its spec is valid");
+        super::claim(&object, &desired).is_reported
+    };
+    let table: [(&str, Change, bool); 9] = [
+        ("InSync", |_| {}, true),
+        ("Blocked", |_| {}, true),
+        ("InvalidSpec", |_| {}, false),
+        ("Conflict", |_| {}, false),
+        ("Paused", |_| {}, false),
+        ("Paused", |line| line["metadata"]["annotations"] = json!({ "directconnect-operator.dev/paused": "" }), true),
+        ("InSync", |line| line["metadata"]["generation"] = 2.into(), false),
+        ("InSync", |line| line["status"]["region"] = "eu-west-1".into(), false),
+        ("InSync", |line| line["status"]["conditions"][1]["status"] = "Unknown".into(), false),
+    ];
+    for (at, (reason, change, reported)) in table.into_iter().enumerate() {
+        assert_eq!(is_reported(change, reason), reported, "row {at}: {reason}");
+    }
+    let on_its_way = |line: &mut Value| line["status"]["conditions"][0]["type"] = "Reconciling".into();
+    assert!(!is_reported(on_its_way, "InSync"));
+}
+
+#[test]
+fn of_a_resource_whose_spec_is_invalid_status_says_what_was_wanted() {
+    let (must, should) = (Some(EncryptionMode::MustEncrypt), Some(EncryptionMode::ShouldEncrypt));
+    let circuit = json!({ "region": "eu-west-1", "connectionId": "dxcon-fg1234ab" });
+    let table = [
+        (json!({ "proven": true }), must),
+        (json!({ "mustEncryptGeneration": 1 }), must),
+        (json!({ "unprovenStep": "should_encrypt", "mustEncryptGeneration": 1 }), should),
+        (json!({}), None),
+    ];
+    for (mut ledger, wanted) in table {
+        ledger["circuit"] = circuit.clone();
+        let mut object = object("uid", 1, &ledger);
+        object["spec"]["encryptionMode"] = "no_encrypt".into();
+        let valid: Watched = serde_json::from_value(object.clone()).expect("a resource");
+        let known = super::without_valid_spec(&valid).expect("status names the circuit");
+        assert_eq!((known.mode, known.observes_only()), (Some(EncryptionMode::NoEncrypt), true), "it can be read");
+        object["spec"] = 7.into();
+        let broken: Watched = serde_json::from_value(object).expect("a resource");
+        let known = super::without_valid_spec(&broken).expect("status names the circuit");
+        assert_eq!((known.mode, known.observes_only(), known.circuit.region.as_str()), (wanted, true, "eu-west-1"));
+    }
+    assert!(super::without_valid_spec(&line("uid", 1, &json!({ "proven": true }))).is_none());
 }
