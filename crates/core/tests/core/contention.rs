@@ -139,3 +139,15 @@ fn a_lowering_that_aws_takes_without_saying_what_it_stored_is_not_sent_without_e
     assert_eq!(sent, 4, "three in a row, and once more after five minutes");
     story.rests(Reason::Contended);
 }
+
+/// The mode waits for a turn meanwhile, and must be tried as soon as that is free.
+#[test]
+fn in_a_dispute_about_the_name_it_still_says_that_the_mode_waits_for_a_turn() {
+    let (ours, theirs) = (encrypted_connection().named("fra-2"), encrypted_connection());
+    let mut story = given(spec().name("fra-2").to(Must).immediately()).waits_for("net/other").sees(theirs.clone());
+    for _ in 0..3 {
+        story = put_back_after(story, &renames("fra-2"), &ours, &theirs, 60);
+    }
+    let plan = story.rests(Reason::Contended).plan();
+    assert!(plan.waits_for_turn);
+}
