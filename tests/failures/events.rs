@@ -29,22 +29,24 @@ fn told(world: &World, reason: &str, words: &str) -> impl Future<Output = ()> {
 
 #[tokio::test]
 async fn what_an_intention_shows_of_a_line_is_told_although_the_pass_then_fails() {
-    let (mut world, front) = behind_front().await;
-    world.apply(connection("line").id(ID).name("ours")).await;
-    world.start_operator();
-    world.ready("line").await;
-    // The intention is written, and what follows it is refused twice.
-    front.trouble_from(1, 2, Trouble::status(500, "InternalError", "no"), Passing::writes_status);
-    world.aws.edit(REGION, ID, |line| {
-        line.connection_name = Some("theirs".to_owned());
-        line.connection_state = Some("down".to_owned());
-        line.port_encryption_status = Some(ENCRYPTION_UP.to_owned());
-    });
-    front.strikes().await;
-    told(&world, "DriftDetected", "theirs").await;
-    told(&world, "LinkDown", "down").await;
-    told(&world, "EncryptionUp", "Encryption Up").await;
-    told(&world, "Renamed", "ours").await;
+    // The writes that follow it are refused, or stored without an answer.
+    for trouble in [Trouble::status(500, "InternalError", "no"), Trouble::CutAfter] {
+        let (mut world, front) = behind_front().await;
+        world.apply(connection("line").id(ID).name("ours")).await;
+        world.start_operator();
+        world.ready("line").await;
+        front.trouble_from(1, 2, trouble, Passing::writes_status);
+        world.aws.edit(REGION, ID, |line| {
+            line.connection_name = Some("theirs".to_owned());
+            line.connection_state = Some("down".to_owned());
+            line.port_encryption_status = Some(ENCRYPTION_UP.to_owned());
+        });
+        front.strikes().await;
+        told(&world, "DriftDetected", "theirs").await;
+        told(&world, "LinkDown", "down").await;
+        told(&world, "EncryptionUp", "Encryption Up").await;
+        told(&world, "Renamed", "ours").await;
+    }
 }
 
 #[tokio::test]
