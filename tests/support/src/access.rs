@@ -56,7 +56,7 @@ pub(crate) async fn wait_until_granted(client: Client, namespace: &str, manifest
 }
 
 fn documents(manifests: &str) -> Vec<Value> {
-    serde_yaml::from_multiple(manifests).expect("the manifests are YAML")
+    serde_saphyr::from_multiple(manifests).expect("the manifests are YAML")
 }
 
 /// A manifest adapted to this namespace: names of cluster roles contain the namespace, so that namespaces do not share

@@ -174,7 +174,7 @@ impl Display for Resource {
             "spec": value["spec"],
             "status": value["status"],
         });
-        let yaml = serde_yaml::to_string(&shown).map_err(|_| fmt::Error)?;
+        let yaml = serde_saphyr::to_string(&shown).map_err(|_| fmt::Error)?;
         write!(f, "\n{yaml}")
     }
 }
