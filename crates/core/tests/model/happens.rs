@@ -103,7 +103,11 @@ impl State {
         witness.tells(objects);
         for link in 0..self.world.links.len() {
             let about = |object: &&Object| object.link == link;
-            if acting(objects, link).is_some_and(|(_, object)| object.spec.mode != Some(Must)) {
+            // Between a change and the watch that brings it, what the leader reads counts for the wish that it knows.
+            let wants_another = |objects: &[Option<Object>]| {
+                acting(objects, link).is_some_and(|(_, object)| object.spec.mode != Some(Must))
+            };
+            if wants_another(objects) || wants_another(&self.leader.seen) {
                 let of_link = |at: &usize| objects[*at].as_ref().is_some_and(|object| about(&object));
                 (0..objects.len()).filter(of_link).for_each(|at| witness.reset_had_must(at));
             }

@@ -144,8 +144,10 @@ impl Witness {
             return;
         }
         if let Some((_, newest, is_late)) = link.newest.as_ref().filter(|(newest, ..)| began < *newest) {
-            // It counts as a read by id, but what a listing has shown since counts more.
-            link.by_id = if is_by_id { Some((began, newest.clone(), *is_late)) } else { link.by_id.take() };
+            // It counts as a read by id, unless another one began later, but what a listing has shown since counts more.
+            if is_by_id && link.by_id.as_ref().is_none_or(|(known, ..)| *known < began) {
+                link.by_id = Some((began, newest.clone(), *is_late));
+            }
             return;
         }
         link.newest = Some((began, shown.clone(), is_late));
