@@ -1,6 +1,6 @@
 //! `Immediate`: the user takes the risk, once.
 
-use crate::log::{A, assert_each_update_has_its_read, sent};
+use crate::log::{A, assert_each_update_has_its_read, assert_one_event, sent};
 use direct_connect_simulator::Connection;
 use serde_json::json;
 use test_support::{REGION, World, connection};
@@ -13,6 +13,7 @@ async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder()
     world.apply(connection("line").id(A).mode("must_encrypt").transition("Immediate")).await;
     let line = world.ready("line").await;
     assert_eq!(sent(&world, A), json!([must]), "no rung between, no key asked for");
+    assert_one_event(&world, "line", "ImmediateTransition").await;
     assert!(line.is("LinkUp", "False", "NotAvailable"), "and the link is down, as was asked for: {line}");
     assert_each_update_has_its_read(&world, A);
 
@@ -28,6 +29,7 @@ async fn immediate_is_one_call_and_what_is_taken_back_later_goes_by_the_ladder()
     world.aws.associate_key(REGION, A, "01");
     world.ready("line").await;
     assert_eq!(sent(&world, A), json!([must, must]));
+    assert_one_event(&world, "line", "ImmediateTransition").await;
 }
 
 #[tokio::test]

@@ -143,6 +143,16 @@ impl Circuit {
         }
     }
 
+    /// A resource that says `unprovenStep` does not want that mode any more, so its next status will not say it. Before a
+    /// settled read only that tells of the step, should the mode be wanted again; so this process goes on as if it were its
+    /// own.
+    pub(super) fn keep_unwanted_steps(&mut self) {
+        let ledger = |claim: &Claim| self.unwritten.get(&claim.resource).unwrap_or(&claim.ledger).unproven_step;
+        let of_living = self.claims.iter().filter(|claim| !claim.is_being_deleted);
+        let unwanted = of_living.map(|claim| ledger(claim).filter(|&step| claim.wants < Some(step))).max().flatten();
+        self.step = self.step.max(unwanted);
+    }
+
     /// Whether it has not been read yet, and the reads have not failed for so long that they are given up.
     pub(super) fn is_awaited(&self, region_is_awaited: bool, settings: &Settings) -> bool {
         match self.history.observation() {

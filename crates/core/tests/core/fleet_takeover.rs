@@ -10,8 +10,8 @@ use directconnect_core::turn::{Claim, HoldReason, Shown};
 
 use crate::fleet::*;
 use crate::given::{
-    Asks, Must, REGION, SETTINGS, Says, claim, encrypted_connection, fault, given, lost, region, resource, second,
-    sets, spec,
+    Asks, Must, REGION, SETTINGS, Says, Should, claim, encrypted_connection, fault, given, lost, region, resource,
+    second, sets, spec,
 };
 
 #[test]
@@ -84,6 +84,23 @@ fn a_restart_knows_whose_turn_it_is_and_reads_before_it_acts() {
     let story = given(spec().to(Must)).soaks(&encrypted_connection()).gets_refusal(&sets(Must), lost()).restarts(5);
     let story = story.soaks(&tight()).writes();
     assert_eq!((story.holds(), story.ledger().proven), (None, true));
+}
+
+/// Its next status does not say it any more, and people may want that mode again before a settled read.
+#[test]
+fn a_step_that_nobody_wants_any_more_is_known_until_a_settled_read_shows_what_has_become_of_it() {
+    for (read_at, expected) in [(1_005, Some(HoldReason::UnderWay)), (1_073, None)] {
+        let mut fleet = Fleet::new(SETTINGS);
+        fleet.lead(second(1_000));
+        let sent = second(995);
+        fleet.apply(&a(), claim("net/a").wanting(Should).unproven(Must).updated_at(sent));
+        assert_eq!(why(&fleet, &a()), None, "nobody wants it");
+        read(&mut fleet, &a(), read_at, &encrypted_connection());
+        fleet.apply(&a(), wants_must("net/a").version(2).updated_at(sent));
+        assert_eq!(why(&fleet, &a()), expected, "read at {read_at}");
+        read(&mut fleet, &a(), 1_075, &encrypted_connection());
+        assert_eq!(why(&fleet, &a()), None);
+    }
 }
 
 #[test]

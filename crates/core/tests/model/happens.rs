@@ -7,7 +7,7 @@ use directconnect_core::turn::Shown;
 
 use super::moves::Move;
 use super::process::{Pending, Process};
-use super::state::{Orphan, State, acting};
+use super::state::{Orphan, State};
 use super::without::Without;
 use super::world::{Must, Object, Spec, TICK, began};
 
@@ -59,7 +59,7 @@ impl State {
             }
             Move::WatchGoesOn => {
                 self.leader.is_stalled = false;
-                self.leader.catch_up(&self.world);
+                self.leader.catch_up(&mut self.world);
             }
             Move::Listed => self.leader.list(&mut self.world),
             Move::ListedSlowly => self.world.held = Some((self.world.now, self.world.listing(0))),
@@ -101,16 +101,11 @@ impl State {
     fn witness_claims(&mut self) {
         let (witness, objects) = (&mut self.world.witness, &self.world.objects);
         witness.tells(objects);
+        witness.note_wishes(objects);
+        // Between a change and the watch that brings it, what the leader reads counts for the wish that it knows.
+        witness.note_wishes(&self.leader.seen);
         for link in 0..self.world.links.len() {
             let about = |object: &&Object| object.link == link;
-            // Between a change and the watch that brings it, what the leader reads counts for the wish that it knows.
-            let wants_another = |objects: &[Option<Object>]| {
-                acting(objects, link).is_some_and(|(_, object)| object.spec.mode != Some(Must))
-            };
-            if wants_another(objects) || wants_another(&self.leader.seen) {
-                let of_link = |at: &usize| objects[*at].as_ref().is_some_and(|object| about(&object));
-                (0..objects.len()).filter(of_link).for_each(|at| witness.reset_had_must(at));
-            }
             if objects.iter().flatten().filter(about).all(|object| object.is_being_deleted) {
                 witness.is_unclaimed(link);
             }

@@ -223,7 +223,7 @@ impl State {
         for process in processes.into_iter().flatten() {
             process.queue.extend(pending_events.iter().cloned());
             if !process.is_stalled {
-                process.catch_up(&self.world);
+                process.catch_up(&mut self.world);
             }
         }
     }
@@ -231,9 +231,12 @@ impl State {
 
 impl Process {
     /// The watch delivers all pending events.
-    pub fn catch_up(&mut self, world: &World) {
+    pub fn catch_up(&mut self, world: &mut World) {
         for (at, object) in std::mem::take(&mut self.queue) {
             self.hear(at, object, world);
+            if self.has_lease {
+                world.witness.note_wishes(&self.seen);
+            }
         }
     }
 }

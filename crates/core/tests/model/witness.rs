@@ -83,8 +83,10 @@ impl Witness {
         for link in &mut self.links {
             link.up_before = link.up;
             (link.ended, link.is_told) = (None, false);
-            // Reads show that a link is at `must_encrypt`, but not that a step to `should_encrypt` is not proven.
-            link.risk = link.risk.filter(|&(mode, _)| mode == Must || !link.is_orphaned);
+            // What only the status of a resource told that is gone, reads have to show: they show that a link is at
+            // `must_encrypt`, but not that a step to `should_encrypt` is not proven.
+            let risk = link.risk.filter(|&(mode, _)| mode == Must || !link.is_orphaned);
+            link.risk = risk.map(|(mode, who)| (mode, who.filter(|_| !link.is_orphaned)));
             link.forget_reads();
         }
         for had in &mut self.had_must {
@@ -253,6 +255,16 @@ impl Witness {
         self.had_must[who] = HadMust::default();
     }
 
+    /// Where, as far as these objects say, the acting resource of a link wants another mode, a new wish begins.
+    pub fn note_wishes(&mut self, objects: &[Option<Object>]) {
+        for (had, object) in self.had_must.iter_mut().zip(objects) {
+            let acting = object.as_ref().and_then(|object| acting(objects, object.link));
+            if acting.is_some_and(|(_, acting)| acting.spec.mode != Some(Must)) {
+                *had = HadMust::default();
+            }
+        }
+    }
+
     /// A step took effect.
     pub fn risks(&mut self, at: usize, mode: EncryptionMode) {
         let link = &mut self.links[at];
@@ -272,9 +284,10 @@ impl Witness {
         }
     }
 
-    /// As far as the leader knows, no resource wants this step any more.
+    /// As far as the leader knows, no resource wants this step any more. If it was to `must_encrypt`, the link is from now on
+    /// like one that was found there: it matters to the resource that acts, and no longer to the one that made the step.
     pub fn lets_go(&mut self, at: usize) {
-        self.links[at].risk = self.links[at].risk.filter(|&(mode, _)| mode == Must);
+        self.links[at].risk = self.links[at].risk.filter(|&(mode, _)| mode == Must).map(|(mode, _)| (mode, None));
     }
 
     /// A link that no resource is for any more: the operator may forget that another writer raised it.
@@ -310,18 +323,6 @@ impl Seen {
     fn forget_reads(&mut self) {
         (self.up, self.down, self.newest, self.by_id) = (None, None, None, None);
         (self.heard, self.is_raised, self.awaited_since) = (None, false, None);
-    }
-}
-
-impl Link {
-    /// Whether this mode can interrupt the link in its current state. A key younger than the oldest usable read does
-    /// not count.
-    pub fn is_interrupted_by(&self, mode: EncryptionMode, now: Moment) -> bool {
-        match mode {
-            No => false,
-            Should => self.mode == No && self.key.is_some_and(|since| now.since(since) > FRESH),
-            Must => self.mode != Must,
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use directconnect_core::history::Change;
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName, ResourceId};
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::{Connection, MacSecKey};
-use directconnect_core::settings::Settings;
+use directconnect_core::settings::{FRESH, Settings};
 use directconnect_core::turn::{Claim, Shown};
 
 pub use EncryptionMode::{MustEncrypt as Must, NoEncrypt as No, ShouldEncrypt as Should};
@@ -312,6 +312,16 @@ impl Link {
     pub fn keep_up(&mut self) {
         if self.key.is_none() && self.mode == Must {
             self.mode = Should;
+        }
+    }
+
+    /// Whether this mode can interrupt the link in its current state. A key younger than the oldest usable read does
+    /// not count.
+    pub fn is_interrupted_by(&self, mode: EncryptionMode, now: Moment) -> bool {
+        match mode {
+            No => false,
+            Should => self.mode == No && self.key.is_some_and(|since| now.since(since) > FRESH),
+            Must => self.mode != Must,
         }
     }
 }
