@@ -134,7 +134,9 @@ impl History {
         if self.predates_last_call(observation.began) {
             return false;
         }
-        let newest = self.observation.as_ref().filter(|newest| observation.began < newest.began);
+        // A listing that lacks the connection makes no read older that finds it.
+        let is_older = self.shown_at().is_some_and(|shown_at| observation.began < shown_at);
+        let newest = self.observation.as_ref().filter(|_| is_older);
         // One that is ignored counts as a read by id only if it shows the same: it does not confirm what it contradicts.
         if observation.source == Source::ById && newest.is_none_or(|newest| newest.connection == observation.connection)
         {

@@ -12,8 +12,8 @@ use directconnect_core::turn::HoldReason;
 
 use crate::fleet::tight;
 use crate::given::{
-    Asks, ConnectionExt, Must, REGION, RESOURCE, SETTINGS, Story, encrypted_connection, fault, given, region, resource,
-    second, seconds, sets, spec,
+    Asks, ConnectionExt, Must, REGION, RESOURCE, SETTINGS, Story, connection, encrypted_connection, fault, given,
+    region, resource, second, seconds, sets, spec,
 };
 
 /// `must_encrypt` was sent; the last read by id within the settle window misses the connection.
@@ -45,6 +45,21 @@ fn a_read_by_id_that_finds_it_does_not_confirm_that_it_is_absent() {
     assert_eq!(story.fleet.step(&circuit), None);
     story.now = at(20);
     assert_eq!(story.writes().holds(), None);
+}
+
+#[test]
+fn a_read_by_id_that_finds_it_counts_although_a_listing_without_it_began_later() {
+    let mut story = given(spec().to(Must).immediately()).polls_without_it();
+    let (circuit, started) = (story.circuit().clone(), story.now);
+    let at = |passed: u64| started + seconds(passed);
+    story.fleet.record_listing(&region(REGION), (at(40), at(41)), Vec::<(ConnectionId, Arc<Connection>)>::new());
+    let found = Observation { began: at(1), ended: at(42), source: Source::ById, connection: Some(Arc::new(tight())) };
+    assert!(story.fleet.record_read(&circuit, found));
+    // AWS has lowered it since, as the last key was removed, and that must_encrypt was seen uses Immediate up.
+    story.now = at(43);
+    let story = story.sees(connection().mode("should_encrypt"));
+    assert_eq!(story.plan().step, Step::Rest);
+    story.rests(Reason::NoMacSecKey);
 }
 
 #[test]
