@@ -88,7 +88,7 @@ impl Process {
             }
             Action::AwaitPace => Pending::Pace,
             Action::WriteIntention(ledger, plan) => {
-                world.witness.decides(running.who);
+                self.tells_of_decision(running.who, world);
                 Pending::Write(ledger, shown(&plan))
             }
             Action::Send(change) => return self.send(running, change, world, without),
@@ -101,7 +101,7 @@ impl Process {
                 let read_at = plan.observation.as_ref().filter(|_| verdict.is_some()).map(|read| read.began);
                 let serves = running.request.filter(|&(_, at)| read_at.is_some_and(|read_at| read_at >= at));
                 running.serves = serves.map(|(request, _)| request);
-                world.witness.decides(running.who);
+                self.tells_of_decision(running.who, world);
                 let rest = Pending::Rest(ledger, shown(&plan), plan.next_check);
                 if !self.has_something_to_write(&running, &rest) {
                     return self.rest(&running, rest, world, None);
@@ -110,6 +110,12 @@ impl Process {
             }
         };
         self.passes.push(running);
+    }
+
+    fn tells_of_decision(&self, who: usize, world: &mut World) {
+        if self.has_lease {
+            world.witness.decides(who);
+        }
     }
 
     /// The only I/O between the second decision and the call is the check of the lease.

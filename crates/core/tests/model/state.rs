@@ -106,7 +106,6 @@ impl World {
         let shown = shown.unwrap_or_else(|| object.shown.clone());
         let served = served.unwrap_or(object.served);
         self.put(at, Some(Object { ledger: ledger.clone(), shown, served, ..object }));
-        self.witness.wrote(at);
         Some(self.version)
     }
 
