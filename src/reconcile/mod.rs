@@ -207,11 +207,9 @@ impl Reconcile<'_> {
                 );
                 let done = events::updated(&circuit.id, &change, &before, &answer, request_id.as_deref());
                 context.events.publish(self.object, done);
-                self.status.note_outcome(true);
                 Event::Answered { answer: Box::new(answer), request_id }
             }
             Err(fault) => {
-                self.status.note_outcome(false);
                 warn!(
                     %object, id = %circuit.id, region = %circuit.region, reason = fault.reason().as_str(),
                     request_id = fault.request_id, in_doubt = fault.effect == Effect::Unknown, name = change.name, mode,

@@ -41,8 +41,6 @@ pub(super) struct StatusWriter<'a> {
     /// Events to publish with the next write or at the end of the pass.
     events: Vec<EventSpec>,
     has_noted_drift: bool,
-    /// Whether AWS has answered an update of this pass.
-    is_answered: bool,
 }
 
 impl<'a> StatusWriter<'a> {
@@ -58,18 +56,12 @@ impl<'a> StatusWriter<'a> {
             version,
             events: Vec::new(),
             has_noted_drift: false,
-            is_answered: false,
         }
     }
 
     /// A ledger with the matched generation that status says.
     pub(super) fn keep_met_generation(&self, ledger: Ledger) -> Ledger {
         Ledger { met_generation: self.before.ledger.met_generation, ..ledger }
-    }
-
-    /// Called when an update has ended. One that AWS has answered is told at once.
-    pub(super) fn note_outcome(&mut self, is_answered: bool) {
-        self.is_answered = is_answered;
     }
 
     /// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what
@@ -285,7 +277,7 @@ impl<'a> StatusWriter<'a> {
     /// long after: later others may have set it.
     fn of_line(&self, told: &DirectConnectConnectionStatus, next: &DirectConnectConnectionStatus) -> Vec<EventSpec> {
         let mut news = events::of_line(told, next);
-        let last = next.ledger.last_update.as_ref().filter(|last| !self.is_answered && last.request_id.is_none());
+        let last = next.ledger.last_update.as_ref().filter(|last| last.request_id.is_none());
         let Some(last) = last.filter(|last| age_of(&last.time).is_some_and(|age| age < RECENT_UPDATE)) else {
             return news;
         };
