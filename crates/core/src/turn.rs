@@ -48,6 +48,12 @@ impl Claim {
         (self.created, &self.resource)
     }
 
+    /// The mode that its status says AWS has shown. If it shows none, that `must_encrypt` was seen counts: AWS may have
+    /// lowered it since, but nothing says so.
+    pub fn shown_mode(&self) -> Option<EncryptionMode> {
+        self.shown.mode.or(self.ledger.must_encrypt_generation.map(|_| EncryptionMode::MustEncrypt))
+    }
+
     /// Whether its ledger holds a proof that counts.
     pub fn carries_proof(&self) -> bool {
         self.ledger.proven && !self.is_being_deleted
@@ -209,11 +215,11 @@ impl CircuitView<'_> {
     /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
     /// long, what the statuses show counts instead; a status that shows nothing does not count.
     fn may_be_at_must(&self) -> bool {
-        let is_must = |shown: &Shown| shown.mode == Some(EncryptionMode::MustEncrypt);
+        let is_must = |mode| mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {
-            Read::Seen(shown) => is_must(shown),
+            Read::Seen(shown) => is_must(shown.mode),
             Read::Never { is_awaited: true } => true,
-            Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(&claim.shown)),
+            Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(claim.shown_mode())),
             Read::Absent | Read::Gone => false,
         }
     }

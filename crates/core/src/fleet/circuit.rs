@@ -57,7 +57,8 @@ impl Circuit {
                     // An unknown mode does not prove that the last known mode is gone, so the last known one counts, of
                     // the reads of this process or else of a status. Nor does a read prove it that does not say whether
                     // the port is capable of MACsec.
-                    let known = self.history.last_mode().or_else(|| self.mode_in_status());
+                    let in_statuses = || self.claims.iter().filter_map(Claim::shown_mode).max();
+                    let known = self.history.last_mode().or_else(in_statuses);
                     let mode = known.filter(|_| connection.may_have_a_mode());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
@@ -65,13 +66,6 @@ impl Circuit {
         };
         let Self { step, was_raised, is_proof_over, .. } = *self;
         CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
-    }
-
-    /// The highest mode that statuses say AWS has shown. Of a status that shows none, that `must_encrypt` was seen counts: AWS
-    /// may have lowered it since, but nothing says so.
-    fn mode_in_status(&self) -> Option<EncryptionMode> {
-        let had_must = |claim: &Claim| claim.ledger.must_encrypt_generation.map(|_| EncryptionMode::MustEncrypt);
-        self.claims.iter().filter_map(|claim| claim.shown.mode.or_else(|| had_must(claim))).max()
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.

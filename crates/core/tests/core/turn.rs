@@ -141,6 +141,11 @@ fn an_unproven_circuit_at_must_encrypt_holds_the_turn_for_the_acting_resource() 
 #[test]
 fn until_the_first_read_a_circuit_that_may_be_at_must_encrypt_holds_the_turn() {
     use HoldReason::UnprovenMust as Held;
+    let had_must = || {
+        let mut claim = acting().wanting(Must);
+        claim.ledger.must_encrypt_generation = Some(1);
+        claim
+    };
     holds(vec![
         ("awaited", vec![acting().wanting(Must)], AWAITED, Some(("net/a", Held))),
         ("awaited, status shows less", vec![acting().wanting(Must).showing(Should)], AWAITED, Some(("net/a", Held))),
@@ -154,6 +159,8 @@ fn until_the_first_read_a_circuit_that_may_be_at_must_encrypt_holds_the_turn() {
             Some(("net/a", Held)),
         ),
         ("given up, status shows less", vec![acting().wanting(Must).showing(Should)], GIVEN_UP, None),
+        ("given up, status shows no mode, but that must was seen", vec![had_must()], GIVEN_UP, Some(("net/a", Held))),
+        ("given up, status shows less than was seen before", vec![had_must().showing(Should)], GIVEN_UP, None),
         ("given up, status shows nothing", vec![acting().wanting(Must)], GIVEN_UP, None),
         ("given up, proven", vec![acting().wanting(Must).showing(Must).proven()], GIVEN_UP, None),
     ]);
