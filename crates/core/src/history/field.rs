@@ -57,6 +57,11 @@ impl<T: Clone + PartialEq> Field<T> {
         self.sent.as_ref().map(|sent| &sent.value)
     }
 
+    /// Whether what a late read shows may also be newer than the update: it is not known what was there before.
+    pub(super) fn may_be_either(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.before == Before::Forgotten)
+    }
+
     /// If `value` was sent last, no read has shown it, and AWS may still show another: when it must show it at the latest.
     pub fn settles_at(&self, value: &T, now: Moment, settle_window: Duration) -> Option<Moment> {
         let sent = self.sent.as_ref().filter(|sent| sent.value == *value && !sent.was_shown)?;

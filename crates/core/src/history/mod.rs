@@ -197,6 +197,8 @@ impl History {
         // AWS itself lowers the mode when the last key is removed; this is not contention.
         let lowers = |sent: &EncryptionMode| *sent == EncryptionMode::MustEncrypt && !shown.has_associated_key();
         let (is_mode_late, confirmed) = self.mode.compare(Some(&mode), began, settle_window, lowers);
+        // Somebody may have set it after the update, and in doubt `Immediate` is used up.
+        self.had_must |= is_mode_late && mode == EncryptionMode::MustEncrypt && self.mode.may_be_either();
         if let Some(mode) = confirmed {
             Arc::make_mut(shown).encryption_mode = Some(mode.into());
         }

@@ -97,6 +97,15 @@ fn a_read_of_the_old_value_is_late_even_after_one_of_the_new() {
 }
 
 #[test]
+fn must_encrypt_that_may_be_older_or_newer_than_an_update_counts_as_seen() {
+    // A read had shown the mode before the update ended, so it is not known what was there before.
+    let story = given(spec().to(Must)).sees(connection()).gets_refusal(&sets(Should), lost()).after(1);
+    let story = story.sees(connection().mode("must_encrypt"));
+    assert!(story.history().had_must(), "somebody may have set it");
+    assert_eq!(story.history().last_mode(), Some(Should), "but it may be from before");
+}
+
+#[test]
 fn a_third_value_within_the_window_is_from_another_writer() {
     let story =
         given(spec().name("fra-2")).sees(connection()).gets_answer(&renames("fra-2"), &connection().named("fra-2"));
