@@ -24,8 +24,9 @@ struct ReadChain {
 struct Seen {
     /// A step of this operator that took effect and is not proven to work, and the resource that it was made for.
     risk: Option<(EncryptionMode, Option<usize>)>,
-    /// The resource of the last update, and whether the read before it showed that it can interrupt traffic.
-    sender: Option<usize>,
+    /// The last mode that was sent and the resource that it was sent for, and whether the read before it showed that it can
+    /// interrupt traffic.
+    sent: Option<(EncryptionMode, Option<usize>)>,
     interrupts: bool,
     up: Option<ReadChain>,
     down: Option<ReadChain>,
@@ -269,7 +270,7 @@ impl Witness {
     pub fn risks(&mut self, at: usize, mode: EncryptionMode) {
         let link = &mut self.links[at];
         if link.interrupts {
-            link.risk = Some((mode, link.sender));
+            link.risk = Some((mode, link.sent.and_then(|(_, who)| who)));
             (link.is_overwritten, link.is_orphaned) = (link.is_overwritten && mode == Must, false);
         }
     }
@@ -287,10 +288,12 @@ impl Witness {
     /// As far as the leader knows, no resource wants this step any more. If it was to `must_encrypt`, the link is from now on
     /// like one that was found there: it matters to the resource that acts, and no longer to the one that made the step.
     pub fn lets_go(&mut self, at: usize) {
-        self.links[at].risk = self.links[at].risk.filter(|&(mode, _)| mode == Must).map(|(mode, _)| (mode, None));
+        let link = &mut self.links[at];
+        link.risk = link.risk.filter(|&(mode, _)| mode == Must).map(|(mode, _)| (mode, None));
+        link.sent = link.sent.map(|(mode, _)| (mode, None));
     }
 
-    /// A link that no resource is for any more: the operator may forget that another writer raised it.
+    /// No resource is for the link any more: the operator may forget that another writer raised it.
     pub fn is_unclaimed(&mut self, at: usize) {
         self.links[at].is_raised = false;
     }
@@ -300,8 +303,9 @@ impl Witness {
         bits(self.links.iter().map(|link| link.is_raised))
     }
 
+    /// The step that took effect, or the one that was sent and may.
     pub fn step(&self, at: usize) -> Option<(EncryptionMode, Option<usize>)> {
-        self.links[at].risk
+        self.links[at].risk.or(self.links[at].sent)
     }
 
     /// The links at risk, as bits.
@@ -314,7 +318,7 @@ impl Witness {
     fn known(&self, now: Moment) -> u8 {
         let is_awaited =
             |link: &Seen| link.awaited_since.is_some_and(|since| now.since(since) < self.settings.stale_after());
-        let is_known = |link: &Seen| link.heard.is_some() || link.is_told || is_awaited(link);
+        let is_known = |link: &Seen| link.heard == Some(Must) || link.is_told || is_awaited(link);
         bits(self.links.iter().map(|link| link.risk.is_some_and(|(_, who)| who.is_some() || is_known(link))))
     }
 }
@@ -344,7 +348,7 @@ impl World {
             self.violation = self.violation.or(Some("a step beside a link that another writer raised"));
         }
         let known = &mut self.witness.links[link];
-        known.sender = Some(who);
+        known.sent = change.mode.map(|mode| (mode, Some(who))).or(known.sent);
         known.was_sent_must |= change.mode == Some(Must);
         known.is_overwritten |= change.mode == Some(Must) && known.risk.is_some();
     }
