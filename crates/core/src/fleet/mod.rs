@@ -142,8 +142,10 @@ impl Fleet {
         // become free.
         circuit.note_inherited(self.leading_since);
         circuit.note_wish();
-        if !self.is_settled(id) {
-            self.circuits.entry(id.clone()).or_default().keep_unwanted_steps();
+        if !self.is_settled(id)
+            && let Some(circuit) = self.circuits.get_mut(id)
+        {
+            circuit.keep_unwanted_steps();
         }
         self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
         self.derive_hold(id);
