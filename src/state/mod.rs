@@ -54,7 +54,8 @@ impl State {
     }
 
     /// Runs `work` on the fleet. If a turn becomes free by that, the resources that wait for one are woken. If the hold of a
-    /// circuit with several resources begins, ends or passes to another of them, all of them are woken.
+    /// circuit with several resources begins, ends or passes to another of them, all of them are woken; and those of a
+    /// circuit that holds the turn because its proof is gone.
     pub fn with_fleet<T>(&self, work: impl FnOnce(&mut Fleet) -> T) -> T {
         let mut fleet = self.fleet.lock();
         let worked = work(&mut fleet);

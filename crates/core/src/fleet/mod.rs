@@ -142,9 +142,8 @@ impl Fleet {
         // become free.
         circuit.note_inherited(self.leading_since);
         circuit.note_wish();
-        if !self.is_settled(id)
-            && let Some(circuit) = self.circuits.get_mut(id)
-        {
+        let is_settled = self.is_settled(id);
+        if let Some(circuit) = self.circuits.get_mut(id).filter(|_| !is_settled) {
             circuit.keep_unwanted_steps();
         }
         self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
@@ -206,21 +205,23 @@ impl Fleet {
     }
 
     /// Records that a status with this ledger was written and got this resource version. The ledger counts from now on,
-    /// before the watch delivers it. It counts too if the watch has shown this version with less: a watch from before a
-    /// change of the CRD drops fields that are new, and nothing shows them later if the object does not change.
+    /// before the watch delivers it. It counts too if the watch has shown this version with less: one from before a change
+    /// of the CRD drops fields that are new.
     pub fn note_written(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger, version: u64) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
-        let about = |claim: &&mut Claim| claim.resource == *resource && *claim.uid == *uid;
-        if let Some(claim) = circuit.claims.iter_mut().find(about) {
+        let mut drops_proof = false;
+        if let Some(claim) = circuit.claims.iter_mut().find(|claim| claim.resource == *resource && *claim.uid == *uid) {
             // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
             if claim.version <= version {
-                // Circuits that waited for this resource to drop its proof may go on.
-                self.turn_freed |= claim.ledger.proven && !ledger.proven;
+                drops_proof = claim.ledger.proven && !ledger.proven;
                 (claim.ledger, claim.version) = (ledger, version);
             }
         }
         self.derive_hold(id);
+        // Those that waited for that may go on. One that holds without it is to be proven anew: its pass did not know.
+        self.turn_freed |= drops_proof;
+        self.moved.extend(self.holds.contains_key(id).then(|| id.clone()).filter(|_| drops_proof));
     }
 
     /// Whether the resource still exists and no version newer than this one has been seen.
@@ -267,8 +268,7 @@ impl Fleet {
         }
     }
 
-    /// A new pass of the acting resource begins, so a step that an earlier pass decided on but did not send is not sent
-    /// any more.
+    /// A new pass of the acting resource begins, so what an earlier pass decided on and did not send is never sent.
     pub fn forget_decision(&mut self, id: &CircuitId) {
         if let Some(circuit) = self.circuits.get_mut(id) {
             circuit.is_decided = false;

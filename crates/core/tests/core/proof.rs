@@ -1,14 +1,15 @@
 //! Proofs: how a connection at `must_encrypt` is proven to work, and what ends that.
 
 use directconnect_core::history::{Observation, Source};
+use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
 use directconnect_core::turn::{Claim, HoldReason};
 
-use crate::fleet::{cut, tight};
+use crate::fleet::{a, cut, pair, read, tight, wants_must, why};
 use crate::given::{
-    Asks, ConnectionExt, Must, SETTINGS, Says, connection, encrypted_connection, given, given_with, lost, read_at,
-    renames, seconds, sets, spec,
+    Asks, ConnectionExt, Must, SETTINGS, Says, Should, UID, claim, connection, encrypted_connection, given, given_with,
+    lost, read_at, renames, resource, seconds, sets, spec,
 };
 use crate::ledger::rested;
 
@@ -77,4 +78,18 @@ fn a_proof_that_is_seen_after_a_lower_mode_is_over() {
     let known = story.claim();
     story.fleet.apply(&circuit, Claim { version: 50, ..known }.proven());
     assert!(!rested(&story).proven);
+}
+
+/// The spec wanted another mode for a moment, and the status that says so was written only when it was over.
+#[test]
+fn who_holds_the_turn_without_the_proof_that_it_has_dropped_is_woken_to_be_proven_anew() {
+    for (wanted, is_held) in [(Must, true), (Should, false)] {
+        let mut fleet = pair(claim("net/a").wanting(wanted).proven(), wants_must("net/b"));
+        read(&mut fleet, &a(), 1, &tight());
+        fleet.take_moved();
+        fleet.note_written(&a(), &resource("net/a"), UID, Ledger::default(), 2);
+        assert_eq!((why(&fleet, &a()).is_some(), fleet.take_moved().contains(&a())), (is_held, is_held));
+        fleet.note_written(&a(), &resource("net/a"), UID, Ledger::default(), 3);
+        assert!(!fleet.take_moved().contains(&a()), "once is enough");
+    }
 }

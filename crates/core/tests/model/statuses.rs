@@ -61,9 +61,8 @@ impl Process {
         }
         let guard = (running.uid, running.version);
         let version = world.write(running.who, guard, ledger, shown, running.serves);
-        // A process that no longer leads writes nothing of what the leader has seen.
-        if version.is_some() && self.has_lease {
-            world.witness.wrote(running.who);
+        if version.is_some() {
+            world.witness.wrote(running.who, self.has_lease);
         }
         let version = version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))?;
         self.stored[running.who] = version;

@@ -36,7 +36,7 @@ struct Seen {
     newest: Option<(Moment, Connection, bool)>,
     /// Since when the first listing of this leader is awaited.
     awaited_since: Option<Moment>,
-    /// Whether a status has told this leader of `must_encrypt`.
+    /// A status has told this leader of `must_encrypt`.
     is_told: bool,
     /// The last known mode that this leader has read, and whether that shows that another writer raised the link.
     heard: Option<EncryptionMode>,
@@ -54,7 +54,7 @@ struct Seen {
 }
 
 /// Whether `must_encrypt` was sent or seen for a resource while it has wanted it without a break.
-#[allow(clippy::struct_excessive_bools, reason = "one follows the other, but each by itself")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct HadMust {
     sent: bool,
@@ -63,6 +63,8 @@ struct HadMust {
     /// A status that is decided on says so.
     decided: bool,
     written: bool,
+    /// Its status is from a process that no longer led, which a leader does not believe.
+    is_foreign: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +93,7 @@ impl Witness {
             link.forget_reads();
         }
         for had in &mut self.had_must {
-            (had.seen, had.decided) = (false, false);
+            (had.seen, had.decided, had.is_foreign) = (false, false, false);
         }
     }
 
@@ -122,7 +124,8 @@ impl Witness {
 
     /// A status shows `must_encrypt`, or that it was seen.
     pub fn tells(&mut self, objects: &[Option<Object>]) {
-        for object in objects.iter().flatten() {
+        let believed = self.had_must.iter().zip(objects).filter(|(had, _)| !had.is_foreign);
+        for object in believed.filter_map(|(_, object)| object.as_ref()) {
             let had_must = object.ledger.must_encrypt_generation.is_some();
             self.links[object.link].is_told |= had_must || object.shown.mode == Some(Must);
         }
@@ -241,14 +244,14 @@ impl Witness {
 
     /// A pass has decided on a status, with what was seen so far.
     pub fn decides(&mut self, who: usize) {
-        let had = &mut self.had_must[who];
-        had.decided |= had.seen;
+        self.had_must[who].decided |= self.had_must[who].seen;
     }
 
-    /// The status was written.
-    pub fn wrote(&mut self, who: usize) {
+    /// The status was written, by the leader or by a process that no longer leads.
+    pub fn wrote(&mut self, who: usize, leads: bool) {
         let had = &mut self.had_must[who];
-        had.written |= had.decided;
+        had.written |= leads && had.decided;
+        had.is_foreign = !leads;
     }
 
     /// The resource wants another mode, or was replaced by another object.
@@ -298,11 +301,6 @@ impl Witness {
         self.links[at].is_raised = false;
     }
 
-    /// The links that another writer raised, as bits.
-    fn raised(&self) -> u8 {
-        bits(self.links.iter().map(|link| link.is_raised))
-    }
-
     /// The step that took effect, or the one that was sent and may.
     pub fn step(&self, at: usize) -> Option<(EncryptionMode, Option<usize>)> {
         self.links[at].risk.or(self.links[at].sent)
@@ -344,7 +342,8 @@ impl World {
         if is_risky && self.witness.known(self.now) & self.wanted(seen) & self.sharing(link) != 0 {
             self.violation = self.violation.or(Some("two links of an account at once"));
         }
-        if is_risky && self.witness.raised() & self.sharing(link) != 0 {
+        let raised = bits(self.witness.links.iter().map(|link| link.is_raised));
+        if is_risky && raised & self.sharing(link) != 0 {
             self.violation = self.violation.or(Some("a step beside a link that another writer raised"));
         }
         let known = &mut self.witness.links[link];
