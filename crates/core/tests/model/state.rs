@@ -116,7 +116,9 @@ impl World {
         }
         let shown = self.links[link].clone();
         let (now, window) = (self.now, self.settings.settle_window);
+        let was_read = self.witness.has_read(link, self.links[link].mode);
         self.links[link].take(change, now, window);
+        self.links[link].is_known &= was_read;
         if let Some(mode) = change.mode.filter(|&mode| shown.is_interrupted_by(mode, now)) {
             // Links that came at risk after this update was sent do not count against it, and a step that nobody wants
             // any more holds no turn.

@@ -301,6 +301,11 @@ impl Witness {
         self.links[at].is_raised = false;
     }
 
+    /// Whether the newest read showed this mode.
+    pub fn has_read(&self, at: usize, mode: EncryptionMode) -> bool {
+        self.links[at].newest.as_ref().is_some_and(|(_, read, _)| read.mode() == Some(mode))
+    }
+
     /// The step that took effect, or the one that was sent and may.
     pub fn step(&self, at: usize) -> Option<(EncryptionMode, Option<usize>)> {
         self.links[at].risk.or(self.links[at].sent)
