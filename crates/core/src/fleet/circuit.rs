@@ -59,7 +59,9 @@ impl Circuit {
                     // the port is capable of MACsec.
                     let in_statuses = || self.claims.iter().filter_map(Claim::shown_mode).max();
                     let known = self.history.last_mode().or_else(in_statuses);
-                    let mode = known.filter(|_| connection.may_have_a_mode());
+                    // One that shows `must_encrypt` counts, even if it may be from before an update.
+                    let shown = connection.mode().filter(|&mode| mode == EncryptionMode::MustEncrypt);
+                    let mode = known.max(shown).filter(|_| connection.may_have_a_mode());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
                 }
             },

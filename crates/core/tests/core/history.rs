@@ -5,6 +5,7 @@ use directconnect_core::history::{Change, History, Observation, Source};
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::FRESH;
+use directconnect_core::turn::HoldReason;
 
 use crate::given::{
     Asks, ConnectionExt, Must, No, SETTINGS, Should, Story, connection, encrypted_connection, fault, given, lost,
@@ -103,6 +104,7 @@ fn must_encrypt_that_may_be_older_or_newer_than_an_update_counts_as_seen() {
     let story = story.sees(connection().mode("must_encrypt"));
     assert!(story.history().had_must(), "somebody may have set it");
     assert_eq!(story.history().last_mode(), Some(Should), "but it may be from before");
+    assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
 }
 
 #[test]
