@@ -51,7 +51,7 @@ impl Process {
                 self.end_reading(at, world);
             } else if needs && !reads {
                 self.fleet.begin_reading(&region(at), world.now);
-                world.witness.reading_begins(&world.links, at, world.now);
+                world.witness.awaits_listing(&world.links, at, Some(world.now));
             }
         }
         self.wake_waiting();
@@ -107,7 +107,7 @@ impl Process {
         for (link, connection, is_late) in &shown {
             world.witness.hears(*link, connection, began, world.now, *is_late, false, &current);
         }
-        world.witness.listed(&world.links, at);
+        world.witness.awaits_listing(&world.links, at, None);
         let shown = shown.into_iter().map(|(link, connection, _)| (connection_id(link), connection)).collect();
         let changed = self.fleet.record_listing(&region(at), (began, world.now), shown);
         self.wake(|object| changed.contains(&connection_id(object.link)));

@@ -97,21 +97,16 @@ impl Witness {
         }
     }
 
-    pub fn reading_begins(&mut self, links: &[Link], region: usize, now: Moment) {
+    /// The first listing of a region is awaited since then, or has come.
+    pub fn awaits_listing(&mut self, links: &[Link], region: usize, since: Option<Moment>) {
         for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
-            seen.awaited_since = Some(now);
+            seen.awaited_since = since;
         }
     }
 
     pub fn reading_ends(&mut self, links: &[Link], region: usize) {
         for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
             seen.forget_reads();
-        }
-    }
-
-    pub fn listed(&mut self, links: &[Link], region: usize) {
-        for (seen, _) in self.links.iter_mut().zip(links).filter(|(_, link)| link.region == region) {
-            seen.awaited_since = None;
         }
     }
 
