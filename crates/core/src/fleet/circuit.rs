@@ -132,7 +132,7 @@ impl Circuit {
     /// A proof in another ledger is younger than that step, since nothing goes up the ladder beside a proof.
     pub(super) fn inherit_step(&mut self, gone: &Claim) {
         if !self.view(false).is_proven() {
-            self.step = self.step.max(gone.ledger.unproven_step);
+            self.step = self.step.max(self.unproven_step(gone));
         }
         if !self.is_own_update(gone) {
             self.gone_update = self.gone_update.max(gone.updated_at);
@@ -143,10 +143,16 @@ impl Circuit {
     /// settled read only that tells of the step, should the mode be wanted again; so this process goes on as if it were its
     /// own.
     pub(super) fn keep_unwanted_steps(&mut self) {
-        let ledger = |claim: &Claim| self.unwritten.get(&claim.resource).unwrap_or(&claim.ledger).unproven_step;
         let of_living = self.claims.iter().filter(|claim| !claim.is_being_deleted);
-        let unwanted = of_living.map(|claim| ledger(claim).filter(|&step| claim.wants < Some(step))).max().flatten();
+        let unwanted = of_living.map(|claim| self.unproven_step(claim).filter(|&step| claim.wants < Some(step)));
+        let unwanted = unwanted.max().flatten();
         self.step = self.step.max(unwanted);
+    }
+
+    /// The step that the status of a resource says. One that was certainly not carried out stands there until the next write.
+    fn unproven_step(&self, claim: &Claim) -> Option<EncryptionMode> {
+        let unwritten = self.unwritten.get(&claim.resource);
+        claim.ledger.unproven_step.filter(|_| unwritten.is_none_or(|ledger| ledger.unproven_step.is_some()))
     }
 
     /// Whether it has not been read yet, and the reads have not failed for so long that they are given up.

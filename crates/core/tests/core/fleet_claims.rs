@@ -207,6 +207,17 @@ fn a_step_of_unknown_outcome_outlives_its_resource_while_another_one_wants_it() 
 }
 
 #[test]
+fn an_update_that_was_certainly_not_sent_is_no_step_of_a_resource_that_is_gone() {
+    let mut fleet = pair(wants_must("net/a").unproven(Must), wants_must("net/b"));
+    fleet.apply(&a(), wants_must("net/younger").created(200));
+    read(&mut fleet, &a(), 1, &encrypted_connection());
+    // Its pass ended after the intention was written, and status is not mended yet.
+    fleet.note_unwritten(&a(), &resource("net/a"), UID, Ledger::default());
+    fleet.remove(&a(), &resource("net/a"));
+    assert_eq!((fleet.step(&a()), why(&fleet, &a())), (None, None));
+}
+
+#[test]
 fn a_step_of_a_resource_that_is_gone_does_not_come_back_after_a_proof() {
     let told = || wants_must("net/told").unproven(Must).being_deleted();
     // A new process sees first the proof, and then the resource that a finalizer has kept since before that.
