@@ -127,7 +127,7 @@ impl Fleet {
                 claim.version = known.version;
             } else {
                 // A status that shows no mode any more does not say that the one is gone that it showed.
-                claim.shown.mode = claim.shown.mode.or(known.shown.mode);
+                claim.shown.mode = claim.shown.mode.or(known.shown_mode());
             }
         }
         // What is seen of it for the first time may be both, the step and the deletion.
@@ -214,7 +214,7 @@ impl Fleet {
             // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
             if claim.version <= version {
-                drops_proof = claim.ledger.proven && !ledger.proven;
+                (drops_proof, claim.shown.mode) = (claim.ledger.proven && !ledger.proven, claim.shown_mode());
                 (claim.ledger, claim.version) = (ledger, version);
             }
         }

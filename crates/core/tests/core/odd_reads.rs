@@ -2,6 +2,7 @@
 
 use directconnect_core::decide::Step;
 use directconnect_core::fault::FaultKind;
+use directconnect_core::ledger::Ledger;
 use directconnect_core::reason::Reason;
 use directconnect_core::turn::{Claim, HoldReason, Shown};
 
@@ -26,17 +27,21 @@ fn a_first_read_without_a_mode_frees_no_line_that_its_status_shows_at_must_encry
 /// The line is at `must_encrypt`, and another mode is wanted there at first, so nothing but status says what it shows.
 #[test]
 fn the_mode_that_a_status_showed_is_not_forgotten_when_a_read_without_one_is_written_to_it() {
-    let mut story = given(spec().to(No)).restarts(5);
-    let circuit = story.circuit().clone();
-    let known = story.claim();
-    let shown = Claim { version: known.version + 1, ..known }.showing(Must).showing_account(ACCOUNT);
-    story.fleet.apply(&circuit, shown.clone());
-    let mut story = story.sees(cut().without_mode());
-    let nothing = Shown { mode: None, ..shown.shown.clone() };
-    let written = Claim { version: shown.version + 1, shown: nothing, ..shown };
-    story.fleet.apply(&circuit, written.clone());
-    story.fleet.apply(&circuit, Claim { version: written.version + 1, wants: Some(Must), ..written });
-    assert_eq!(story.holds(), Some(HoldReason::UnprovenMust));
+    let seen = Ledger { must_encrypt_generation: Some(1), ..Ledger::default() };
+    for (mode, ledger) in [(Some(Must), Ledger::default()), (None, seen)] {
+        let mut story = given(spec().to(No)).restarts(5);
+        let circuit = story.circuit().clone();
+        let known = story.claim().showing_account(ACCOUNT);
+        let shown = Shown { mode, ..known.shown.clone() };
+        story.fleet.apply(&circuit, Claim { version: known.version + 1, ledger, shown, ..known.clone() });
+        let mut story = story.sees(cut().without_mode());
+        let nothing = Shown { mode: None, ..known.shown.clone() };
+        story.fleet.note_written(&circuit, &known.resource, &known.uid, Ledger::default(), known.version + 2);
+        let written = Claim { version: known.version + 2, shown: nothing, ledger: Ledger::default(), ..known };
+        story.fleet.apply(&circuit, written.clone());
+        story.fleet.apply(&circuit, Claim { version: written.version + 1, wants: Some(Must), ..written });
+        assert_eq!(story.holds(), Some(HoldReason::UnprovenMust), "{mode:?}");
+    }
 }
 
 #[test]
