@@ -4,6 +4,7 @@
 //! again.
 
 mod circuit;
+mod queries;
 mod reads;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +13,10 @@ use crate::clock::Moment;
 use crate::desired::EncryptionMode;
 use crate::fault::Fault;
 use crate::history::History;
-use crate::identity::{AccountId, CircuitId, RegionName, ResourceId};
+use crate::identity::{CircuitId, RegionName, ResourceId};
 use crate::ledger::{LastUpdate, Ledger};
-use crate::settings::{MAX_CALL_DURATION, Settings};
-use crate::turn::{Claim, Hold, Holder, share_turn};
+use crate::settings::Settings;
+use crate::turn::{Claim, Hold};
 
 pub use self::circuit::Circuit;
 
@@ -47,8 +48,7 @@ pub struct Fleet {
     holds: BTreeMap<CircuitId, Hold>,
     /// Whether a turn became free since `take_freed` was last called.
     turn_freed: bool,
-    /// Circuits with several resources whose hold passed from one resource to another, began or ended since the last
-    /// `take_moved`.
+    /// The circuits that the next `take_moved` returns.
     moved: BTreeSet<CircuitId>,
     leading_since: Moment,
 }
@@ -298,49 +298,7 @@ impl Fleet {
         }
     }
 
-    // Queries.
-
-    /// Whether the newest read of a circuit began late enough to prove that a mode is not there.
-    pub fn is_settled(&self, id: &CircuitId) -> bool {
-        let began = self.circuits.get(id).and_then(|circuit| circuit.history.shown_at());
-        began.is_some_and(|began| self.settles_at(id).is_none_or(|until| began > until))
-    }
-
-    /// A read of a circuit that began no later than this may show the state before the last update. It is a settle
-    /// window after the end of the last update of this process. If a status shows an update of the previous leader from
-    /// the last hour, it is at least a settle window after the longest possible call of that leader.
-    pub fn settles_at(&self, id: &CircuitId) -> Option<Moment> {
-        let circuit = self.circuits.get(id)?;
-        let of_others = circuit.is_inherited.then(|| self.leading_since + MAX_CALL_DURATION);
-        let last = circuit.history.last_update_ended().max(of_others)?;
-        Some(last + self.settings.settle_window)
-    }
-
-    /// Another circuit of the same account that holds the turn, if there is one.
-    pub fn holder(&self, id: &CircuitId) -> Option<Holder> {
-        let account = self.account(id);
-        let shares = |other: &CircuitId| share_turn(&account, &self.account(other));
-        let mut others = self.holds.iter().filter(|(other, _)| *other != id);
-        let (circuit, hold) = others.find(|(other, _)| shares(other))?;
-        Some(Holder { circuit: circuit.clone(), hold: hold.clone() })
-    }
-
-    /// Why a circuit holds the turn; `None` if it does not.
-    pub fn hold(&self, id: &CircuitId) -> Option<&Hold> {
-        self.holds.get(id)
-    }
-
-    /// Another resource for the circuit whose ledger still says `proven`, because it has not written yet what reads
-    /// show.
-    pub fn other_proof(&self, id: &CircuitId, resource: &ResourceId) -> Option<&ResourceId> {
-        let claims = &self.circuits.get(id)?.claims;
-        claims.iter().find(|claim| claim.carries_proof() && claim.resource != *resource).map(|claim| &claim.resource)
-    }
-
-    /// The account of a circuit, if it is known.
-    pub fn account(&self, id: &CircuitId) -> Option<AccountId> {
-        self.circuits.get(id)?.view(false).account()
-    }
+    // The holders of turns.
 
     /// Whether a turn became free since the last call. If so, the resources that wait for one have to be woken.
     pub fn take_freed(&mut self) -> bool {
@@ -349,7 +307,8 @@ impl Fleet {
 
     /// Circuits with several resources whose hold passed from one resource to another, began or ended since the last
     /// call. All their resources have to be woken: each writes the proof, or that it is gone, into its own status, and
-    /// the one that holds the turn now looks at the circuit.
+    /// the one that holds the turn now looks at the circuit. With them come those that hold the turn since a write dropped
+    /// their proof: they have to be proven anew, which the pass of that write did not know.
     pub fn take_moved(&mut self) -> BTreeSet<CircuitId> {
         std::mem::take(&mut self.moved)
     }
