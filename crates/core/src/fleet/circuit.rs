@@ -59,7 +59,7 @@ impl Circuit {
                     // the port is capable of MACsec.
                     let in_statuses = || self.claims.iter().filter_map(Claim::shown_mode).max();
                     let known = self.history.last_mode().or_else(in_statuses);
-                    // One that shows `must_encrypt` counts, even if it may be from before an update.
+                    // A read of `must_encrypt` counts, even if it may be from before an update.
                     let shown = connection.mode().filter(|&mode| mode == EncryptionMode::MustEncrypt);
                     let mode = known.max(shown).filter(|_| connection.may_have_a_mode());
                     Read::Seen(Shown { mode, ..Shown::of(connection) })
@@ -144,12 +144,11 @@ impl Circuit {
     /// own.
     pub(super) fn keep_unwanted_steps(&mut self) {
         let of_living = self.claims.iter().filter(|claim| !claim.is_being_deleted);
-        let unwanted = of_living.map(|claim| self.unproven_step(claim).filter(|&step| claim.wants < Some(step)));
-        let unwanted = unwanted.max().flatten();
-        self.step = self.step.max(unwanted);
+        let unwanted = of_living.filter_map(|claim| self.unproven_step(claim).filter(|&step| claim.wants < Some(step)));
+        self.step = self.step.max(unwanted.max());
     }
 
-    /// The step that the status of a resource says. One that was certainly not carried out stands there until the next write.
+    /// The step that the status of a resource says, unless it was certainly not carried out and the next write clears it.
     fn unproven_step(&self, claim: &Claim) -> Option<EncryptionMode> {
         let unwritten = self.unwritten.get(&claim.resource);
         claim.ledger.unproven_step.filter(|_| unwritten.is_none_or(|ledger| ledger.unproven_step.is_some()))

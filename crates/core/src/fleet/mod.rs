@@ -142,8 +142,9 @@ impl Fleet {
         // become free.
         circuit.note_inherited(self.leading_since);
         circuit.note_wish();
-        let is_settled = self.is_settled(id);
-        if let Some(circuit) = self.circuits.get_mut(id).filter(|_| !is_settled) {
+        if !self.is_settled(id)
+            && let Some(circuit) = self.circuits.get_mut(id)
+        {
             circuit.keep_unwanted_steps();
         }
         self.turn_freed |= self.holds.contains_key(id) && account_before != self.account(id);
@@ -205,8 +206,8 @@ impl Fleet {
     }
 
     /// Records that a status with this ledger was written and got this resource version. The ledger counts from now on,
-    /// before the watch delivers it. It counts too if the watch has shown this version with less: one from before a change
-    /// of the CRD drops fields that are new.
+    /// before the watch delivers it. It counts too if the watch has shown this version with less: a watch from before a
+    /// change of the CRD drops fields that are new, and nothing shows them later if the object does not change.
     pub fn note_written(&mut self, id: &CircuitId, resource: &ResourceId, uid: &str, ledger: Ledger, version: u64) {
         let Some(circuit) = self.circuits.get_mut(id) else { return };
         let mut drops_proof = false;
@@ -214,14 +215,17 @@ impl Fleet {
             // The written ledger includes what was unwritten.
             circuit.unwritten.remove(resource);
             if claim.version <= version {
-                (drops_proof, claim.shown.mode) = (claim.ledger.proven && !ledger.proven, claim.shown_mode());
+                drops_proof = claim.ledger.proven && !ledger.proven;
+                claim.shown.mode = claim.shown_mode();
                 (claim.ledger, claim.version) = (ledger, version);
             }
         }
         self.derive_hold(id);
-        // Those that waited for that may go on. One that holds without it is to be proven anew: its pass did not know.
+        // Circuits that waited for this resource to drop its proof may go on.
         self.turn_freed |= drops_proof;
-        self.moved.extend(self.holds.contains_key(id).then(|| id.clone()).filter(|_| drops_proof));
+        if drops_proof && self.holds.contains_key(id) {
+            self.moved.insert(id.clone());
+        }
     }
 
     /// Whether the resource still exists and no version newer than this one has been seen.

@@ -57,8 +57,8 @@ impl<T: Clone + PartialEq> Field<T> {
         self.sent.as_ref().map(|sent| &sent.value)
     }
 
-    /// Whether what a late read shows may also be newer than the update: it is not known what was there before.
-    pub(super) fn may_be_either(&self) -> bool {
+    /// Whether it is not known what AWS showed before the last update.
+    pub(super) fn is_before_forgotten(&self) -> bool {
         self.sent.as_ref().is_some_and(|sent| sent.before == Before::Forgotten)
     }
 

@@ -134,15 +134,15 @@ impl History {
         if self.predates_last_call(observation.began) {
             return false;
         }
-        // A listing that lacks the connection makes no read older that finds it.
-        let is_older = self.shown_at().is_some_and(|shown_at| observation.began < shown_at);
-        let newest = self.observation.as_ref().filter(|_| is_older);
+        // Listings that lack the connection are no newer: they may have left it out.
+        let is_ignored = self.shown_at().is_some_and(|shown_at| observation.began < shown_at);
+        let shows_the_same =
+            || self.observation.as_ref().is_some_and(|newest| newest.connection == observation.connection);
         // One that is ignored counts as a read by id only if it shows the same: it does not confirm what it contradicts.
-        if observation.source == Source::ById && newest.is_none_or(|newest| newest.connection == observation.connection)
-        {
+        if observation.source == Source::ById && (!is_ignored || shows_the_same()) {
             self.read_by_id = Some(observation.began);
         }
-        if newest.is_some() {
+        if is_ignored {
             return false;
         }
         if observation.connection.is_none() && observation.source == Source::Poll {
@@ -197,8 +197,9 @@ impl History {
         // AWS itself lowers the mode when the last key is removed; this is not contention.
         let lowers = |sent: &EncryptionMode| *sent == EncryptionMode::MustEncrypt && !shown.has_associated_key();
         let (is_mode_late, confirmed) = self.mode.compare(Some(&mode), began, settle_window, lowers);
-        // Somebody may have set it after the update, and in doubt `Immediate` is used up.
-        self.had_must |= is_mode_late && mode == EncryptionMode::MustEncrypt && self.mode.may_be_either();
+        // Where it is not known what a late read would show, somebody may have set this after the update, and in doubt
+        // `Immediate` is used up.
+        self.had_must |= is_mode_late && mode == EncryptionMode::MustEncrypt && self.mode.is_before_forgotten();
         if let Some(mode) = confirmed {
             Arc::make_mut(shown).encryption_mode = Some(mode.into());
         }
