@@ -1,8 +1,9 @@
-//! Whose status it is that the watch brings.
+//! What the watch brings: whose status it is, and what it says of the circuit.
 
 use std::sync::Arc;
 
 use kube::runtime::watcher::Event;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::Watched;
@@ -32,7 +33,11 @@ fn claims() -> Claims {
 }
 
 fn line(uid: &str, version: u64, status: &Value) -> Watched {
-    serde_json::from_value(object(uid, version, status)).expect("a resource")
+    watched(&object(uid, version, status))
+}
+
+fn watched(object: &Value) -> Watched {
+    Watched::deserialize(object).expect("a resource")
 }
 
 fn object(uid: &str, version: u64, status: &Value) -> Value {
@@ -121,9 +126,8 @@ fn a_status_at_rest_is_reported_unless_what_it_says_may_be_over() {
     let is_reported = |change: Change, reason: &str| {
         let mut object = object("uid", 1, &at_rest(reason));
         change(&mut object);
-        let object: Watched = serde_json::from_value(object).expect("a resource");
-        let desired = claims().desired(&object).expect("its spec is valid");
-        super::claim(&object, &desired).is_reported
+        let desired = claims().desired(&watched(&object)).expect("its spec is valid");
+        super::claim(&watched(&object), &desired).is_reported
     };
     let table: [(&str, Change, bool); 9] = [
         ("InSync", |_| {}, true),
@@ -157,12 +161,10 @@ fn of_a_resource_whose_spec_is_invalid_status_says_what_was_wanted() {
         ledger["circuit"] = circuit.clone();
         let mut object = object("uid", 1, &ledger);
         object["spec"]["encryptionMode"] = "no_encrypt".into();
-        let valid: Watched = serde_json::from_value(object.clone()).expect("a resource");
-        let known = super::without_valid_spec(&valid).expect("status names the circuit");
+        let known = super::without_valid_spec(&watched(&object)).expect("status names the circuit");
         assert_eq!((known.mode, known.observes_only()), (Some(EncryptionMode::NoEncrypt), true), "it can be read");
         object["spec"] = 7.into();
-        let broken: Watched = serde_json::from_value(object).expect("a resource");
-        let known = super::without_valid_spec(&broken).expect("status names the circuit");
+        let known = super::without_valid_spec(&watched(&object)).expect("status names the circuit");
         assert_eq!((known.mode, known.observes_only(), known.circuit.region.as_str()), (wanted, true, "eu-west-1"));
     }
     assert!(super::without_valid_spec(&line("uid", 1, &json!({ "proven": true }))).is_none());

@@ -1,14 +1,16 @@
 //! The witness: what an outside observer knows of each link. It records what AWS was sent and did, which reads were
 //! delivered, and what was wanted. It uses nothing from the operator's own state.
 
+mod checks;
+
 use directconnect_core::clock::Moment;
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::history::Change;
-use directconnect_core::observed::{Connection, ConnectionState};
-use directconnect_core::settings::{FRESH, Settings};
+use directconnect_core::observed::Connection;
+use directconnect_core::settings::Settings;
 
-use super::state::{World, acting, bits};
-use super::world::{Link, Must, No, Object, Should};
+use super::state::{acting, bits};
+use super::world::{Link, Must, Object, Should};
 
 /// Reads without a large gap that all showed the same mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +56,7 @@ struct Seen {
 }
 
 /// Whether `must_encrypt` was sent or seen for a resource while it has wanted it without a break.
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "one follows the other, but each by itself")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct HadMust {
     sent: bool,
@@ -63,8 +65,6 @@ struct HadMust {
     /// A status that is decided on says so.
     decided: bool,
     written: bool,
-    /// Its status is from a process that no longer led, which a leader does not believe.
-    is_foreign: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,13 +72,16 @@ pub struct Witness {
     settings: Settings,
     links: Vec<Seen>,
     had_must: Vec<HadMust>,
+    /// Whose status is from a process that no longer led. A leader does not believe it.
+    is_foreign: Vec<bool>,
 }
 
 impl Witness {
     pub fn new(links: &[Link], objects: usize, settings: Settings) -> Self {
         // A link that is at `must_encrypt` from the beginning is at risk like one that was raised.
         let found = |link: &Link| Seen { risk: (link.mode == Must).then_some((Must, None)), ..Seen::default() };
-        Self { settings, links: links.iter().map(found).collect(), had_must: vec![HadMust::default(); objects] }
+        let links = links.iter().map(found).collect();
+        Self { settings, links, had_must: vec![HadMust::default(); objects], is_foreign: vec![false; objects] }
     }
 
     /// Another process leads. It knows nothing of what was seen before.
@@ -93,8 +96,9 @@ impl Witness {
             link.forget_reads();
         }
         for had in &mut self.had_must {
-            (had.seen, had.decided, had.is_foreign) = (false, false, false);
+            (had.seen, had.decided) = (false, false);
         }
+        self.is_foreign.fill(false);
     }
 
     /// The first listing of a region is awaited since then, or has come.
@@ -119,8 +123,8 @@ impl Witness {
 
     /// A status shows `must_encrypt`, or that it was seen.
     pub fn tells(&mut self, objects: &[Option<Object>]) {
-        let believed = self.had_must.iter().zip(objects).filter(|(had, _)| !had.is_foreign);
-        for object in believed.filter_map(|(_, object)| object.as_ref()) {
+        for (object, _) in objects.iter().zip(&self.is_foreign).filter(|(_, is_foreign)| !**is_foreign) {
+            let Some(object) = object else { continue };
             let had_must = object.ledger.must_encrypt_generation.is_some();
             self.links[object.link].is_told |= had_must || object.shown.mode == Some(Must);
         }
@@ -244,9 +248,8 @@ impl Witness {
 
     /// The status was written, by the leader or by a process that no longer leads.
     pub fn wrote(&mut self, who: usize, leads: bool) {
-        let had = &mut self.had_must[who];
-        had.written |= leads && had.decided;
-        had.is_foreign = !leads;
+        self.had_must[who].written |= leads && self.had_must[who].decided;
+        self.is_foreign[who] = !leads;
     }
 
     /// The resource wants another mode, or was replaced by another object.
@@ -325,76 +328,5 @@ impl Seen {
     fn forget_reads(&mut self) {
         (self.up, self.down, self.newest, self.by_id) = (None, None, None, None);
         (self.heard, self.is_raised, self.awaited_since) = (None, false, None);
-    }
-}
-
-impl World {
-    /// Checks that this update does not put a second link at risk.
-    pub fn check_risk(&mut self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) {
-        let known = &mut self.witness.links[link];
-        let shows_clear_text = known
-            .by_id
-            .as_ref()
-            .is_none_or(|(_, read, is_late)| !is_late && read.mode() == Some(No) && read.has_key_at_all());
-        known.interrupts = change.mode == Some(Must) || shows_clear_text;
-        let is_risky =
-            known.interrupts && change.mode.is_some_and(|mode| self.links[link].is_interrupted_by(mode, self.now));
-        if is_risky && self.witness.known(self.now) & self.wanted(seen) & self.sharing(link) != 0 {
-            self.violation = self.violation.or(Some("two links of an account at once"));
-        }
-        let raised = bits(self.witness.links.iter().map(|link| link.is_raised));
-        if is_risky && raised & self.sharing(link) != 0 {
-            self.violation = self.violation.or(Some("a step beside a link that another writer raised"));
-        }
-        let known = &mut self.witness.links[link];
-        known.sent = change.mode.map(|mode| (mode, Some(who))).or(known.sent);
-        known.was_sent_must |= change.mode == Some(Must);
-        known.is_overwritten |= change.mode == Some(Must) && known.risk.is_some();
-    }
-
-    /// Checks that this update may be sent, by what the witness knows.
-    pub fn check_update(&mut self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) {
-        let broken = self.broken_by(who, link, change, seen);
-        self.violation = self.violation.or(broken);
-        self.check_risk(who, link, change, seen);
-        if change.mode == Some(Must) && self.current(seen)[who].is_some() {
-            self.witness.had_must[who].sent = true;
-        }
-    }
-
-    fn broken_by(&self, who: usize, link: usize, change: &Change, seen: &[Option<Object>]) -> Option<&'static str> {
-        let known = &self.witness.links[link];
-        let Some(object) = &seen[who] else { return Some("an update for a resource that is gone") };
-        let Some((began, read, is_late)) = &known.by_id else { return Some("an update without a read") };
-        let shown = read.mode().filter(|_| !is_late);
-        // A late read says nothing of the mode, and the answer to the update before it does.
-        let goes_up = change.mode.zip(shown).is_some_and(|(mode, shown)| mode > shown);
-        let is_available = read.connection_state == Some(ConnectionState::Available);
-        let is_on_the_way = change.mode == object.spec.mode || (object.wants(Must) && change.mode == Some(Should));
-        let had = &self.witness.had_must[who];
-        let at_once = object.spec.is_immediate && !had.sent && !had.seen && !had.written;
-        let is_soaked = known.up.is_some_and(|up| {
-            up.last.since(up.since) >= self.settings.encryption_soak && self.now.since(up.last) <= FRESH
-        });
-        // Within the settle window, a read that shows the mode may be from before the last update.
-        let is_settled = known.ended.is_none_or(|ended| *began >= ended + self.settings.settle_window);
-        let rules = [
-            (object.is_being_deleted, "an update for a resource that is being deleted"),
-            (object.spec.observes, "an update for one that only observes"),
-            (object.spec.paused, "an update while paused"),
-            (acting(seen, link).is_none_or(|(at, _)| at != who), "an update of what another resource manages"),
-            (change.mode.is_some() && !is_on_the_way, "a mode that nobody asked for"),
-            (change.name.is_some() && (!object.spec.renames), "a name that nobody asked for"),
-            (change.mode.is_none() && change.name.is_none(), "an update of nothing"),
-            (change.mode.is_some() && read.lag_id.is_some(), "a mode to a member of a LAG"),
-            (change.mode.is_some() && read.mode().is_none(), "a mode from one that nobody knows"),
-            (change.mode.is_some() && shown == change.mode && is_settled, "a mode that AWS shows already"),
-            (change.name.is_some() && read.connection_name == change.name, "a name that AWS shows already"),
-            (goes_up && !is_available, "a mode up the ladder while not available"),
-            (self.now.since(*began) > FRESH, "an update on a read that is too old"),
-            (known.ended.is_some_and(|ended| *began <= ended), "an update on a read from before the last one"),
-            (change.mode == Some(Must) && !at_once && !is_soaked, "must_encrypt without a soak"),
-        ];
-        rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
     }
 }

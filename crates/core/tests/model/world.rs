@@ -198,7 +198,7 @@ pub struct Link {
     pub hides_capability: bool,
     /// The mode before the last update, and until when reads may show it.
     pub before: Option<(EncryptionMode, Moment)>,
-    /// Whether the leader knows of that update.
+    /// Whether the leader knows of that update, and had read the mode before it.
     pub is_known: bool,
     /// Whether reads currently show the old mode.
     pub is_late: bool,
