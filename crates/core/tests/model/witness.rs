@@ -53,6 +53,9 @@ struct Seen {
     ended: Option<Moment>,
     /// The last read by id, and whether it was late.
     by_id: Option<(Moment, Connection, bool)>,
+    /// The mode that was read before the last update. A read of it within the settle window may be late for all that the
+    /// operator can know, even where another writer had set a third mode in between.
+    read_before: Option<EncryptionMode>,
 }
 
 /// Whether `must_encrypt` was sent or seen for a resource while it has wanted it without a break.

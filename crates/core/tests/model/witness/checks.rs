@@ -1,11 +1,16 @@
 //! What the witness says of an update at the moment when it is sent.
 
+use std::time::Duration;
+
+use directconnect_core::desired::EncryptionMode;
 use directconnect_core::history::Change;
 use directconnect_core::observed::ConnectionState;
 use directconnect_core::settings::FRESH;
 
 use crate::state::{World, acting, bits};
 use crate::world::{Must, No, Object, Should};
+
+use super::Seen;
 
 impl World {
     /// Checks that this update does not put a second link at risk.
@@ -25,7 +30,10 @@ impl World {
         if is_risky && raised & self.sharing(link) != 0 {
             self.violation = self.violation.or(Some("a step beside a link that another writer raised"));
         }
+        let settle_window = self.settings.settle_window;
         let known = &mut self.witness.links[link];
+        let before = known.mode_read_for_certain(settle_window);
+        known.read_before = before.or(known.read_before);
         known.sent = change.mode.map(|mode| (mode, Some(who))).or(known.sent);
         known.was_sent_must |= change.mode == Some(Must);
         known.is_overwritten |= change.mode == Some(Must) && known.risk.is_some();
@@ -46,8 +54,9 @@ impl World {
         let Some(object) = &seen[who] else { return Some("an update for a resource that is gone") };
         let Some((began, read, is_late)) = &known.by_id else { return Some("an update without a read") };
         let shown = read.mode().filter(|_| !is_late);
-        // A late read says nothing of the mode, and the answer to the update before it does.
-        let goes_up = change.mode.zip(shown).is_some_and(|(mode, shown)| mode > shown);
+        // A read that may be late says nothing of the mode, and the answer to the update before it does.
+        let certain = known.mode_read_for_certain(self.settings.settle_window);
+        let goes_up = change.mode.zip(certain).is_some_and(|(mode, shown)| mode > shown);
         let is_available = read.connection_state == Some(ConnectionState::Available);
         let is_on_the_way = change.mode == object.spec.mode || (object.wants(Must) && change.mode == Some(Should));
         let had = &self.witness.had_must[who];
@@ -75,5 +84,14 @@ impl World {
             (change.mode == Some(Must) && !at_once && !is_soaked, "must_encrypt without a soak"),
         ];
         rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
+    }
+}
+
+impl Seen {
+    /// The mode of the last read by id, unless it may be the one from before the last update.
+    fn mode_read_for_certain(&self, settle_window: Duration) -> Option<EncryptionMode> {
+        let (began, read, _) = self.by_id.as_ref().filter(|(.., is_late)| !is_late)?;
+        let is_settled = self.ended.is_none_or(|ended| *began > ended + settle_window);
+        read.mode().filter(|mode| is_settled || Some(*mode) != self.read_before)
     }
 }
