@@ -69,8 +69,11 @@ fn cut(words: &str) -> String {
     text::cut_bytes(words, text::MESSAGE_LIMIT).to_owned()
 }
 
+/// An empty word says nothing: as an owner or a LAG it would end the turn of a line that others share an account with.
 fn short(words: Option<String>) -> Option<String> {
-    words.map(|words| if words.len() > text::MESSAGE_LIMIT { cut(&words) } else { words })
+    words
+        .filter(|words| !words.is_empty())
+        .map(|words| if words.len() > text::MESSAGE_LIMIT { cut(&words) } else { words })
 }
 
 fn key(sdk: types::MacSecKey) -> MacSecKey {
@@ -92,5 +95,17 @@ fn rate_limiters(sdk: types::RateLimiterStatus) -> RateLimiterStatus {
         in_use: sdk.in_use,
         remaining: sdk.remaining,
         total_bandwidth: short(sdk.total_bandwidth),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_word_counts_as_absent() {
+        let sdk = types::Connection::builder().connection_id("dxcon-aaaaaaaa").owner_account("").lag_id("").build();
+        let (_, connection) = connection(sdk).expect("it has an id");
+        assert_eq!((connection.owner_account, connection.lag_id), (None, None));
     }
 }

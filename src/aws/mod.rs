@@ -193,6 +193,15 @@ pub struct Client {
     metrics: Metrics,
 }
 
+/// The connections of an answer. One without a list says nothing of any connection. It does not come from AWS, and the SDK
+/// takes even an empty body for one.
+fn identified(
+    listed: Option<Vec<aws_sdk_directconnect::types::Connection>>,
+) -> Result<impl Iterator<Item = Identified>, Fault> {
+    let none = || Fault::new(FaultKind::Unavailable, DESCRIBE, "the answer has no list of connections");
+    Ok(listed.ok_or_else(none)?.into_iter().filter_map(convert::connection))
+}
+
 /// The answer to an update.
 #[derive(Debug)]
 pub struct Updated {
@@ -208,8 +217,7 @@ impl Client {
         let call = self.sdk.describe_connections().max_results(PAGE).set_next_token(token).send();
         let page = self.timed(Operation::Page, call).await?;
         let next = page.next_token.filter(|token| !token.is_empty());
-        let connections = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
-        Ok((connections.collect(), next))
+        Ok((identified(page.connections)?.collect(), next))
     }
 
     /// All connections of the region.
@@ -237,8 +245,7 @@ impl Client {
             Err(fault) if fault.kind == FaultKind::NotFound => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let found = page.connections.unwrap_or_default().into_iter().filter_map(convert::connection);
-        Ok(found.into_iter().find(|(found, _)| found == id).map(|(_, connection)| connection))
+        Ok(identified(page.connections)?.find(|(found, _)| found == id).map(|(_, connection)| connection))
     }
 
     /// Sends the fields of `change` and no others. The call ends within `limit`.

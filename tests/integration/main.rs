@@ -8,6 +8,7 @@ mod credentials;
 mod definition;
 mod delete;
 mod drift;
+mod empty_answers;
 mod events;
 mod fields;
 mod hand_written;
