@@ -39,6 +39,9 @@ struct Entry {
     written: u64,
     /// Whether the status is of someone else, while this process leads. It stays so until another one comes.
     is_foreign: bool,
+    /// Whether what status shows of the connection may come from someone else: a pass that has read nothing writes it again
+    /// as it stands. It stays so until a read shows the connection.
+    shows_foreign: bool,
     /// Set once someone else has overwritten what this process wrote.
     contest: Option<Box<Contest>>,
     /// Resource version that the watch delivered.
@@ -200,6 +203,7 @@ impl Claims {
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
             is_foreign: false,
+            shows_foreign: false,
             contest: seen.and_then(|before| before.contest.clone()),
             version: object.version(),
             latest: seen.and_then(|before| before.latest.clone()).filter(|(version, _)| *version > object.version()),
@@ -216,6 +220,10 @@ impl Claims {
         // the process that leads.
         let is_still = seen.is_some_and(|before| before.is_foreign && before.fingerprint == entry.fingerprint);
         entry.is_foreign = known.wake.is_some() && (is_overwritten || is_still);
+        let is_unread =
+            |circuit| self.state.with_fleet(|fleet| fleet.with_history(circuit, |it| it.observation().is_none()));
+        let showed = seen.is_some_and(|before| before.shows_foreign) && entry.circuit.as_ref().is_some_and(is_unread);
+        entry.shows_foreign = entry.is_foreign || showed;
         let pause = if !is_overwritten || entry.latest.is_some() {
             // A status older than the last write of this process has already been replaced by that write.
             None
@@ -237,6 +245,9 @@ impl Claims {
             (claim.resource, claim.uid) = (resource.clone(), Arc::clone(&entry.trigger.uid));
             if entry.is_foreign {
                 claim.ledger = self.state.with_fleet(|fleet| fleet.ledger(&desired.circuit, &resource));
+            }
+            if entry.shows_foreign {
+                claim.shown = self.state.with_fleet(|fleet| fleet.shown(&desired.circuit, &resource));
             }
             self.state.with_fleet(|fleet| {
                 fleet.apply(&desired.circuit, claim);

@@ -1,6 +1,6 @@
 //! What someone else writes to status does not stay, since it differs from what the operator wrote.
 
-use direct_connect_simulator::Connection;
+use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::{Value, json};
 use test_support::{REGION, Resource, World, connection};
 
@@ -71,4 +71,42 @@ async fn a_turn_cannot_be_freed_by_hand_even_if_the_process_has_written_nothing_
     world.polls(2).await;
     world.patch_status("line", json!({ "unprovenStep": null })).await;
     world.until("line", "mended", is_on_its_way).await;
+}
+
+/// What is sent to a line that waits for its turn, after this was written into the status of the one that holds it and whose
+/// region cannot be read.
+async fn sent_once_the_holder_says(status: Value) -> Vec<Value> {
+    const WAITING: &str = "dxcon-bbbbbbbb";
+    let elsewhere = "eu-west-1";
+    let fast = [("--encryption-soak", "1s"), ("--poll-interval", "300ms"), ("--leader-elect", "false")];
+    let world = fast.iter().fold(World::builder(), |world, (flag, value)| world.flag(flag, *value));
+    let mut world = world.build().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("first").id(ID).mode("must_encrypt").transition("Immediate")).await;
+    world.ready("first").await;
+    world.aws.add(elsewhere, Connection::new(WAITING, "line").with_key("01"));
+    world.apply(connection("second").id(WAITING).region(elsewhere).mode("must_encrypt")).await;
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    world.stop_operator();
+    world.aws.inject(Fault::new(FaultKind::ServiceUnavailable).in_region(REGION));
+    world.start_operator();
+    world.operator().says("AWS could not be read").await;
+    world.patch_status("first", status).await;
+    world.polls(40).await;
+    let to_it = world.updates().into_iter().filter(|call| call.parameter("connectionId") == Some(WAITING));
+    to_it.map(|call| call.parameters["encryptionMode"].clone()).collect()
+}
+
+#[tokio::test]
+async fn a_turn_is_not_freed_by_hand_while_the_region_of_its_holder_cannot_be_read() {
+    let forged = [
+        json!({ "unprovenStep": null, "proven": true }),
+        json!({ "lagId": "dxlag-ffffffff" }),
+        json!({ "ownerAccount": "999999999999" }),
+        json!({ "encryptionMode": "should_encrypt", "unprovenStep": null, "mustEncryptGeneration": null }),
+    ];
+    let sent = futures::future::join_all(forged.clone().map(sent_once_the_holder_says)).await;
+    for (forged, sent) in forged.iter().zip(sent) {
+        assert_eq!(sent, Vec::<Value>::new(), "{forged}");
+    }
 }

@@ -16,7 +16,7 @@ use crate::history::History;
 use crate::identity::{CircuitId, RegionName, ResourceId};
 use crate::ledger::{LastUpdate, Ledger};
 use crate::settings::Settings;
-use crate::turn::{Claim, Hold};
+use crate::turn::{Claim, Hold, Shown};
 
 pub use self::circuit::Circuit;
 
@@ -190,6 +190,12 @@ impl Fleet {
         let Some(circuit) = self.circuits.get(id) else { return Ledger::default() };
         let written = || circuit.claim(resource).map(|claim| &claim.ledger);
         circuit.unwritten.get(resource).or_else(written).cloned().unwrap_or_default()
+    }
+
+    /// What the status of a resource showed when it was last believed.
+    pub fn shown(&self, id: &CircuitId, resource: &ResourceId) -> Shown {
+        let claim = self.circuits.get(id).and_then(|circuit| circuit.claim(resource));
+        claim.map(|claim| claim.shown.clone()).unwrap_or_default()
     }
 
     /// Whether the ledger of a resource is newer than its status.
