@@ -72,6 +72,11 @@ impl Cluster {
             kube::Error::Api(answer) if answer.code == 403 => {
                 Problem::new(format!("{}; ask for the right to list them", words(error)))
             }
+            kube::Error::Api(answer) if answer.code == 401 => Problem::new(format!(
+                "{}: the API server {} does not accept your login; log in again, or name another with --context",
+                words(error),
+                self.server
+            )),
             kube::Error::Api(_) => {
                 Problem::new(format!("the resources of the cluster cannot be listed: {}", words(error)))
             }
@@ -94,7 +99,8 @@ impl Cluster {
     }
 }
 
-/// The configuration of the kubeconfig, with its context; without a kubeconfig that of the pod.
+/// The configuration of the kubeconfig, with its context; without a kubeconfig that of the pod. One that is there and cannot
+/// be used is an error: the cluster of the pod is not the one that was meant.
 async fn config(flags: &ClusterFlags) -> Result<(Config, Option<String>), Problem> {
     let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
     let found = match Kubeconfig::read() {
@@ -105,13 +111,23 @@ async fn config(flags: &ClusterFlags) -> Result<(Config, Option<String>), Proble
         Err(error) => Err(error),
     };
     match found {
-        Err(_)
-            if flags.context.is_none()
+        Err(ref error)
+            if is_missing(error)
+                && flags.context.is_none()
                 && let Ok(config) = Config::incluster() =>
         {
             Ok((config, None))
         }
         found => found.map_err(|error| unusable(&error, flags.context.as_deref())),
+    }
+}
+
+/// Whether there is no kubeconfig.
+fn is_missing(error: &KubeconfigError) -> bool {
+    match error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 

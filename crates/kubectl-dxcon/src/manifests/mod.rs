@@ -108,9 +108,34 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
             Problem::new(format!("{location}: the document cannot be read: {}", unparsed(&error)))
         })?;
         let line = first + document.lines().take_while(|line| is_blank(line)).count();
-        collect(&Location { file: file.to_owned(), line }, object, &mut manifests);
+        let location = Location { file: file.to_owned(), line };
+        if let Some(field) = kustomized(file, &object) {
+            let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = printable(&folder.unwrap_or(Path::new(".")).display().to_string());
+            return Err(Problem::new(format!(
+                "{location}: this kustomization can change the manifests ({field}), which are read as they stand: pipe in what comes of it, `kubectl kustomize {folder} | kubectl dxcon plan`"
+            )));
+        }
+        collect(&location, object, &mut manifests);
     }
     Ok(manifests)
+}
+
+/// The first field by which a kustomization may change what the manifests in its folder ask for, or add others.
+fn kustomized(file: &str, object: &Value) -> Option<String> {
+    const NAMES: [&str; 2] = ["kustomization.yaml", "kustomization.yml"];
+    const HARMLESS: [&str; 5] = ["apiVersion", "kind", "metadata", "commonLabels", "labels"];
+    let name = Path::new(file).file_name()?.to_string_lossy();
+    let fields = object.as_object().filter(|_| NAMES.contains(&name.as_ref()))?;
+    fields.iter().find_map(|(field, value)| {
+        let is_inside = |path: &Value| path.as_str().is_some_and(|path| !path.contains("..") && !path.contains("://"));
+        let is_harmless = match field.as_str() {
+            "resources" => value.as_array().is_none_or(|paths| paths.iter().all(is_inside)),
+            "commonAnnotations" => value.as_object().is_none_or(|all| !all.keys().any(|key| key.starts_with(GROUP))),
+            other => HARMLESS.contains(&other),
+        };
+        (!is_harmless).then(|| field.clone())
+    })
 }
 
 /// Adds the object if it is one of the group, or those in it if it is a list, as any object with items is for kubectl. An

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use crate::{assert_one_line, dxcon, in_sync, run};
 
 /// The commands that need a cluster, each with its other required arguments.
@@ -49,6 +51,22 @@ async fn an_api_server_that_does_not_answer_is_told_once() {
         assert_one_line(&printed, &["http://127.0.0.1:1/ of context \"x\"", "onnection refused", "kubectl version"]);
         assert!(!printed.err.contains("ServiceError"), "{printed:?}");
     }
+}
+
+#[tokio::test]
+async fn a_login_that_the_api_server_does_not_accept_is_told_and_is_no_success() {
+    let world = in_sync().await;
+    let text = fs::read_to_string(world.control_plane.kubeconfig()).expect("it can be read");
+    let mut config: Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    config["users"][0]["user"] = json!({ "token": "expired" });
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig: PathBuf = folder.path().join("kubeconfig");
+    fs::write(&kubeconfig, config.to_string()).expect("the folder is writable");
+    let printed = run(dxcon(["status"]).cluster(&kubeconfig)).await;
+    assert_one_line(&printed, &["does not accept your login", "log in again", "--context"]);
+    let printed = run(dxcon(["check"]).cluster(&kubeconfig)).await;
+    assert_eq!(printed.code, Some(1), "{printed:?}");
+    assert!(printed.out.contains("does not accept your login"), "{printed:?}");
 }
 
 #[tokio::test]

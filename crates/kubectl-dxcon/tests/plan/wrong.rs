@@ -24,6 +24,37 @@ fn manifest() -> String {
     text([&connection("line").id(A).name("new")])
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kustomization_that_can_change_the_manifests_is_not_passed_over() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "new"));
+    let dir = tempfile::tempdir().expect("there is room");
+    std::fs::write(dir.path().join("a.yaml"), manifest()).expect("it is written");
+    let folder = dir.path().to_string_lossy();
+    let with = |kustomization: &str| {
+        std::fs::write(dir.path().join("kustomization.yaml"), kustomization).expect("it is written");
+        dxcon(["plan", "-f", &folder]).aws(&aws.endpoint()).run()
+    };
+    let as_imported =
+        "kind: Kustomization\ncommonAnnotations: {kustomize.toolkit.fluxcd.io/ssa: Merge}\nresources: [a.yaml]\n";
+    let printed = with(as_imported);
+    assert_eq!(printed.code, Some(0), "{printed:#?}");
+    for (field, value) in [
+        ("patches", "[{target: {}, patch: '[]'}]"),
+        ("namespace", "network"),
+        ("namePrefix", "eu-"),
+        ("resources", "[../base]"),
+        ("resources", "['https://example.com/circuits']"),
+        ("commonAnnotations", "{directconnect-operator.dev/paused: 'true'}"),
+    ] {
+        let printed = with(&format!("kind: Kustomization\n{field}: {value}\n"));
+        assert_told(
+            &printed,
+            &["kustomization.yaml:1", field, &format!("kubectl kustomize {folder} | kubectl dxcon plan")],
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_done_is_told_in_one_line() {
     let nowhere = "http://127.0.0.1:1";
@@ -35,6 +66,9 @@ fn what_cannot_be_done_is_told_in_one_line() {
     assert_told(&plan(&["--filenam", "x"]).run(), &["--filenam", "--filename", "kubectl dxcon plan --help"]);
     assert_told(&dxcon(["--filename", "x"]).run(), &["--filename", "kubectl dxcon --help"]);
     assert_told(&plan(&["--cluster", "--watch-namespace", "a,,b"]).with_input(&manifest()), &["--watch-namespace"]);
+    for name in ["", "Net", "net/a", "-net"] {
+        assert_told(&plan(&[&format!("--namespace={name}")]).run(), &["--namespace", "not a namespace"]);
+    }
     assert_told(&plan(&["-o", "jason"]).run(), &["jason", "json", "markdown"]);
     assert_told(&plan(&["--region", "Frankfurt"]).run(), &["Frankfurt", "eu-central-1"]);
     assert_told(&plan(&["-f", "/nonexistent/circuits"]).run(), &["/nonexistent/circuits"]);
