@@ -39,8 +39,8 @@ pub enum PassError {
     /// Status was not written; the text says why.
     #[error("status of {0} was not written: {1}")]
     StatusNotWritten(ResourceId, String),
-    /// This process does not hold the lease any more.
-    #[error("{0}: the lease is no longer held, so nothing is sent")]
+    /// This process does not hold the lease any more, or is ending.
+    #[error("{0}: this process may not act any more, so nothing is sent")]
     NotLeading(ResourceId),
     /// The poller of the region was closed while the pass waited for it.
     #[error("{0}: {1}")]

@@ -103,8 +103,9 @@ impl<'a> StatusWriter<'a> {
             && (self.before.drift.is_empty() || was_settling);
         if is_first && was_met && !plan.drift.is_empty() {
             let each = plan.drift.iter().map(|Drift { field, desired, observed }| {
-                let observed = observed.as_deref().unwrap_or("absent");
-                format!("{field} is {observed:?} in AWS, {desired:?} in the spec")
+                let observed =
+                    observed.as_ref().map_or_else(|| "absent".to_owned(), |observed| format!("{observed:?}"));
+                format!("{field} is {observed} in AWS, {desired:?} in the spec")
             });
             self.events.push(events::drifted(&each.collect::<Vec<_>>().join("; ")));
         }
