@@ -71,25 +71,21 @@ pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> 
             }
         }
         SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
-        SdkError::TimeoutError(_) => unknown_effect(operation, "no answer in time"),
+        SdkError::TimeoutError(_) => Fault::in_doubt(operation.name(), "no answer in time"),
         _ => unsent(operation, error),
     }
 }
 
 /// The fault of a call that panicked. It is unknown how far it came.
 pub(super) fn panicked(operation: Operation, panic: &(dyn Any + Send)) -> Fault {
-    unknown_effect(operation, &format!("the call ended with a panic: {}", text::panic_message(panic)))
-}
-
-fn unknown_effect(operation: Operation, words: &str) -> Fault {
-    Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, operation.name(), words) }
+    Fault::in_doubt(operation.name(), &format!("the call ended with a panic: {}", text::panic_message(panic)))
 }
 
 /// The fault of an answer that could not be understood.
 fn unreadable<E: Modelled>(operation: Operation, status: u16, error: &CallError<E>) -> Fault {
     let why = error.source().map(text::with_sources).unwrap_or_default();
     let words = format!("the answer (HTTP {status}) could not be understood: {why}");
-    Fault { request_id: request_id(error), ..unknown_effect(operation, &words) }
+    Fault { request_id: request_id(error), ..Fault::in_doubt(operation.name(), &words) }
 }
 
 /// The fault of a call without an answer. Perhaps nothing was sent.

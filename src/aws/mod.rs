@@ -31,7 +31,7 @@ use futures::FutureExt;
 use self::errors::Operation;
 use crate::metrics::Metrics;
 use directconnect_core::desired::DefaultRegion;
-use directconnect_core::fault::{DESCRIBE, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::fault::{DESCRIBE, Fault, FaultKind, UPDATE};
 use directconnect_core::history::Change;
 use directconnect_core::identity::ConnectionId;
 use directconnect_core::observed::Connection;
@@ -266,7 +266,7 @@ impl Client {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
             other => {
                 let words = format!("the answer is about {:?}", other.map(|(answered, _)| answered));
-                Err(Fault { request_id, effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, &words) })
+                Err(Fault { request_id, ..Fault::in_doubt(UPDATE, &words) })
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, jitter};
 use crate::metrics::Metrics;
 use crate::state::{State, Wakeup};
 use directconnect_core::clock::Moment;
-use directconnect_core::fault::{self, Effect, Fault, FaultKind, UPDATE};
+use directconnect_core::fault::{self, Fault, UPDATE};
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Change, Observation, Source};
 use directconnect_core::identity::{CircuitId, RegionName, Scope};
@@ -89,10 +89,11 @@ impl Poller {
         until: Moment,
     ) -> Result<Updated, Fault> {
         let update = self.client.update(circuit.id.as_str(), change, until.since(self.clock.now()));
-        let outcome = self.clock.unless_past(until, update).await.unwrap_or_else(|| {
-            let message = "no answer before the lease ended";
-            Err(Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) })
-        });
+        let outcome = self
+            .clock
+            .unless_past(until, update)
+            .await
+            .unwrap_or_else(|| Err(Fault::in_doubt(UPDATE, "no answer before the lease ended")));
         call.record(&outcome, jitter());
         outcome
     }

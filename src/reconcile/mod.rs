@@ -259,8 +259,7 @@ impl Drop for Running<'_> {
         let (now, is_sent) = (self.context.clock.now(), self.is_sent);
         self.context.state.with_fleet(|fleet| {
             if is_sent {
-                let message = "the pass ended before the answer came";
-                let fault = Fault { effect: Effect::Unknown, ..Fault::new(FaultKind::Unavailable, UPDATE, message) };
+                let fault = Fault::in_doubt(UPDATE, "the pass ended before the answer came");
                 let lost = Event::Failed { fault, jitter: jitter() };
                 self.pass.next(lost, fleet, None, now);
             } else {

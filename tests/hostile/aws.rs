@@ -8,7 +8,7 @@ use directconnect_core::clock::Moment;
 use directconnect_core::conditions::conditions;
 use directconnect_core::decide::{Case, decide};
 use directconnect_core::desired::{Desired, EncryptionMode, EncryptionTransition, ManagementPolicy};
-use directconnect_core::fault::Fault;
+use directconnect_core::fault::{Effect, Fault};
 use directconnect_core::history::{Change, History, Observation, Source};
 use directconnect_core::identity::{CircuitId, ConnectionId, RegionName};
 use directconnect_core::ledger::Ledger;
@@ -264,4 +264,18 @@ proptest! {
         let text = metrics.encode().expect("it is written");
         prop_assert_eq!(text.split('\n').count(), usual + 1, "{}", text);
     }
+}
+
+#[tokio::test]
+async fn an_answer_to_an_update_about_another_connection_leaves_it_in_doubt() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    let client = client(&listener).await;
+    let body = json!({ "connectionId": "dxcon-zzzzzzzz", "encryptionMode": "must_encrypt" }).to_string().into_bytes();
+    let answer = Answer::Http { status: 200, headers: vec![("x-amzn-requestid", "r-1".to_owned())], body };
+    let change = Change { name: None, mode: Some(EncryptionMode::MustEncrypt) };
+    let (bytes, update) = (answer.bytes(), client.update(ID, &change, Duration::from_secs(10)));
+    let ((), answered) = tokio::join!(answer_once(&listener, &bytes), update);
+    let fault = answered.expect_err("it is about another one");
+    assert_eq!((fault.effect, fault.request_id.as_deref()), (Effect::Unknown, Some("r-1")), "{fault:?}");
+    assert!(fault.message.contains("dxcon-zzzzzzzz"), "{fault:?}");
 }

@@ -61,6 +61,11 @@ impl Fault {
         Self { kind, operation, message: text::clean(message), request_id: None, effect: Effect::None }
     }
 
+    /// A fault of which nobody knows whether its request was carried out, since no answer came that can be understood.
+    pub fn in_doubt(operation: &'static str, message: &str) -> Self {
+        Self { effect: Effect::Unknown, ..Self::new(FaultKind::Unavailable, operation, message) }
+    }
+
     /// The reason that conditions show for this fault.
     pub fn reason(&self) -> Reason {
         match self.kind {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::super::{Aws, Pollers, defaults};
 use super::*;
 use crate::state::SECONDS;
+use directconnect_core::fault::{Effect, FaultKind};
 use directconnect_core::observed::Connection as Observed;
 
 const ID: &str = "dxcon-aaaaaaaa";
@@ -73,6 +74,20 @@ async fn a_read_that_is_answered_after_its_region_has_ended_brings_nothing_back(
     assert_eq!(tokio::join!(read, end).0, Err(Closed));
     assert!(world.simulator.calls().iter().all(|call| call.finished.is_some()), "it was answered");
     world.assert_nothing_is_left();
+}
+
+#[tokio::test]
+async fn an_update_that_is_cut_off_when_the_lease_ends_may_have_taken_effect() {
+    let world = World::new().await;
+    let slow = direct_connect_simulator::FaultKind::Latency { millis: 60_000 };
+    world.simulator.inject(direct_connect_simulator::Fault::new(slow));
+    let poller = world.pollers.begin(&circuit().region);
+    let call = poller.wait_to_update().await.expect("the region is there");
+    let change = Change { name: Some("new".to_owned()), mode: None };
+    let until = world.clock.now() + Duration::from_millis(300);
+    let fault = poller.update(call, &circuit(), &change, until).await.expect_err("the lease ended");
+    assert_eq!(fault, Fault::in_doubt(UPDATE, "no answer before the lease ended"));
+    assert_eq!(fault.effect, Effect::Unknown);
 }
 
 #[tokio::test]
