@@ -94,6 +94,13 @@ impl Circuit {
         self.claims.iter().find(|claim| claim.resource == *resource)
     }
 
+    /// A step to `must_encrypt` is withdrawn, which passed for what made reads show that mode.
+    pub(super) fn note_raise_beside_step(&mut self, before: Option<EncryptionMode>) {
+        const MUST: Option<EncryptionMode> = Some(EncryptionMode::MustEncrypt);
+        let is_first = self.step == MUST && before != MUST && self.history.mode().sent().copied() != MUST;
+        self.was_raised |= is_first && self.history.last_mode() == MUST;
+    }
+
     /// Called after each read: clears the step and the raise by another writer if the read shows that they are over.
     /// `before` is the last known mode before this read.
     pub(super) fn clear_finished(&mut self, before: Option<EncryptionMode>, is_settled: bool, settings: &Settings) {

@@ -262,9 +262,11 @@ impl Fleet {
         true
     }
 
-    /// Records that a step was certainly not carried out. `before` is the step that was under way before it.
+    /// Records that a step was certainly not carried out. `before` is the step that was under way before it. If the mode of
+    /// the step is there all the same, another writer set it.
     pub fn withdraw_step(&mut self, id: &CircuitId, before: Option<EncryptionMode>) {
         if let Some(circuit) = self.circuits.get_mut(id) {
+            circuit.note_raise_beside_step(before);
             (circuit.step, circuit.is_decided) = (before, false);
         }
         self.derive_hold_of_pass(id);

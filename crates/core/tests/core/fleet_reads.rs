@@ -53,6 +53,19 @@ fn a_circuit_that_another_writer_raises_holds_the_turn_until_it_is_proven() {
 }
 
 #[test]
+fn a_raise_beside_a_step_that_is_decided_on_and_never_sent_is_by_another_writer() {
+    let step_before = [(None, Some(HoldReason::RaisedByOther)), (Some(Must), None)];
+    for (before, expected) in step_before {
+        let mut fleet = ready();
+        assert!(fleet.begin_step(&a(), Must));
+        read(&mut fleet, &a(), 2, &cut());
+        fleet.withdraw_step(&a(), before);
+        fleet.apply(&a(), claim("net/a").wanting(Should).version(2));
+        assert_eq!(why(&fleet, &a()), expected, "{before:?}");
+    }
+}
+
+#[test]
 fn only_a_raise_that_this_process_saw_and_did_not_make_is_by_another_writer() {
     type Ours = fn(&mut Fleet);
     let mut fleet = pair(claim("net/a"), wants_must("net/b"));
