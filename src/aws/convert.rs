@@ -23,7 +23,7 @@ macro_rules! identified {
                 port_encryption_status: short(sdk.port_encryption_status).map(Into::into),
                 mac_sec_capable: sdk.mac_sec_capable,
                 mac_sec_keys: sdk.mac_sec_keys.unwrap_or_default().into_iter().take(MAX_ITEMS).map(key).collect(),
-                owner_account: short(sdk.owner_account),
+                owner_account: named(sdk.owner_account),
                 region: short(sdk.region),
                 location: short(sdk.location),
                 bandwidth: short(sdk.bandwidth),
@@ -32,7 +32,7 @@ macro_rules! identified {
                 partner_name: short(sdk.partner_name),
                 provider_name: short(sdk.provider_name),
                 loa_issue_time: sdk.loa_issue_time.and_then(|time| time.fmt(Format::DateTime).ok()),
-                lag_id: short(sdk.lag_id),
+                lag_id: named(sdk.lag_id),
                 aws_device: short(sdk.aws_device),
                 aws_device_v2: short(sdk.aws_device_v2),
                 aws_logical_device_id: short(sdk.aws_logical_device_id),
@@ -69,11 +69,13 @@ fn cut(words: &str) -> String {
     text::cut_bytes(words, text::MESSAGE_LIMIT).to_owned()
 }
 
-/// An empty word says nothing: as an owner or a LAG it would end the turn of a line that others share an account with.
 fn short(words: Option<String>) -> Option<String> {
-    words
-        .filter(|words| !words.is_empty())
-        .map(|words| if words.len() > text::MESSAGE_LIMIT { cut(&words) } else { words })
+    words.map(|words| if words.len() > text::MESSAGE_LIMIT { cut(&words) } else { words })
+}
+
+/// The account or the LAG that a connection is in. An empty one is none: it would free the turn for others of the account.
+fn named(words: Option<String>) -> Option<String> {
+    short(words).filter(|words| !words.is_empty())
 }
 
 fn key(sdk: types::MacSecKey) -> MacSecKey {
@@ -103,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_word_counts_as_absent() {
+    fn an_empty_owner_or_lag_counts_as_none() {
         let sdk = types::Connection::builder().connection_id("dxcon-aaaaaaaa").owner_account("").lag_id("").build();
         let (_, connection) = connection(sdk).expect("it has an id");
         assert_eq!((connection.owner_account, connection.lag_id), (None, None));
