@@ -14,6 +14,7 @@ mod fault;
 mod fleet;
 mod fleet_claims;
 mod fleet_properties;
+mod fleet_raised;
 mod fleet_reads;
 mod fleet_takeover;
 mod given;
