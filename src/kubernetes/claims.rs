@@ -220,9 +220,11 @@ impl Claims {
         // the process that leads.
         let is_still = seen.is_some_and(|before| before.is_foreign && before.fingerprint == entry.fingerprint);
         entry.is_foreign = known.wake.is_some() && (is_overwritten || is_still);
-        let is_unread =
-            |circuit| self.state.with_fleet(|fleet| fleet.with_history(circuit, |it| it.observation().is_none()));
-        let showed = seen.is_some_and(|before| before.shows_foreign) && entry.circuit.as_ref().is_some_and(is_unread);
+        let is_read = |circuit: &CircuitId| {
+            let has_read = |circuit: &Circuit| circuit.history.observation().is_some();
+            self.state.with_fleet(|fleet| fleet.circuit(circuit).is_some_and(has_read))
+        };
+        let showed = seen.is_some_and(|before| before.shows_foreign) && !entry.circuit.as_ref().is_some_and(is_read);
         entry.shows_foreign = entry.is_foreign || showed;
         let pause = if !is_overwritten || entry.latest.is_some() {
             // A status older than the last write of this process has already been replaced by that write.
