@@ -159,8 +159,8 @@ fn positive(typed: &str) -> Result<Duration, String> {
     if duration < MIN { Err("it is shorter than 100ms".to_owned()) } else { Ok(duration) }
 }
 
-/// A DNS label (RFC 1123), the form of names of namespaces.
-fn namespace(typed: &str) -> Result<String, String> {
+/// Parses the name of a namespace, a DNS label (RFC 1123).
+pub fn namespace(typed: &str) -> Result<String, String> {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if (1..=63).contains(&typed.len()) && typed.chars().all(valid) && !typed.starts_with('-') && !typed.ends_with('-') {
         Ok(typed.to_owned())

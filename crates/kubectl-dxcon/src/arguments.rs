@@ -82,19 +82,8 @@ pub struct ClusterFlags {
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
     /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace)]
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = directconnect_operator::config::namespace)]
     pub namespace: Option<String>,
-}
-
-/// A namespace: a DNS label. An empty one, as of a variable that is not set, would be looked for as it stands.
-fn namespace(name: &str) -> Result<String, String> {
-    let is_inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-    let is_label = !name.is_empty() && name.len() <= 63 && name.chars().all(is_inner);
-    if is_label && !name.starts_with('-') && !name.ends_with('-') {
-        return Ok(name.to_owned());
-    }
-    Err("not a namespace: 1 to 63 lower-case letters, digits and `-`; leave the flag out for that of the context"
-        .to_owned())
 }
 
 /// How it is printed.

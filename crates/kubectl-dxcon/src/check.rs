@@ -78,7 +78,8 @@ async fn of_cluster(flags: &Check) -> (Vec<Finding>, Vec<Watched>) {
 async fn reach(flags: &Check) -> Result<Cluster, Problem> {
     let cluster = Cluster::connect(&flags.cluster).await?;
     match cluster.client.apiserver_version().await {
-        // An error answer, such as a refusal, also proves that it is reachable.
+        Err(kube::Error::Api(answer)) if answer.code == 401 => Err(cluster.unlisted(&kube::Error::Api(answer))),
+        // Any other error answer, such as a refusal, also proves that it is reachable.
         Ok(_) | Err(kube::Error::Api(_)) => Ok(cluster),
         Err(error) => {
             Err(Problem::new(format!("it cannot be reached: {}", directconnect_operator::kubernetes::words(&error))))

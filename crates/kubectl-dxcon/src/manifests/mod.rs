@@ -17,6 +17,9 @@ use crate::problem::Problem;
 
 pub use self::rules::Rules;
 
+/// The name that a kustomization may have without an extension.
+const KUSTOMIZATION: &str = "Kustomization";
+
 /// The location of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -86,7 +89,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
         // What follows the last dot: a file may be named `.yaml`, and has no extension for a `Path` then.
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
         let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-        let is_taken = matches!(extension, Some("yaml" | "yml" | "json"));
+        let is_taken = matches!(extension, Some("yaml" | "yml" | "json")) || name == KUSTOMIZATION;
         if entry.is_dir() && !entry.is_symlink() {
             if name != ".git" {
                 found.extend(files(&entry)?);
@@ -123,7 +126,7 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
 
 /// The first field by which a kustomization may change what the manifests in its folder ask for, or add others.
 fn kustomized(file: &str, object: &Value) -> Option<String> {
-    const NAMES: [&str; 2] = ["kustomization.yaml", "kustomization.yml"];
+    const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", KUSTOMIZATION];
     const HARMLESS: [&str; 5] = ["apiVersion", "kind", "metadata", "commonLabels", "labels"];
     let name = Path::new(file).file_name()?.to_string_lossy();
     let fields = object.as_object().filter(|_| NAMES.contains(&name.as_ref()))?;

@@ -62,8 +62,10 @@ async fn a_login_that_the_api_server_does_not_accept_is_told_and_is_no_success()
     let folder = tempfile::tempdir().expect("a folder can be made");
     let kubeconfig: PathBuf = folder.path().join("kubeconfig");
     fs::write(&kubeconfig, config.to_string()).expect("the folder is writable");
-    let printed = run(dxcon(["status"]).cluster(&kubeconfig)).await;
-    assert_one_line(&printed, &["does not accept your login", "log in again", "--context"]);
+    for verb in VERBS {
+        let printed = run(dxcon(verb.iter().copied()).cluster(&kubeconfig)).await;
+        assert_one_line(&printed, &["does not accept your login", "log in again", "--context"]);
+    }
     let printed = run(dxcon(["check"]).cluster(&kubeconfig)).await;
     assert_eq!(printed.code, Some(1), "{printed:?}");
     assert!(printed.out.contains("does not accept your login"), "{printed:?}");

@@ -53,6 +53,9 @@ async fn a_kustomization_that_can_change_the_manifests_is_not_passed_over() {
             &["kustomization.yaml:1", field, &format!("kubectl kustomize {folder} | kubectl dxcon plan")],
         );
     }
+    std::fs::remove_file(dir.path().join("kustomization.yaml")).expect("it is removed");
+    std::fs::write(dir.path().join("Kustomization"), "namespace: network\n").expect("it is written");
+    assert_told(&dxcon(["plan", "-f", &folder]).aws(&aws.endpoint()).run(), &["Kustomization:1", "namespace"]);
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn what_cannot_be_done_is_told_in_one_line() {
     assert_told(&dxcon(["--filename", "x"]).run(), &["--filename", "kubectl dxcon --help"]);
     assert_told(&plan(&["--cluster", "--watch-namespace", "a,,b"]).with_input(&manifest()), &["--watch-namespace"]);
     for name in ["", "Net", "net/a", "-net"] {
-        assert_told(&plan(&[&format!("--namespace={name}")]).run(), &["--namespace", "not a namespace"]);
+        assert_told(&plan(&[&format!("--namespace={name}")]).run(), &["--namespace", "no name of a namespace"]);
     }
     assert_told(&plan(&["-o", "jason"]).run(), &["jason", "json", "markdown"]);
     assert_told(&plan(&["--region", "Frankfurt"]).run(), &["Frankfurt", "eu-central-1"]);
