@@ -2,8 +2,8 @@
 
 use crate::log::{A, B, is_by_id, sent};
 use crate::pair::{
-    alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first, let_the_second_wait,
-    ready_connection, wants_must,
+    MANY, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first,
+    let_the_second_wait, ready_connection, wants_must,
 };
 use direct_connect_simulator::Connection;
 use serde_json::json;
@@ -48,6 +48,32 @@ async fn a_listing_without_the_first_connection_frees_no_turn() {
         assert!(told.is_empty(), "a read by id finds it: {told:#?}");
         assert!(world.get("first").await.is("Ready", "True", "InSync"), "{}", world.get("first").await);
     }
+}
+
+/// As with the credentials of another account, or where somebody deleted the line.
+#[tokio::test]
+async fn a_connection_that_no_read_finds_frees_no_turn_until_nobody_wants_the_step_any_more() {
+    let mut world = alone().flag("--settle-window", "0s").without_operator().build().await;
+    let front = world.front_of_aws().await;
+    world.start_operator();
+    cut_the_first(&world).await;
+    let_the_second_wait(&world).await;
+    front.trouble(page(&[shown(&world, B)]), is_listing);
+    front.trouble(page(&[]), |request| request.calls("DescribeConnections") && request.body.contains(A));
+    let lost = world.condition("first", "Stalled", "True", "NotFound").await;
+    let message = lost.condition("Ready").expect("it is there").message;
+    assert!(message.contains("other connections of the AWS account wait for it"), "{message}");
+    for after in ["", ", after a restart"] {
+        for _ in 0..MANY {
+            front.strikes().await;
+        }
+        assert_eq!(sent(&world, B), json!([]), "no read finds the first{after}");
+        world.stop_operator();
+        world.start_operator();
+    }
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
+    world.patch("first", json!({ "spec": { "encryptionMode": "should_encrypt" } })).await;
+    assert_the_second_goes(&world).await;
 }
 
 /// One read of each kind: without the field, with the undocumented `unknown`, and with an unknown value.

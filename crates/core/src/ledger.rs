@@ -273,10 +273,7 @@ impl Ledger {
 /// This follows from reads alone, never from the clock: a chain of reads as long as the soak with MACsec up, or as long
 /// as the progress deadline with MACsec down. Only a settled read proves that a mode or a key is not there.
 pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, settings: &Settings) -> bool {
-    let Some(observation) = history.observation() else { return false };
-    let Some(connection) = observation.connection.as_deref() else {
-        return is_settled && !history.is_missing();
-    };
+    let Some(connection) = history.connection() else { return false };
     let is_lower = is_settled && connection.mode().is_some_and(|mode| mode < step);
     let is_proven = [EncryptionMode::ShouldEncrypt, EncryptionMode::MustEncrypt]
         .into_iter()

@@ -85,14 +85,13 @@ impl Shown {
 /// What this process has read of a circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// Nothing yet.
+    /// Nothing yet, or it was not found. That says nothing of it: with the credentials of another account no connection
+    /// is found.
     Never {
         /// Whether the first read of the region is still awaited: it has not ended, nor failed for three poll
         /// intervals.
         is_awaited: bool,
     },
-    /// A read by id found no such connection.
-    Absent,
     /// The connection was deleted or rejected.
     Gone,
     /// What the last read showed, with the last known mode.
@@ -170,9 +169,7 @@ impl CircuitView<'_> {
     pub fn account(&self) -> Option<AccountId> {
         match &self.read {
             Read::Seen(shown) => shown.account.clone(),
-            Read::Never { .. } | Read::Absent | Read::Gone => {
-                self.claims.iter().find_map(|claim| claim.shown.account.clone())
-            }
+            Read::Never { .. } | Read::Gone => self.claims.iter().find_map(|claim| claim.shown.account.clone()),
         }
     }
 
@@ -184,9 +181,6 @@ impl CircuitView<'_> {
                 let mut known = self.claims.iter().filter(|claim| !claim.is_being_deleted).peekable();
                 known.peek().is_some() && known.all(|claim| claim.shown.in_lag)
             }
-            // Right after an update AWS may not find the connection at all, so a step is over only once a settled read
-            // does not find it.
-            Read::Absent => false,
             Read::Gone => return None,
         };
         if in_lag {
@@ -206,21 +200,22 @@ impl CircuitView<'_> {
         if let Some(claim) = acting.filter(|_| !self.is_proven() && self.may_be_at_must()) {
             return held(claim, HoldReason::UnprovenMust);
         }
-        (self.was_raised && self.read != Read::Absent).then(|| {
+        self.was_raised.then(|| {
             let resource = self.claims.iter().find(|claim| !claim.is_being_deleted);
             Hold { resource: resource.map(|claim| claim.resource.clone()), reason: HoldReason::RaisedByOther }
         })
     }
 
     /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
-    /// long, what the statuses show counts instead; a status that shows nothing does not count.
+    /// long, or does not find the circuit, what the statuses show counts instead; a status that shows nothing does not
+    /// count.
     fn may_be_at_must(&self) -> bool {
         let is_must = |mode| mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {
             Read::Seen(shown) => is_must(shown.mode),
             Read::Never { is_awaited: true } => true,
             Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(claim.shown_mode())),
-            Read::Absent | Read::Gone => false,
+            Read::Gone => false,
         }
     }
 }

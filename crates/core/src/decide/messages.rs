@@ -8,10 +8,11 @@ use crate::observed::{Connection, ConnectionState, ObservedMode, PortEncryptionS
 use crate::reason::Reason;
 use crate::turn::HoldReason;
 
-pub(super) fn not_found(circuit: &CircuitId) -> String {
+pub(super) fn not_found(case: &Case<'_>) -> String {
+    let CircuitId { region, id } = &case.desired.circuit;
+    let others = others_wait(case);
     format!(
-        "{} was not found in {}: check spec.connectionId, spec.region and the AWS account of the operator; it is looked for at every poll and never created",
-        circuit.id, circuit.region
+        "{id} was not found in {region}: check spec.connectionId, spec.region and the AWS account of the operator; it is looked for at every poll and never created{others}"
     )
 }
 
@@ -94,10 +95,12 @@ fn differences(drift: &[Drift]) -> String {
     each.join(", ")
 }
 
-/// While MACsec is down on a circuit that holds the turn: how the circuits that wait for it can be released.
-pub(super) fn others_wait(case: &Case<'_>, connection: &Connection) -> &'static str {
+/// While a circuit that holds the turn is not found, or MACsec is down on it: how the circuits that wait for it can be
+/// released.
+pub(super) fn others_wait(case: &Case<'_>) -> &'static str {
+    let is_down = |shown: &Connection| shown.port_encryption_status == Some(PortEncryptionStatus::Down);
     match case.holds {
-        Some(_) if connection.port_encryption_status != Some(PortEncryptionStatus::Down) => "",
+        Some(_) if !case.history.connection().is_none_or(is_down) => "",
         Some(HoldReason::UnprovenMust) => {
             "; other connections of the AWS account wait for it until it has been seen to work: to let them go on, want another encryptionMode, set managementPolicy to Observe or delete this resource"
         }
@@ -113,7 +116,7 @@ pub(super) fn in_sync(case: &Case<'_>, connection: &Connection) -> String {
     let is_down = desired.mode == Some(EncryptionMode::MustEncrypt)
         && connection.port_encryption_status == Some(PortEncryptionStatus::Down);
     if is_down {
-        let others = others_wait(case, connection);
+        let others = others_wait(case);
         format!(
             "AWS has what the spec asks for; portEncryptionStatus is Encryption Down, so must_encrypt lets no traffic pass: bring MACsec up, or lower spec.encryptionMode{others}"
         )

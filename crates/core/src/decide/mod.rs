@@ -156,7 +156,7 @@ pub fn decide(case: &Case<'_>) -> Plan {
     };
     let connection = observation.connection.as_deref();
     let plan = match connection {
-        None => Plan::rest(Reason::NotFound, messages::not_found(&case.desired.circuit)),
+        None => Plan::rest(Reason::NotFound, messages::not_found(case)),
         Some(connection) if connection.is_gone() => {
             Plan::rest(Reason::ConnectionGone, messages::gone(&case.desired.circuit, connection))
         }
@@ -181,12 +181,12 @@ fn compare(case: &Case<'_>, connection: &Connection) -> Plan {
     let waits_for_turn =
         case.acts() && !desired.paused && matches!(mode, FieldPlan::Blocked(Reason::WaitingForTurn, ..));
     let plan = if let Some(older) = case.older_claim {
-        let message = messages::conflict(older, &desired.circuit) + messages::others_wait(case, connection);
+        let message = messages::conflict(older, &desired.circuit) + messages::others_wait(case);
         Plan::rest(Reason::Conflict, message)
     } else if desired.observes_only() || desired.paused {
         let (reason, message) = nothing_sent(desired, &name, &mode, &drift);
         let settles_at = name.settles_at().into_iter().chain(mode.settles_at()).min();
-        Plan::rest(reason, message + messages::others_wait(case, connection)).decide_again(case, settles_at)
+        Plan::rest(reason, message + messages::others_wait(case)).decide_again(case, settles_at)
     } else if is_met {
         Plan::rest(Reason::InSync, messages::in_sync(case, connection))
     } else {

@@ -46,28 +46,24 @@ pub struct Circuit {
 
 impl Circuit {
     pub(super) fn view(&self, is_awaited: bool) -> CircuitView<'_> {
-        let read = match self.history.observation() {
+        let read = match self.history.connection() {
             None => Read::Never { is_awaited },
-            // A connection that is only missing from a listing does not count as absent until a read by id confirms it.
-            Some(_) if self.history.connection().is_none() && self.history.is_missing() => Read::Never { is_awaited },
-            Some(observation) => match observation.connection.as_deref() {
-                None => Read::Absent,
-                Some(connection) if connection.is_gone() => Read::Gone,
-                Some(connection) => {
-                    // An unknown mode does not prove that the last known mode is gone, so the last known one counts, of
-                    // the reads of this process or else of a status. Nor does a read prove it that does not say whether
-                    // the port is capable of MACsec.
-                    let in_statuses = || self.claims.iter().filter_map(Claim::shown_mode).max();
-                    let known = self.history.last_mode().or_else(in_statuses);
-                    // A read of `must_encrypt` counts, even if it may be from before an update.
-                    let shown = connection.mode().filter(|&mode| mode == EncryptionMode::MustEncrypt);
-                    let mode = known.max(shown).filter(|_| connection.may_have_a_mode());
-                    Read::Seen(Shown { mode, ..Shown::of(connection) })
-                }
-            },
+            Some(connection) if connection.is_gone() => Read::Gone,
+            Some(connection) => {
+                // An unknown mode does not prove that the last known mode is gone, so the last known one counts, of the
+                // reads of this process or else of a status. Nor does a read prove it that does not say whether the port
+                // is capable of MACsec.
+                let in_statuses = || self.claims.iter().filter_map(Claim::shown_mode).max();
+                let known = self.history.last_mode().or_else(in_statuses);
+                // A read of `must_encrypt` counts, even if it may be from before an update.
+                let shown = connection.mode().filter(|&mode| mode == EncryptionMode::MustEncrypt);
+                let mode = known.max(shown).filter(|_| connection.may_have_a_mode());
+                Read::Seen(Shown { mode, ..Shown::of(connection) })
+            }
         };
-        let Self { step, was_raised, is_proof_over, .. } = *self;
-        CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
+        // Of a step that is not ours there is nothing to wait for where a read by its id does not find the circuit.
+        let was_raised = self.was_raised && !self.history.is_absent();
+        CircuitView { claims: &self.claims, read, step: self.step, was_raised, is_proof_over: self.is_proof_over }
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.

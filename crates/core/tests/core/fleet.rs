@@ -230,16 +230,22 @@ fn an_unknown_mode_frees_no_turn() {
 }
 
 #[test]
-fn a_step_whose_connection_is_not_found_holds_the_turn_until_a_settled_read_says_so() {
-    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
-    let story = story.after(15).misses().rests(Reason::NotFound).decides_again_in(15);
-    assert_eq!(story.writes().holds(), Some(HoldReason::UnprovenStep), "AWS may not find it right after an update");
-    let story = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
-    let story = story.after(15).misses().after(15).reads();
-    let listed = story.clone().after(31).polls_without_it();
-    assert_eq!(listed.fleet.step(listed.circuit()), Some(Must), "a listing that lacks it too shows nothing new");
-    let story = story.after(31).misses().writes();
-    assert_eq!((story.holds(), story.ledger().unproven_step), (None, None));
+fn a_connection_that_is_not_found_holds_the_turn_until_nobody_wants_the_step_any_more() {
+    // Of the credentials of another account, AWS says of every line that there is none.
+    let sent = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
+    let adopted = given(spec().to(Must)).sees(cut()).writes();
+    for (story, reason) in [(sent, HoldReason::UnprovenStep), (adopted, HoldReason::UnprovenMust)] {
+        let story = story.after(15).misses().after(3600).misses().rests(Reason::NotFound).decides_again_in(15);
+        let story = story.says("other connections of the AWS account wait for it").writes();
+        assert_eq!(story.holds(), Some(reason));
+        assert_eq!(story.clone().restarts(20).misses().writes().holds(), Some(reason), "nor after a restart");
+        assert_eq!(story.clone().after(1).sees(connection()).writes().holds(), None, "it was lowered");
+        assert_eq!(story.clone().after(1).sees(cut().state("deleted")).writes().holds(), None);
+        assert_eq!(story.with_spec(spec().to(Should).generation(2)).writes().holds(), None);
+    }
+    // Of one that was never seen at must_encrypt nothing says that it may be there.
+    let story = given(spec().to(Must)).misses().rests(Reason::NotFound).says("never created").writes();
+    assert_eq!(story.holds(), None);
 }
 
 #[test]

@@ -269,8 +269,7 @@ proptest! {
         prop_assert_eq!(next.unproven_step, None, "it becomes no other step");
         let is_unwanted = wants.is_none_or(|wants| wants < step);
         let shown = history.connection();
-        let is_read = history.observation().is_some();
-        let is_gone = is_read && shown.is_none_or(Connection::is_gone) && (shown.is_some() || !history.is_missing());
+        let is_gone = shown.is_some_and(Connection::is_gone);
         let in_lag = shown.is_some_and(|shown| shown.lag_id.is_some());
         let is_lower = end.is_settled && shown.and_then(Connection::mode).is_some_and(|mode| mode < step);
         let soak = SETTINGS.encryption_soak;

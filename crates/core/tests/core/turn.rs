@@ -70,12 +70,6 @@ fn an_unproven_step_that_is_still_wanted_holds_the_turn_whatever_policy_or_claim
         ("being deleted", vec![acting().wanting(Must).unproven(Must).being_deleted()], at(Must), None),
         ("in a LAG", vec![acting().wanting(Must).unproven(Must)], in_lag(Must), None),
         ("gone", vec![acting().wanting(Must).unproven(Must)], Read::Gone, None),
-        (
-            "not found, perhaps too early",
-            vec![acting().wanting(Must).unproven(Must)],
-            Read::Absent,
-            Some(("net/a", Step)),
-        ),
         ("a read without a mode", vec![acting().wanting(Must).unproven(Must)], without_mode(), Some(("net/a", Step))),
     ]);
     // Before the first read, a status shows that the circuit is in a LAG.
@@ -133,7 +127,6 @@ fn an_unproven_circuit_at_must_encrypt_holds_the_turn_for_the_acting_resource() 
             Some(("net/a", Held)),
         ),
         ("in a LAG", vec![acting().wanting(Must)], in_lag(Must), None),
-        ("not found", vec![acting().wanting(Must)], Read::Absent, None),
         ("gone", vec![acting().wanting(Must)], Read::Gone, None),
     ]);
 }
@@ -183,7 +176,7 @@ fn a_step_of_this_process_holds_the_turn_while_any_resource_wants_it() {
         assert_eq!(held(Must, &nobody, at(Should)), None);
     }
     assert_eq!(held(Must, &[acting().wanting(Must)], in_lag(Should)), None);
-    assert_eq!(held(Must, &[acting().wanting(Must)], Read::Absent), by("net/a"));
+    assert_eq!(held(Must, &[acting().wanting(Must)], GIVEN_UP), by("net/a"));
     assert_eq!(held(Must, &[acting().wanting(Must)], Read::Gone), None);
 }
 
@@ -199,7 +192,6 @@ fn a_circuit_that_another_writer_raised_holds_the_turn_for_any_resource() {
     assert_eq!(held(&[acting().wanting(No)], at(Must)), raised(Some("net/a")), "it is not wanted there");
     assert_eq!(held(&[acting().being_deleted()], at(Must)), raised(None));
     assert_eq!(held(&[], in_lag(Must)), None);
-    assert_eq!(held(&[], Read::Absent), None);
 }
 
 #[test]
@@ -208,7 +200,7 @@ fn the_account_is_that_of_the_last_read_else_of_a_status() {
     let of = |claims: &[Claim], read| view(claims, read).account();
     let elsewhere = acting().showing_account(OTHER_ACCOUNT);
     assert_eq!(of(std::slice::from_ref(&elsewhere), at(Must)), known(ACCOUNT), "the read goes before");
-    for read in [AWAITED, GIVEN_UP, Read::Absent] {
+    for read in [AWAITED, GIVEN_UP] {
         assert_eq!(of(&[acting(), younger().showing_account(OTHER_ACCOUNT)], read.clone()), known(OTHER_ACCOUNT));
         assert_eq!(of(&[acting()], read), None);
     }

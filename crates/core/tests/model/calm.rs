@@ -3,7 +3,7 @@
 use super::moves::Move;
 use super::state::{State, acting};
 use super::without::Without;
-use super::world::Must;
+use super::world::{Found, Must};
 
 /// Enough for the longest pause of a dispute, and a ladder for each link after it.
 const TICKS: u32 = 900;
@@ -16,7 +16,7 @@ impl State {
         calm.deposed = None;
         calm.world.is_unreadable = [false; 2];
         for link in &mut calm.world.links {
-            (link.is_strange, link.is_left_out, link.is_late) = (false, false, false);
+            (link.is_strange, link.found, link.is_late) = (false, Found::Always, false);
             (link.hides_mode, link.hides_owner, link.hides_capability) = (false, false, false);
             if repairs {
                 link.key = link.key.or((!link.in_lag).then_some(calm.world.now));

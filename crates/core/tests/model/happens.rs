@@ -120,7 +120,7 @@ impl State {
     fn aws(&mut self, what: Move) {
         let (links, now) = (&mut self.world.links, self.world.now);
         match what {
-            Move::LeftOutTurns(at) => links[at].is_left_out ^= true,
+            Move::FoundTurns(at) => links[at].found_turns(),
             Move::ReadsLate(at) => links[at].is_late = true,
             Move::KeyTurns(at) => {
                 links[at].key = if links[at].key.is_some() { None } else { Some(now) };

@@ -43,7 +43,7 @@ pub enum Move {
     /// AWS is listed now, and the answer comes at the next tick.
     ListedSlowly,
     RegionTurns(usize),
-    LeftOutTurns(usize),
+    FoundTurns(usize),
     /// Reads show the mode from before the last update, within the settle window.
     ReadsLate(usize),
     KeyTurns(usize),
@@ -193,7 +193,7 @@ fn by_aws(state: &State, moves: &mut Vec<Move>) {
             moves.push(Move::LinkGoes(at));
         }
         moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at)]);
-        moves.extend([Move::StrangeTurns(at), Move::LeftOutTurns(at)]);
+        moves.extend([Move::StrangeTurns(at), Move::FoundTurns(at)]);
         if !link.in_lag {
             moves.push(Move::JoinsLag(at));
         }

@@ -13,7 +13,7 @@ use directconnect_core::turn::Shown;
 use super::process::Process;
 use super::without::Without;
 use super::witness::Witness;
-use super::world::{Link, MOMENT, Object, began};
+use super::world::{Found, Link, MOMENT, Object, began};
 
 /// An update of a process that has ended, which still takes effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,7 +77,8 @@ impl World {
     }
 
     pub fn listing(&self, region: usize) -> Listing {
-        let listed = self.links.iter().enumerate().filter(|(_, link)| link.region == region && !link.is_left_out);
+        let listed =
+            self.links.iter().enumerate().filter(|(_, link)| link.region == region && link.found == Found::Always);
         let shown = listed.map(|(at, link)| {
             let (connection, is_late) = link.shown(self.now);
             (at, connection, is_late)

@@ -125,7 +125,7 @@ fn unread() -> Story {
     let links = || vec![Link { region: 1, ..Link::tight() }, Link::clear()];
     let starts = vec![start(links(), &[(0, Spec::AT_ONCE), (1, Spec::AT_ONCE)]), pair(Link::clear, Spec::AT_ONCE)];
     let allows = |what: &Move| {
-        matches!(what, Move::RegionTurns(_) | Move::Crash { .. } | Move::Switches(_) | Move::LeftOutTurns(_))
+        matches!(what, Move::RegionTurns(_) | Move::Crash { .. } | Move::Switches(_) | Move::FoundTurns(_))
     };
     story("a region that cannot be read", starts, allows, (2, 3))
 }

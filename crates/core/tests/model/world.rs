@@ -202,8 +202,18 @@ pub struct Link {
     pub is_known: bool,
     /// Whether reads currently show the old mode.
     pub is_late: bool,
-    /// Whether listings lack this connection, and reads by id may.
-    pub is_left_out: bool,
+    /// Which reads find it.
+    pub found: Found,
+}
+
+/// Which reads find a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Found {
+    Always,
+    /// Listings lack it, and so may reads by id, as long as they may be late after an update.
+    IdOnly,
+    /// As with the credentials of another account.
+    Never,
 }
 
 impl Link {
@@ -227,7 +237,7 @@ impl Link {
             before: None,
             is_known: false,
             is_late: false,
-            is_left_out: false,
+            found: Found::Always,
         }
     }
 
@@ -261,9 +271,20 @@ impl Link {
         (self.showing(mode), self.is_known && before == Some(mode))
     }
 
-    /// Whether a read by id finds it. As long as reads may be late after an update, one that listings lack may be missed.
     pub fn is_found_by_id(&self, now: Moment) -> bool {
-        !(self.is_left_out && self.before.is_some_and(|(_, until)| now <= until))
+        match self.found {
+            Found::Always => true,
+            Found::IdOnly => self.before.is_none_or(|(_, until)| now > until),
+            Found::Never => false,
+        }
+    }
+
+    pub fn found_turns(&mut self) {
+        self.found = match self.found {
+            Found::Always => Found::IdOnly,
+            Found::IdOnly => Found::Never,
+            Found::Never => Found::Always,
+        };
     }
 
     /// The connection that the answer to an update shows.
