@@ -24,11 +24,7 @@ pub fn printable(words: &str) -> String {
 
 /// The longest prefix of `words` that has at most `limit` bytes and ends at a character boundary.
 pub fn cut_bytes(words: &str, limit: usize) -> &str {
-    if words.len() <= limit {
-        return words;
-    }
-    let end = (0..=limit).rev().find(|&at| words.is_char_boundary(at)).unwrap_or(0);
-    words.get(..end).unwrap_or_default()
+    words.get(..words.floor_char_boundary(limit)).unwrap_or_default()
 }
 
 /// An error with all its sources, each said once.
