@@ -105,7 +105,7 @@ impl Circuit {
         let mode = history.last_mode();
         let is_ours = self.step == Some(MUST)
             || history.mode().sent() == Some(&MUST)
-            || self.claims.iter().any(|claim| !claim.is_being_deleted && claim.ledger.unproven_step == Some(MUST));
+            || self.claims.iter().any(|claim| !claim.is_being_deleted && self.unproven_step(claim) == Some(MUST));
         if before.is_some_and(|before| before < MUST) && mode == Some(MUST) && !is_ours {
             self.was_raised = true;
         }

@@ -3,6 +3,7 @@
 use directconnect_core::fault::FaultKind;
 use directconnect_core::fleet::Fleet;
 use directconnect_core::identity::CircuitId;
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::turn::HoldReason;
 
@@ -56,6 +57,19 @@ fn a_raise_beside_a_step_that_is_decided_on_and_never_sent_is_by_another_writer(
         fleet.apply(&a(), claim("net/a").wanting(Should).version(2));
         assert_eq!(why(&fleet, &a()), expected, "{before:?}");
     }
+}
+
+#[test]
+fn a_step_that_was_withdrawn_hides_no_raise_by_another_writer_though_status_still_says_it() {
+    let mut fleet = ready();
+    assert!(fleet.begin_step(&a(), Must));
+    fleet.apply(&a(), wants_must("net/a").unproven(Must).version(2));
+    fleet.withdraw_step(&a(), None);
+    let uid = claim("net/a").uid;
+    fleet.note_unwritten(&a(), &resource("net/a"), &uid, Ledger::default());
+    read(&mut fleet, &a(), 2, &cut());
+    fleet.apply(&a(), claim("net/a").wanting(Should).version(3));
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::RaisedByOther));
 }
 
 #[test]
