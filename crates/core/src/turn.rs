@@ -87,10 +87,12 @@ impl Shown {
 pub enum Read {
     /// Nothing yet, or it was not found. That says nothing of it: with the credentials of another account no connection
     /// is found.
-    Never {
+    Nothing {
         /// Whether the first read of the region is still awaited: it has not ended, nor failed for three poll
         /// intervals.
         is_awaited: bool,
+        /// The last known mode, if it was found before.
+        last_mode: Option<EncryptionMode>,
     },
     /// The connection was deleted or rejected.
     Gone,
@@ -169,7 +171,7 @@ impl CircuitView<'_> {
     pub fn account(&self) -> Option<AccountId> {
         match &self.read {
             Read::Seen(shown) => shown.account.clone(),
-            Read::Never { .. } | Read::Gone => self.claims.iter().find_map(|claim| claim.shown.account.clone()),
+            Read::Nothing { .. } | Read::Gone => self.claims.iter().find_map(|claim| claim.shown.account.clone()),
         }
     }
 
@@ -177,7 +179,7 @@ impl CircuitView<'_> {
     pub fn hold(&self) -> Option<Hold> {
         let in_lag = match &self.read {
             Read::Seen(shown) => shown.in_lag,
-            Read::Never { .. } => {
+            Read::Nothing { .. } => {
                 let mut known = self.claims.iter().filter(|claim| !claim.is_being_deleted).peekable();
                 known.peek().is_some() && known.all(|claim| claim.shown.in_lag)
             }
@@ -207,14 +209,15 @@ impl CircuitView<'_> {
     }
 
     /// Whether AWS shows `must_encrypt`, or may. While the first read is awaited, it may. If that read fails for too
-    /// long, or does not find the circuit, what the statuses show counts instead; a status that shows nothing does not
-    /// count.
+    /// long, or does not find the circuit, what was seen before counts, else what the statuses show; a status that shows
+    /// nothing does not count.
     fn may_be_at_must(&self) -> bool {
         let is_must = |mode| mode == Some(EncryptionMode::MustEncrypt);
         match &self.read {
             Read::Seen(shown) => is_must(shown.mode),
-            Read::Never { is_awaited: true } => true,
-            Read::Never { is_awaited: false } => self.claims.iter().any(|claim| is_must(claim.shown_mode())),
+            Read::Nothing { is_awaited: true, .. } => true,
+            Read::Nothing { last_mode: Some(mode), .. } => is_must(Some(*mode)),
+            Read::Nothing { last_mode: None, .. } => self.claims.iter().any(|claim| is_must(claim.shown_mode())),
             Read::Gone => false,
         }
     }

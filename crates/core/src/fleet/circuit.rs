@@ -47,7 +47,7 @@ pub struct Circuit {
 impl Circuit {
     pub(super) fn view(&self, is_awaited: bool) -> CircuitView<'_> {
         let read = match self.history.connection() {
-            None => Read::Never { is_awaited },
+            None => Read::Nothing { is_awaited, last_mode: self.history.last_mode() },
             Some(connection) if connection.is_gone() => Read::Gone,
             Some(connection) => {
                 // An unknown mode does not prove that the last known mode is gone, so the last known one counts, of the

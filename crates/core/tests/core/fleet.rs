@@ -233,7 +233,9 @@ fn an_unknown_mode_frees_no_turn() {
 fn a_connection_that_is_not_found_holds_the_turn_until_nobody_wants_the_step_any_more() {
     // Of the credentials of another account, AWS says of every line that there is none.
     let sent = given(spec().to(Must)).soaks(&encrypted_connection()).after(1).gets_answer(&sets(Must), &tight());
-    let adopted = given(spec().to(Must)).sees(cut()).writes();
+    let adopted = given(spec().to(Must)).sees(cut());
+    assert_eq!(adopted.clone().misses().holds(), Some(HoldReason::UnprovenMust), "though no status says so yet");
+    let adopted = adopted.writes();
     for (story, reason) in [(sent, HoldReason::UnprovenStep), (adopted, HoldReason::UnprovenMust)] {
         let story = story.after(15).misses().after(3600).misses().rests(Reason::NotFound).decides_again_in(15);
         let story = story.says("other connections of the AWS account wait for it").writes();

@@ -42,7 +42,7 @@ fn until_a_region_is_read_circuits_that_may_be_at_must_encrypt_hold_the_turn() {
 }
 
 #[test]
-fn a_circuit_that_a_listing_lacks_keeps_its_turn_until_a_read_by_its_id() {
+fn a_circuit_that_a_listing_lacks_is_read_by_its_id_and_keeps_its_turn() {
     let mut fleet = ready();
     read(&mut fleet, &a(), 2, &cut());
     let changed =
@@ -51,7 +51,8 @@ fn a_circuit_that_a_listing_lacks_keeps_its_turn_until_a_read_by_its_id() {
     assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
     assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
     fleet.record_read(&a(), read_at(second(62), None));
-    assert_eq!(fleet.hold(&a()), None);
+    assert!(fleet.circuit(&a()).expect("it is known").history.is_absent());
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::UnprovenMust));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use directconnect_core::turn::{CircuitView, Claim, HoldReason, Read, Shown, shar
 use crate::given::{ACCOUNT, ConnectionExt, Must, No, Says, Should, claim, connection, encrypted_connection, resource};
 
 const OTHER_ACCOUNT: &str = "444455556666";
-const AWAITED: Read = Read::Never { is_awaited: true };
-const GIVEN_UP: Read = Read::Never { is_awaited: false };
+const AWAITED: Read = Read::Nothing { is_awaited: true, last_mode: None };
+const GIVEN_UP: Read = Read::Nothing { is_awaited: false, last_mode: None };
 
 fn at(mode: EncryptionMode) -> Read {
     Read::Seen(Shown { mode: Some(mode), ..Shown::of(&connection()) })
@@ -28,6 +28,11 @@ fn acting() -> Claim {
 
 fn younger() -> Claim {
     claim("net/b").created(200)
+}
+
+/// It is not found any more, and had this mode.
+fn lost_at(mode: EncryptionMode) -> Read {
+    Read::Nothing { is_awaited: false, last_mode: Some(mode) }
 }
 
 fn view(claims: &[Claim], read: Read) -> CircuitView<'_> {
@@ -156,6 +161,8 @@ fn until_the_first_read_a_circuit_that_may_be_at_must_encrypt_holds_the_turn() {
         ("given up, status shows less than was seen before", vec![had_must().showing(Should)], GIVEN_UP, None),
         ("given up, status shows nothing", vec![acting().wanting(Must)], GIVEN_UP, None),
         ("given up, proven", vec![acting().wanting(Must).showing(Must).proven()], GIVEN_UP, None),
+        ("not found, and seen there before", vec![acting().wanting(Must)], lost_at(Must), Some(("net/a", Held))),
+        ("not found, and seen lower since that status", vec![had_must().showing(Must)], lost_at(Should), None),
     ]);
 }
 

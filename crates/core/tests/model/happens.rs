@@ -128,9 +128,9 @@ impl State {
             }
             Move::SessionTurns(at) => links[at].is_up ^= true,
             Move::LightTurns(at) => links[at].has_light ^= true,
-            Move::JoinsLag(at) => {
-                // Its own keys are removed. It keeps the mode, which is now that of the LAG.
-                (links[at].in_lag, links[at].key) = (true, None);
+            Move::LagTurns(at) => {
+                // Its own keys are removed. It keeps the mode, which is now that of the LAG, and does so when it leaves it.
+                (links[at].in_lag, links[at].key) = (!links[at].in_lag, None);
             }
             Move::StrangeTurns(at) => links[at].is_strange ^= true,
             Move::HidesMode(at) => links[at].hides_mode ^= true,

@@ -49,7 +49,7 @@ pub enum Move {
     KeyTurns(usize),
     SessionTurns(usize),
     LightTurns(usize),
-    JoinsLag(usize),
+    LagTurns(usize),
     StrangeTurns(usize),
     /// Another writer sets the mode.
     SomeoneSets(usize, EncryptionMode),
@@ -194,9 +194,7 @@ fn by_aws(state: &State, moves: &mut Vec<Move>) {
         }
         moves.extend([Move::KeyTurns(at), Move::SessionTurns(at), Move::LightTurns(at)]);
         moves.extend([Move::StrangeTurns(at), Move::FoundTurns(at)]);
-        if !link.in_lag {
-            moves.push(Move::JoinsLag(at));
-        }
+        moves.push(Move::LagTurns(at));
         if !link.is_late && link.before.is_some_and(|(_, until)| state.world.now <= until) {
             moves.push(Move::ReadsLate(at));
         }

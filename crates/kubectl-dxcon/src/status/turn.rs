@@ -23,7 +23,7 @@ impl TurnHolders {
         let holders = circuits.into_iter().filter_map(|(circuit, mut claims)| {
             claims.sort_by(|one, other| one.age().cmp(&other.age()));
             // Only the statuses are known here: there are no reads, and nothing is known of steps in flight.
-            let read = Read::Never { is_awaited: false };
+            let read = Read::Nothing { is_awaited: false, last_mode: None };
             let view = CircuitView { claims: &claims, read, step: None, was_raised: false, is_proof_over: false };
             let hold = view.hold()?;
             Some((view.account(), Holder { circuit, hold }))
