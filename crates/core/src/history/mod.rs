@@ -143,6 +143,9 @@ impl History {
             self.read_by_id = Some(observation.began);
         }
         if is_ignored {
+            // It says nothing of how the connection is now, but that must_encrypt was seen uses `Immediate` up.
+            let shown = observation.connection.as_ref().and_then(|connection| connection.mode());
+            self.had_must |= shown == Some(EncryptionMode::MustEncrypt);
             return false;
         }
         if observation.connection.is_none() && observation.source == Source::Poll {

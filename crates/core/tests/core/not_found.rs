@@ -12,8 +12,8 @@ use directconnect_core::turn::HoldReason;
 
 use crate::fleet::tight;
 use crate::given::{
-    Asks, ConnectionExt, Must, REGION, RESOURCE, SETTINGS, Story, connection, encrypted_connection, fault, given,
-    region, resource, second, seconds, sets, spec,
+    Asks, ConnectionExt, Must, REGION, RESOURCE, SETTINGS, Should, Story, connection, encrypted_connection, fault,
+    given, region, resource, second, seconds, sets, spec,
 };
 
 /// `must_encrypt` was sent; the last read by id within the settle window misses the connection.
@@ -53,6 +53,22 @@ fn a_read_by_id_that_finds_it_counts_although_a_listing_without_it_began_later()
     let story = story.sees(connection().mode("should_encrypt"));
     assert_eq!(story.plan().step, Step::Rest);
     story.rests(Reason::NoMacSecKey);
+}
+
+#[test]
+fn must_encrypt_in_a_listing_that_a_read_by_id_overtook_uses_immediate_up() {
+    for found in [None, Some(Arc::new(connection().mode("no_encrypt")))] {
+        let story = given(spec().to(Must).immediately());
+        let (mut story, circuit) = (story.clone(), story.circuit().clone());
+        let at = |passed: u64| story.now + seconds(passed);
+        let (by_id, listing) = ((at(1), at(2)), (at(0), at(3)));
+        let read = Observation { began: by_id.0, ended: by_id.1, source: Source::ById, connection: found };
+        story.fleet.record_read(&circuit, read);
+        story.fleet.record_listing(&region(REGION), listing, vec![(circuit.id.clone(), tight())]);
+        let cleared = connection().mode("no_encrypt").encryption("Encryption Down");
+        let story = story.after(10).sees(cleared);
+        assert_eq!(story.plan().step, Step::Update(sets(Should)), "the ladder");
+    }
 }
 
 #[test]
