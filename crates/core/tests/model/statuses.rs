@@ -62,7 +62,7 @@ impl Process {
         let guard = (running.uid, running.version);
         let version = world.write(running.who, guard, ledger, shown, running.serves);
         if version.is_some() {
-            world.witness.wrote(running.who, self.has_lease);
+            world.witness.wrote(running.who, self.has_lease, running.link, ledger);
         }
         let version = version.filter(|_| !matches!(mishap, Some(Mishap::Lost { .. })))?;
         self.stored[running.who] = version;

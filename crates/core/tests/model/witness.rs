@@ -6,6 +6,7 @@ mod checks;
 use directconnect_core::clock::Moment;
 use directconnect_core::desired::EncryptionMode;
 use directconnect_core::history::Change;
+use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::settings::Settings;
 
@@ -45,7 +46,8 @@ struct Seen {
     is_raised: bool,
     /// Whether this operator has ever sent `must_encrypt`.
     was_sent_must: bool,
-    /// `must_encrypt` was sent over a step to `should_encrypt` that is not proven, so `unprovenStep` names that mode alone.
+    /// The intention of `must_encrypt` was written over a step to `should_encrypt` that is not proven, so `unprovenStep` names
+    /// that mode alone, whether it was sent or not.
     is_overwritten: bool,
     /// The resource that the step was made for is gone, and with it all that tells the next leader of the step.
     is_orphaned: bool,
@@ -250,9 +252,12 @@ impl Witness {
     }
 
     /// The status was written, by the leader or by a process that no longer leads.
-    pub fn wrote(&mut self, who: usize, leads: bool) {
+    pub fn wrote(&mut self, who: usize, leads: bool, link: usize, ledger: &Ledger) {
         self.had_must[who].written |= leads && self.had_must[who].decided;
         self.is_foreign[who] = !leads;
+        let link = &mut self.links[link];
+        let is_on_the_way_to_should = link.risk.is_some_and(|(step, _)| step == Should);
+        link.is_overwritten |= ledger.unproven_step == Some(Must) && is_on_the_way_to_should;
     }
 
     /// The resource wants another mode, or was replaced by another object.

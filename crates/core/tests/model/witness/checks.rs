@@ -36,7 +36,6 @@ impl World {
         known.read_before = before.or(known.read_before);
         known.sent = change.mode.map(|mode| (mode, Some(who))).or(known.sent);
         known.was_sent_must |= change.mode == Some(Must);
-        known.is_overwritten |= change.mode == Some(Must) && known.risk.is_some();
     }
 
     /// Checks that this update may be sent, by what the witness knows.
