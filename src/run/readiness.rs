@@ -38,10 +38,8 @@ impl Readiness {
     pub(super) fn check(self, context: Arc<Context>, listed: Listed, interruptions: Interruptions) -> server::Probe {
         Arc::new(move || {
             if !listed.is_done() {
-                return Err(
-                    "the resources have not been listed yet; is the CRD installed, and may the operator list it?"
-                        .to_owned(),
-                );
+                let failure = interruptions.failure().map(|failure| format!(": {failure}"));
+                return Err(format!("the resources have not been listed yet{}", failure.unwrap_or_default()));
             }
             interruptions.check()?;
             if !self.leads.load(Ordering::Acquire) {

@@ -118,7 +118,8 @@ async fn without_the_definition_it_says_what_to_install_stays_unready_and_goes_o
     assert!(said.contains("directconnectconnections.directconnect-operator.dev"), "{said}");
     let answer = world.http_get("/readyz").await;
     assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("CRD"), "{}", answer.body);
+    let listed = "not ready: the resources have not been listed yet: the API server knows no directconnectconnections";
+    assert!(answer.body.starts_with(listed) && answer.body.contains("install the CRD"), "{}", answer.body);
     assert_eq!(world.http_get("/healthz").await.status, 200);
     wait::until(wait::SOON, "it to be told again", async || {
         world.operator().logs().iter().filter(|line| line.contains("install the CRD")).count() > 1

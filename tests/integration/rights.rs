@@ -48,7 +48,7 @@ async fn not_allowed_to_list_it_says_what_to_grant_stays_unready_and_goes_on_onc
     }
     assert!(!said.contains("Status {"), "for people: {said}");
     let answer = world.http_get("/readyz").await;
-    assert_eq!((answer.status, answer.body.contains("may the operator list it")), (503, true), "{}", answer.body);
+    assert_eq!((answer.status, answer.body.contains("grant it list and watch")), (503, true), "{}", answer.body);
     assert_eq!(world.http_get("/healthz").await.status, 200);
     wait::until(wait::SOON, "it to be told again", async || told(&world, "may not list and watch") > 1).await;
     assert!(world.operator().logs().len() < 30, "{:#?}", world.operator().logs());

@@ -27,6 +27,8 @@ use super::interruptions::Interruptions;
 use super::{place, usable};
 use crate::clock::jitter;
 
+/// The resources as the API server calls them.
+const RESOURCE: &str = "directconnectconnections.directconnect-operator.dev";
 /// How long the API server keeps a watch open. It is short, since a server that went silent is noticed only after this
 /// time.
 const WATCH_SECONDS: u32 = 20;
@@ -249,10 +251,16 @@ impl Feed {
         }
         // Never continue from the old version: it may have expired, or not exist after the restore of an older backup.
         self.stage = Stage::Start;
-        self.interruptions.note_failure(&self.namespace, failure.message.clone());
+        let words = self.words(failure);
         if self.is_worth_logging() {
-            self.log(failure);
+            if matches!(failure.code, Some(401 | 403 | 404)) {
+                error!("{words}. It is tried again by itself");
+            } else {
+                let place = place(&self.namespace);
+                warn!("watching {RESOURCE} {place} was interrupted: {words}. It goes on by itself");
+            }
         }
+        self.interruptions.note_failure(&self.namespace, words);
         let pause = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.failures.min(16))).min(MAX_PAUSE);
         self.failures = self.failures.saturating_add(1);
         pause
@@ -268,20 +276,18 @@ impl Feed {
         is_worth
     }
 
-    fn log(&self, failure: &Failure) {
+    /// What failed, and what to do about it, for log and readiness.
+    fn words(&self, failure: &Failure) -> String {
         let (place, message) = (place(&self.namespace), &failure.message);
-        let resource = "directconnectconnections.directconnect-operator.dev";
         match failure.code {
-            Some(404) => error!(
-                "the API server knows no {resource}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`). It is tried again by itself"
+            Some(404) => format!(
+                "the API server knows no {RESOURCE}: install the CRD (`directconnect-operator crd | kubectl apply --server-side -f -`)"
             ),
-            Some(403) => error!(
-                "the operator's service account may not list and watch {resource} {place}: grant it list and watch. It is tried again by itself: {message}"
+            Some(403) => format!(
+                "the operator's service account may not list and watch {RESOURCE} {place}: grant it list and watch: {message}"
             ),
-            Some(401) => error!(
-                "the API server does not accept the operator's credentials: {message}. It is tried again by itself"
-            ),
-            _ => warn!("watching {resource} {place} was interrupted: {message}. It goes on by itself"),
+            Some(401) => format!("the API server does not accept the operator's credentials: {message}"),
+            _ => message.clone(),
         }
     }
 }

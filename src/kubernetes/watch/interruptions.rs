@@ -48,6 +48,13 @@ impl Interruptions {
         Err(format!("the watch on resources {place} has been interrupted for {seconds} s: {failure}"))
     }
 
+    /// What the watch that has failed for longest says, if one fails now.
+    pub fn failure(&self) -> Option<String> {
+        let current = self.current.lock();
+        let longest = current.values().min_by_key(|interruption| interruption.since);
+        longest.map(|interruption| interruption.failure.clone())
+    }
+
     /// Records that a list or a watch failed.
     pub(super) fn note_failure(&self, namespace: &str, failure: String) {
         let mut current = self.current.lock();
