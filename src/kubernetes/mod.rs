@@ -4,14 +4,13 @@
 
 pub mod claims;
 pub mod events;
+pub mod kubeconfig;
 pub mod lease;
 pub mod object;
 pub mod status;
 pub mod watch;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use kube::client::AuthError;
-use kube::config::Kubeconfig;
 use kube::runtime::reflector::ObjectRef;
 
 pub use self::object::Watched;
@@ -24,29 +23,6 @@ pub type Reference = ObjectRef<Watched>;
 /// The reference to a resource.
 pub fn reference(resource: &ResourceId) -> Reference {
     Reference::new(&resource.name).within(&resource.namespace)
-}
-
-/// Sets the proxy for the API server: that of the kubeconfig, else that of the environment unless `NO_PROXY` names the API
-/// server. kube compares `NO_PROXY` with the address of the proxy instead, whoever names it. In a pod there is none.
-/// `context` is the context that `config` is of, if it is not the current one.
-pub fn set_proxy(config: &mut kube::Config, context: Option<&str>) {
-    let Ok(kubeconfig) = Kubeconfig::read() else { return };
-    let of_environment = || {
-        let variable = |name| std::env::var(name).ok().filter(|proxy| !proxy.is_empty());
-        let proxy = ["HTTPS_PROXY", "https_proxy"].into_iter().find_map(variable)?;
-        Matcher::from_env().intercept(&config.cluster_url)?;
-        Some(proxy)
-    };
-    let proxy = of_kubeconfig(&kubeconfig, context).or_else(of_environment);
-    config.proxy_url = proxy.and_then(|proxy| proxy.parse().ok());
-}
-
-/// The proxy that a kubeconfig names for this context, or for the current one.
-fn of_kubeconfig(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
-    let name = context.or(kubeconfig.current_context.as_deref())?;
-    let context = kubeconfig.contexts.iter().find(|context| context.name == name)?.context.as_ref()?;
-    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster)?.cluster.as_ref()?;
-    cluster.proxy_url.clone().filter(|proxy| !proxy.is_empty())
 }
 
 /// The message for a failed request to the API server, with all its causes.

@@ -22,6 +22,7 @@ use crate::config::{NAME, Run};
 use crate::kubernetes::Watched;
 use crate::kubernetes::claims::Claims;
 use crate::kubernetes::events::EventPublisher;
+use crate::kubernetes::kubeconfig;
 use crate::kubernetes::lease::{Elector, Leadership};
 use crate::kubernetes::watch::{self, Interruptions, Listed};
 use crate::metrics::Metrics;
@@ -201,10 +202,7 @@ fn shutdown_signal() -> Result<impl Future<Output = &'static str>, String> {
 /// The clients for the API server, from the pod or `KUBECONFIG`, and the operator's own namespace. The second client, for
 /// watches, has its own connections: after an API server went silent, a new watch does not try those of the other.
 async fn cluster() -> Result<(Client, Client, String), String> {
-    let mut config = kube::Config::infer().await.map_err(|error| {
-        format!("no Kubernetes cluster: neither a pod's service account nor a kubeconfig was found (set KUBECONFIG): {error}")
-    })?;
-    crate::kubernetes::set_proxy(&mut config, None);
+    let mut config = kubeconfig::find(None).await.map_err(|error| kubeconfig::unusable(&error))?.config;
     // Without it, requests to an API server that went silent would wait without end.
     config.read_timeout = Some(API_SILENCE);
     config.reset_reader_on_write = true;

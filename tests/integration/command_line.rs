@@ -215,3 +215,27 @@ fn a_kubeconfig_that_asks_for_what_is_not_supported_is_one_line_that_says_what()
         std::fs::remove_file(path).expect("it was written");
     }
 }
+
+/// In a pod, the cluster of that pod would be another one than the kubeconfig means.
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_told_in_a_pod_too() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("broken-{}.kubeconfig", std::process::id()));
+    let named = file.to_string_lossy();
+    let pod =
+        [("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "1"), ("HTTP_ADDRESS", "127.0.0.1:0")];
+    for (text, words) in [
+        ("a: [\n", "cannot be used: failed to parse kubeconfig YAML"),
+        ("{contexts: [{name: x, context: {cluster: c}}], current-context: x}", "cluster of context: c"),
+        ("{contexts: [], clusters: [{name: c}]}", "current context"),
+    ] {
+        std::fs::write(&file, text).expect("the folder is of this build");
+        let told = run(&["run"], &[&pod[..], &[("KUBECONFIG", &*named)]].concat());
+        let stderr = String::from_utf8_lossy(&told.stderr);
+        assert_eq!((told.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+        assert!(
+            stderr.contains(words) && stderr.contains(&*named) && !stderr.contains("no Kubernetes cluster"),
+            "{stderr}"
+        );
+    }
+    std::fs::remove_file(file).expect("it was written");
+}

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use directconnect_core::text;
-use directconnect_operator::kubernetes::{Watched, set_proxy, words};
+use directconnect_operator::kubernetes::kubeconfig::{self, Found};
+use directconnect_operator::kubernetes::{Watched, words};
 use kube::api::{ApiResource, DynamicObject};
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Api, Client, Config};
+use kube::config::KubeconfigError;
+use kube::{Api, Client};
 
 use crate::arguments::ClusterFlags;
 use crate::problem::Problem;
@@ -28,9 +29,10 @@ pub struct Cluster {
 impl Cluster {
     /// Connects to the cluster of the kubeconfig, or to that of the pod.
     pub async fn connect(flags: &ClusterFlags) -> Result<Self, Problem> {
-        let (mut config, context) = config(flags).await?;
+        let wanted = flags.context.as_deref();
+        let found = kubeconfig::find(wanted).await;
+        let Found { mut config, context } = found.map_err(|error| unusable(&error, wanted))?;
         let server = config.cluster_url.to_string();
-        set_proxy(&mut config, context.as_deref());
         config.read_timeout = Some(SILENCE);
         config.connect_timeout = Some(SILENCE);
         config.default_retry = false;
@@ -99,48 +101,11 @@ impl Cluster {
     }
 }
 
-/// The configuration of the kubeconfig, with its context; without a kubeconfig that of the pod. One that is there and cannot
-/// be used is an error: the cluster of the pod is not the one that was meant.
-async fn config(flags: &ClusterFlags) -> Result<(Config, Option<String>), Problem> {
-    let options = KubeConfigOptions { context: flags.context.clone(), ..KubeConfigOptions::default() };
-    let found = match Kubeconfig::read() {
-        Ok(kubeconfig) => {
-            let context = flags.context.clone().or_else(|| kubeconfig.current_context.clone());
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map(|config| (config, context))
-        }
-        Err(error) => Err(error),
-    };
-    match found {
-        Err(ref error)
-            if is_missing(error)
-                && flags.context.is_none()
-                && let Ok(config) = Config::incluster() =>
-        {
-            Ok((config, None))
-        }
-        found => found.map_err(|error| unusable(&error, flags.context.as_deref())),
-    }
-}
-
-/// Whether there is no kubeconfig.
-fn is_missing(error: &KubeconfigError) -> bool {
-    match error {
-        KubeconfigError::FindPath => true,
-        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    }
-}
-
 /// The message for a kubeconfig that names no cluster.
 fn unusable(error: &KubeconfigError, wanted: Option<&str>) -> Problem {
-    let named = std::env::var("KUBECONFIG").ok().filter(|named| !named.is_empty());
-    let kubeconfig = format!("the kubeconfig {}", named.as_deref().unwrap_or("~/.kube/config"));
+    let kubeconfig = kubeconfig::named();
     let lists = "`kubectl config get-contexts` lists them";
     Problem::new(match error {
-        KubeconfigError::FindPath => "no Kubernetes cluster: no kubeconfig was found; set KUBECONFIG to one".to_owned(),
-        KubeconfigError::ReadConfig(missing, path) if missing.kind() == std::io::ErrorKind::NotFound => {
-            format!("no Kubernetes cluster: there is no kubeconfig {}; set KUBECONFIG to one", path.display())
-        }
         KubeconfigError::CurrentContextNotSet => {
             format!("{kubeconfig} has no current context: name one with --context; {lists}")
         }
@@ -150,11 +115,6 @@ fn unusable(error: &KubeconfigError, wanted: Option<&str>) -> Problem {
         KubeconfigError::LoadContext(gone) => format!(
             "the current context of {kubeconfig} is {gone:?}, which it does not have: name another with --context; {lists}"
         ),
-        other => {
-            // What follows the first line of a parser's message only shows the position.
-            let words = other.to_string();
-            let first = words.lines().next().unwrap_or_default();
-            format!("{kubeconfig} cannot be used: {first}; correct it, or set KUBECONFIG to another")
-        }
+        other => kubeconfig::unusable(other),
     })
 }

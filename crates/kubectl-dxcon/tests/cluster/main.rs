@@ -5,6 +5,7 @@ mod annotate;
 mod check;
 mod failures;
 mod follow;
+mod kubeconfigs;
 mod shell;
 mod status;
 #[path = "../typed/mod.rs"]
