@@ -118,6 +118,13 @@ impl Aws {
         Self { shared: shared.build(), metrics }
     }
 
+    /// Makes reads again that AWS throttles or that are cut, three attempts within the time of one call: for programs that
+    /// have no next poll.
+    #[must_use]
+    pub fn retrying_reads(self) -> Self {
+        Self { shared: self.shared.into_builder().retry_config(RetryConfig::standard()).build(), ..self }
+    }
+
     /// Whether the places where the SDK looks for a region have one at this moment.
     pub async fn finds_a_region_now(&self) -> bool {
         let Some(http) = self.shared.http_client() else { return false };
@@ -258,7 +265,12 @@ impl Client {
             .set_connection_name(change.name.clone())
             .set_encryption_mode(change.mode.map(|mode| mode.to_string()))
             .customize()
-            .config_override(aws_sdk_directconnect::config::Config::builder().timeout_config(timeouts))
+            // A pass decides afresh before each attempt.
+            .config_override(
+                aws_sdk_directconnect::config::Config::builder()
+                    .timeout_config(timeouts)
+                    .retry_config(RetryConfig::disabled()),
+            )
             .send();
         let answer = self.timed(Operation::Update, call).await?;
         let request_id = errors::request_id(&answer);

@@ -34,7 +34,7 @@ impl Account {
             None => Aws::from_environment(APP, Metrics::new()).await,
         };
         aws.check_credentials().await.map_err(|reason| no_credentials(flags, &reason))?;
-        Ok(Self { aws })
+        Ok(Self { aws: aws.retrying_reads() })
     }
 
     /// The region of the AWS configuration.

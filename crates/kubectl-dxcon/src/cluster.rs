@@ -1,19 +1,27 @@
 //! Access to the cluster and its resources.
 
+mod retry;
+
 use std::time::Duration;
 
 use directconnect_core::text;
 use directconnect_operator::kubernetes::kubeconfig::{self, Found};
 use directconnect_operator::kubernetes::{Watched, words};
 use kube::api::{ApiResource, DynamicObject};
+use kube::client::ClientBuilder;
 use kube::config::KubeconfigError;
 use kube::{Api, Client};
+use tower::buffer::BufferLayer;
+use tower::retry::RetryLayer;
 
+use self::retry::RetryReads;
 use crate::arguments::ClusterFlags;
 use crate::problem::Problem;
 
 /// How long the API server may be silent.
 const SILENCE: Duration = Duration::from_secs(15);
+/// More requests than any command makes at once.
+const MAX_REQUESTS: usize = 16;
 
 /// The cluster of a kubeconfig context.
 pub struct Cluster {
@@ -35,10 +43,14 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         config.read_timeout = Some(SILENCE);
         config.connect_timeout = Some(SILENCE);
+        // kube's own retry makes writes again too, and waits as long as the server says.
         config.default_retry = false;
         let namespace = flags.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config)
+        let client = ClientBuilder::try_from(config)
             .map_err(|error| format!("the Kubernetes configuration does not work: {}", words(&error)))?;
+        // What is called again has to be cloned, and a buffer can be.
+        let client = client.with_layer(&BufferLayer::new(MAX_REQUESTS));
+        let client = client.with_layer(&RetryLayer::new(RetryReads::default())).build();
         Ok(Self { client, namespace, server, context })
     }
 

@@ -6,6 +6,7 @@ mod check;
 mod failures;
 mod follow;
 mod kubeconfigs;
+mod retries;
 mod shell;
 mod status;
 #[path = "../typed/mod.rs"]

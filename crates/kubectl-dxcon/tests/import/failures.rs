@@ -133,3 +133,18 @@ fn interrupt(process: &Child) {
     let sent = Command::new("/bin/sh").args(["-c", &kill]).status().expect("the shell runs");
     assert!(sent.success());
 }
+
+#[tokio::test]
+async fn a_call_that_is_throttled_or_cut_is_made_again_and_one_that_always_is_ends() {
+    let (aws, _home) = two_connections().await;
+    for kind in [FaultKind::Throttling, FaultKind::ServiceUnavailable, FaultKind::ResetBefore] {
+        aws.inject(Fault::new(kind.clone()).on("DescribeConnections").times(2));
+        let printed = run(dxcon(["import"]).aws(&aws.endpoint())).await;
+        assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""), "{kind:?}: {printed:?}");
+    }
+    aws.clear_calls();
+    aws.inject(Fault::new(FaultKind::Throttling).on("DescribeConnections"));
+    let printed = run(dxcon(["import"]).aws(&aws.endpoint())).await;
+    assert_eq!((printed.code, aws.calls().len()), (Some(1), 3), "{printed:?}");
+    assert!(printed.err.contains("could not be read"), "{printed:?}");
+}
