@@ -34,6 +34,11 @@ impl Contention {
         }
     }
 
+    /// Another process has found the field in dispute, and does not send it before `until`.
+    pub fn hold(&mut self, until: Moment) {
+        self.until = Some(until);
+    }
+
     /// The end of the current pause, during which the operator does not send the field.
     pub fn holds_until(&self, now: Moment) -> Option<Moment> {
         self.until.filter(|&until| now < until)

@@ -319,6 +319,15 @@ impl History {
         self.mode.update_ended(change.mode, ended, Before::Forgotten, Answer::None);
     }
 
+    /// Takes over from another process that name or mode is in dispute, until then or a new generation.
+    pub fn resume_dispute(&mut self, name: bool, mode: bool, until: Moment) {
+        for contention in [(name, &mut self.name.contention), (mode, &mut self.mode.contention)] {
+            if let (true, contention) = contention {
+                contention.hold(until);
+            }
+        }
+    }
+
     /// Records a failed read of this connection by its id. `jitter` is a number from 0 to 1.
     pub fn record_read_failure(&mut self, fault: Fault, now: Moment, poll_interval: Duration, jitter: f64) {
         record_failure(&mut self.read_failure, fault, now, poll_interval, jitter);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use directconnect_core::desired::EncryptionMode;
+use directconnect_core::history;
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::{Phase, Reason};
@@ -198,6 +199,21 @@ pub fn can_cut(mode: EncryptionMode, shown: &Connection) -> Option<String> {
         EncryptionMode::ShouldEncrypt => return None,
     };
     Some(words.to_owned())
+}
+
+impl Step {
+    /// An update that is sent to a connection in the state `before`.
+    pub fn update(order: usize, change: &history::Change, before: &Connection) -> Self {
+        let name = change.name.clone().map(|to| Change { from: before.connection_name.clone(), to });
+        let mode =
+            |mode: EncryptionMode| Change { from: before.mode().map(|mode| mode.to_string()), to: mode.to_string() };
+        Self::Update {
+            order,
+            connection_name: name,
+            encryption_mode: change.mode.map(mode),
+            can_cut: change.mode.and_then(|mode| can_cut(mode, before)),
+        }
+    }
 }
 
 impl Forecast {

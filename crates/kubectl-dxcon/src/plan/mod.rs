@@ -5,6 +5,7 @@
 
 mod forecast;
 mod merge;
+mod obstacle;
 mod region;
 mod report;
 mod simulation;

@@ -16,7 +16,6 @@ use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{self, Observation, Source};
 use directconnect_core::identity::{CircuitId, ResourceId};
 use directconnect_core::ledger::Ledger;
-use directconnect_core::observed::Connection;
 use directconnect_core::pass::{Action, Event, Pass};
 use directconnect_core::reason::Reason;
 use directconnect_core::settings::Settings;
@@ -29,7 +28,8 @@ use directconnect_operator::state::{State, Wakeup};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
-use super::forecast::{Change, Forecast, Step, can_cut};
+use super::forecast::{Forecast, Step};
+use super::obstacle::{Obstacle, obstacle};
 use super::track::Track;
 use super::world::World;
 
@@ -58,10 +58,14 @@ pub struct Simulation {
 struct Simulated {
     id: ResourceId,
     uid: String,
-    desired: Result<Desired, String>,
+    circuit: Option<CircuitId>,
+    /// What it asks for, or why the operator does nothing for it.
+    desired: Result<Desired, Verdict>,
     due: Option<Moment>,
     /// Whether a turn has become free since its last pass.
     is_woken: bool,
+    /// What AWS answers to every update for it.
+    refusal: Option<Verdict>,
     track: Track,
 }
 
@@ -75,13 +79,20 @@ impl Simulation {
         for object in objects {
             claims.note(&kube::runtime::watcher::Event::Apply(object.clone()));
         }
-        let resources = objects.iter().filter(|object| !object.is_being_deleted()).map(|object| Simulated {
-            id: object.id(),
-            uid: object.uid().to_owned(),
-            desired: object.desired(default_region),
-            due: Some(now),
-            is_woken: false,
-            track: Track::new(),
+        let resources = objects.iter().filter(|object| !object.is_being_deleted()).map(|object| {
+            let desired = object.desired(default_region);
+            let mut resource = Simulated {
+                id: object.id(),
+                uid: object.uid().to_owned(),
+                circuit: desired.as_ref().ok().map(|desired| desired.circuit.clone()),
+                desired: desired.map_err(|invalid| Verdict::new(Reason::InvalidSpec, invalid)),
+                due: Some(now),
+                is_woken: false,
+                refusal: None,
+                track: Track::new(),
+            };
+            meet(&state, &mut resource, obstacle(object), now);
+            resource
         });
         let version = objects.iter().map(Watched::version).max().unwrap_or_default();
         let (resources, started) = (resources.collect(), Timestamp::now());
@@ -130,8 +141,7 @@ impl Simulation {
             }
         }
         let (world, resources) = (self.world, self.resources);
-        let forecast = |Simulated { id, desired, track, .. }: Simulated| {
-            let circuit = desired.ok().map(|desired| desired.circuit);
+        let forecast = |Simulated { id, circuit, track, .. }: Simulated| {
             let shown = circuit.as_ref().and_then(|circuit| world.connection(circuit).ok().flatten());
             track.forecast(id, circuit.clone(), shown)
         };
@@ -211,8 +221,8 @@ impl Simulation {
         let (id, uid) = (resource.id.clone(), resource.uid.clone());
         let desired = match &resource.desired {
             Ok(desired) => desired.clone(),
-            Err(invalid) => {
-                resource.track.says(&Verdict::new(Reason::InvalidSpec, invalid.as_str()), None, now);
+            Err(verdict) => {
+                resource.track.says(verdict, None, now);
                 return;
             }
         };
@@ -223,7 +233,7 @@ impl Simulation {
             let age = sent.and_then(|sent| (self.started + elapsed).duration_since(sent).try_into().ok());
             Pass::begin(fleet, id.clone(), &uid, desired, age, now)
         });
-        let mut event = Event::Decide;
+        let (mut event, refusal) = (Event::Decide, resource.refusal.clone());
         loop {
             let action = self.state.with_fleet(|fleet| pass.next(event, fleet, None, now));
             event = match action {
@@ -231,6 +241,7 @@ impl Simulation {
                     self.read_as(&circuit, Source::ById);
                     Event::Decide
                 }
+                Action::AwaitPace if let Some(refusal) = &refusal => return self.is_refused(at, &circuit, refusal),
                 Action::AwaitPace => Event::PaceGranted { time: (self.started + elapsed).to_string() },
                 Action::WriteIntention(..) => {
                     self.version += 1;
@@ -240,6 +251,14 @@ impl Simulation {
                 Action::Rest(ledger, plan) => return self.rest(at, &circuit, ledger, &plan),
                 Action::BreakOff => return self.wake(&circuit),
             };
+        }
+    }
+
+    /// The operator tries now and then, and is refused each time.
+    fn is_refused(&mut self, at: usize, circuit: &CircuitId, refusal: &Verdict) {
+        let shown = self.world.connection(circuit).ok().flatten();
+        if self.resources.get_mut(at).is_some_and(|resource| resource.track.says(refusal, shown, self.now)) {
+            self.last_change = self.now;
         }
     }
 
@@ -276,7 +295,7 @@ impl Simulation {
         self.updates += 1;
         self.last_change = now;
         if let Some(resource) = self.resources.get_mut(at) {
-            resource.track.sends(update(order, change, &before), now);
+            resource.track.sends(Step::update(order, change, &before), now);
         }
         // Wakes the other resources for the circuit.
         self.wake(circuit);
@@ -333,6 +352,22 @@ impl Simulation {
     }
 }
 
+/// Has a resource meet what the operator has met with it.
+fn meet(state: &State, resource: &mut Simulated, obstacle: Option<Obstacle>, now: Moment) {
+    let Ok(desired) = &resource.desired else { return };
+    match obstacle {
+        Some(Obstacle::Unseen(verdict)) => resource.desired = Err(verdict),
+        Some(Obstacle::Refused(verdict)) => resource.refusal = Some(verdict),
+        Some(Obstacle::Disputed { name, mode }) => state.with_fleet(|fleet| {
+            fleet.with_history(&desired.circuit, |history| {
+                history.start_generation(&resource.uid, desired.generation, desired.mode, now);
+                history.resume_dispute(name, mode, now + MAX_SIMULATED_TIME);
+            });
+        }),
+        None => {}
+    }
+}
+
 /// Whether another circuit has taken the turn that became free, so that a pass would change nothing. If many resources
 /// wait, only one gets the turn. Passes over all others would take most of the time of a plan.
 fn is_turn_taken(state: &State, resource: &Simulated) -> bool {
@@ -355,15 +390,4 @@ fn held_up_by(fleet: &Fleet, circuit: &CircuitId, resource: &ResourceId, reason:
     }
     let hold = fleet.holder(circuit)?.hold;
     hold.resource.filter(|_| hold.reason != HoldReason::RaisedByOther)
-}
-
-fn update(order: usize, change: &history::Change, before: &Connection) -> Step {
-    let name = change.name.clone().map(|to| Change { from: before.connection_name.clone(), to });
-    let mode = |mode: EncryptionMode| Change { from: before.mode().map(|mode| mode.to_string()), to: mode.to_string() };
-    Step::Update {
-        order,
-        connection_name: name,
-        encryption_mode: change.mode.map(mode),
-        can_cut: change.mode.and_then(|mode| can_cut(mode, before)),
-    }
 }

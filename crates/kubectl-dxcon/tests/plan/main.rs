@@ -7,6 +7,7 @@ mod api_server;
 mod cases;
 mod field_managers;
 mod fleets;
+mod met_by_the_operator;
 mod page;
 mod said;
 mod with_the_cluster;
