@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use directconnect_core::identity::RegionName;
 
@@ -169,7 +168,7 @@ pub struct Plan {
     pub cluster: bool,
     /// Namespace that the operator watches, as its own flag says; may be given several times, or as a list split at
     /// commas [default: all]
-    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = NonEmptyStringValueParser::new(), requires = "cluster")]
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',', value_parser = directconnect_operator::config::namespace, requires = "cluster")]
     pub watch_namespace: Vec<String>,
     /// Region of manifests that name none [default: with --cluster that of its resources that name none, else that of
     /// the AWS configuration]

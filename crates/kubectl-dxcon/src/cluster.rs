@@ -2,6 +2,7 @@
 
 mod retry;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use directconnect_core::text;
@@ -69,12 +70,29 @@ impl Cluster {
         Ok(listed.map_err(|error| self.unlisted(&error))?.items)
     }
 
-    /// Lists the resources of all namespaces as complete objects.
-    pub async fn list_whole(&self) -> Result<Vec<serde_json::Value>, Problem> {
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &ApiResource::erase::<Watched>(&()));
-        let listed = api.list(&kube::api::ListParams::default()).await.map_err(|error| self.unlisted(&error))?;
-        let whole = listed.items.into_iter().map(serde_json::to_value).collect::<Result<_, _>>();
-        whole.map_err(|error| Problem::new(error.to_string()))
+    /// Lists the resources of these namespaces, or of all if none is named, as complete objects.
+    pub async fn list_whole(&self, namespaces: &[String]) -> Result<Vec<serde_json::Value>, Problem> {
+        let kind = ApiResource::erase::<Watched>(&());
+        let namespaces: BTreeSet<&String> = namespaces.iter().collect();
+        let api = |namespace: &&String| Api::namespaced_with(self.client.clone(), namespace, &kind);
+        let mut apis: Vec<Api<DynamicObject>> = namespaces.iter().map(api).collect();
+        if apis.is_empty() {
+            apis.push(Api::all_with(self.client.clone(), &kind));
+        }
+        let mut whole = Vec::new();
+        for api in apis {
+            let listed = api.list(&kube::api::ListParams::default()).await.map_err(|error| match &error {
+                kube::Error::Api(answer) if answer.code == 403 && namespaces.is_empty() => Problem::new(format!(
+                    "{}; ask for the right to list them, or name with --watch-namespace those namespaces that the operator watches, if you may list them there",
+                    words(&error)
+                )),
+                error => self.unlisted(error),
+            })?;
+            for object in listed.items {
+                whole.push(serde_json::to_value(object).map_err(|error| Problem::new(error.to_string()))?);
+            }
+        }
+        Ok(whole)
     }
 
     /// The message for resources that cannot be listed.

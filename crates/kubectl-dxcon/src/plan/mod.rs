@@ -59,13 +59,8 @@ pub async fn run(flags: &Plan) -> Outcome {
     }
     let (namespace, live) = if flags.cluster {
         let cluster = Cluster::connect(&flags.at).await?;
-        let mut live = cluster.list_whole().await?;
         // What another operator watches, this one neither acts on nor waits for.
-        if !flags.watch_namespace.is_empty() {
-            live.retain(|object| {
-                flags.watch_namespace.contains(&merge::id(object, &cluster.namespace).namespace.to_string())
-            });
-        }
+        let live = cluster.list_whole(&flags.watch_namespace).await?;
         (cluster.namespace, live)
     } else {
         (flags.at.namespace.clone().unwrap_or_else(|| "default".to_owned()), Vec::new())

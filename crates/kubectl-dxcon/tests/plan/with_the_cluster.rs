@@ -243,3 +243,45 @@ async fn manifests_without_a_region_are_for_that_of_the_cluster_and_not_for_that
     assert_eq!(printed.err.lines().count(), 1, "{printed:#?}");
     assert!(["eu-west-1", "us-east-1", "--region"].iter().all(|part| printed.err.contains(part)), "{printed:#?}");
 }
+
+/// A service account that may list the resources of its namespace.
+const MAY_LIST: &str = "
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: reader}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [directconnect-operator.dev], resources: [directconnectconnections], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: reader}]
+";
+
+/// A user of one namespace, as an operator with `--watch-namespace` is one too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_list_one_namespace_plans_for_the_operator_that_watches_it() {
+    let world = World::builder().without_operator().build().await;
+    let other = World::builder().without_operator().on(Arc::clone(&world.control_plane)).build().await;
+    world.aws.add(REGION, Connection::new(A, "a"));
+    let manifest = connection("line").id(A).name("a");
+    other.apply(connection("elder").id(A).name("b")).await;
+    let kubeconfig = world.control_plane.service_account_kubeconfig(&world.namespace, MAY_LIST).await;
+    let typed = |arguments: &[&str]| {
+        let arguments = [&["plan", "--cluster", "-o", "json"], arguments].concat();
+        let typed = crate::typed::dxcon(arguments).aws(&world.aws.endpoint()).cluster(&kubeconfig);
+        typed.with_input(&text([&manifest]))
+    };
+    let printed = typed(&["--watch-namespace", &world.namespace]);
+    assert_eq!((printed.code, printed.err.as_str()), (Some(0), ""), "{printed:#?}");
+    let refused = typed(&[]);
+    assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:#?}");
+    for part in ["cannot list", "at the cluster scope", "--watch-namespace"] {
+        assert!(refused.err.contains(part), "{part}: {refused:#?}");
+    }
+    let both = typed(&["--watch-namespace", &format!("{},{}", world.namespace, other.namespace)]);
+    assert_eq!(both.code, Some(1), "{both:#?}");
+    assert!(both.err.contains(&format!("in the namespace \"{}\"", other.namespace)), "{both:#?}");
+}
