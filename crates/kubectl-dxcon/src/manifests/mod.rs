@@ -1,5 +1,6 @@
 //! Finds the manifests of connections in files, folders and standard input.
 
+mod documents;
 mod metadata;
 mod rules;
 mod status;
@@ -15,6 +16,7 @@ use serde_saphyr::{Error, UserMessageFormatter};
 
 use crate::problem::Problem;
 
+use self::documents::{is_blank, split};
 pub use self::rules::Rules;
 
 /// The name that a kustomization may have without an extension.
@@ -104,11 +106,14 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
 /// The manifests of connections in a text with one or more documents.
 fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
-    for (first, document) in split(text) {
+    let unread = |line: usize, why: &str| {
+        let location = Location { file: file.to_owned(), line };
+        Problem::new(format!("{location}: the document cannot be read: {why}"))
+    };
+    for (first, document) in split(text).map_err(|(line, why)| unread(line, &why))? {
         let object: Value = serde_saphyr::from_str(&document).map_err(|error| {
             let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(1) - 1);
-            let location = Location { file: file.to_owned(), line: first + line };
-            Problem::new(format!("{location}: the document cannot be read: {}", unparsed(&error)))
+            unread(first + line, &unparsed(&error))
         })?;
         let line = first + document.lines().take_while(|line| is_blank(line)).count();
         let location = Location { file: file.to_owned(), line };
@@ -170,30 +175,6 @@ fn item_of_list(api_version: &str, kind: &str, item: &Value) -> Value {
         fields.insert("kind".to_owned(), kind.into());
     }
     item
-}
-
-/// The documents of a text, each with the line on which it begins. A line that begins with `---` always ends a document
-/// (YAML 1.2, section 9.1.2).
-fn split(text: &str) -> Vec<(usize, String)> {
-    let mut documents = vec![(1, String::new())];
-    for (number, line) in text.lines().enumerate() {
-        let marker = line.strip_prefix("---").filter(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
-        if let Some(rest) = marker {
-            // The rest of the marker line belongs to the document.
-            documents.push((number + 1, rest.to_owned() + "\n"));
-        } else if let Some((_, document)) = documents.last_mut() {
-            document.push_str(line);
-            document.push('\n');
-        }
-    }
-    documents.retain(|(_, document)| !document.lines().all(is_blank));
-    documents
-}
-
-/// Whether a line has no content: it is empty, a comment, or the end of a document.
-fn is_blank(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line.starts_with('#') || line == "..."
 }
 
 /// What a parser's message says to a user: its first line, as the others only show the position.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use direct_connect_simulator::{Connection, Simulator};
+use serde_json::json;
 use test_support::{REGION, connection};
 
 use crate::said::text;
@@ -163,4 +164,19 @@ async fn a_pipe_gets_no_colours_and_markdown_no_markup_of_others() {
     let markdown = dxcon(["plan", "-o", "markdown"]).aws(&aws.endpoint()).with_input(&text).out;
     assert!(!markdown.contains("<img") && !markdown.contains("@team"), "{markdown}");
     assert!(markdown.contains("<details>"), "{markdown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_after_json_is_read_as_by_kubectl_and_what_is_none_after_it_is_told() {
+    let aws = Simulator::start().await;
+    aws.add(REGION, Connection::new(A, "new"));
+    let plan = |text: &str| dxcon(["plan"]).aws(&aws.endpoint()).with_input(text);
+    let one = connection("one").id(A).name("new").json();
+    let other = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "other" } });
+    for between in ["", "\n", " \n\n"] {
+        let printed = plan(&format!("{other}{between}{one:#}{between}{other}"));
+        assert_eq!(printed.code, Some(0), "{printed:#?}");
+        assert!(printed.out.starts_with("1 manifest: 1 as they should be"), "{printed:#?}");
+    }
+    assert_told(&plan(&format!("{other}\n{one}\n---\n{one}\n")), &["standard input:3", "takes only JSON"]);
 }
