@@ -150,11 +150,10 @@ async fn one(cluster: &Cluster, name: &str, verb: &Verb<'_>) -> Result<Annotated
 }
 
 fn failure(cluster: &Cluster, name: &str, error: &kube::Error) -> Failure {
-    let namespace = &cluster.namespace;
     match error {
-        kube::Error::Api(answer) if answer.code == 404 && answer.message.contains(name) => Failure::Of(Problem::new(
-            format!("{name} was not found in namespace {namespace}; `kubectl dxcon status -A` lists what there is"),
-        )),
+        kube::Error::Api(answer) if answer.code == 404 && answer.message.contains(name) => {
+            Failure::Of(cluster.not_found(name))
+        }
         kube::Error::Api(answer) if matches!(answer.code, 401 | 404) => Failure::OfCluster(cluster.unlisted(error)),
         kube::Error::Api(answer) if answer.code == 403 => {
             Failure::Of(Problem::new(format!("{}; ask for the right to get and patch it", words(error))))

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PathBufValueParser, PossibleValue, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use directconnect_core::identity::RegionName;
 
 use crate::annotate::bare_name;
+use crate::terminal::quoted;
 
 /// Adopt Direct Connect connections, and see what a commit will do to them
 ///
@@ -117,7 +119,7 @@ pub struct Import {
     #[arg(long)]
     pub missing: bool,
     /// A new or empty folder that gets one file a connection and a kustomization.yaml [default: standard output]
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_parser = PathBufValueParser::new().try_map(folder))]
     pub output: Option<PathBuf>,
     /// Where AWS is.
     #[command(flatten)]
@@ -250,6 +252,54 @@ pub struct Annotate {
     /// Where the cluster is.
     #[command(flatten)]
     pub cluster: ClusterFlags,
+}
+
+impl ClusterFlags {
+    /// The context, if it was given, as the end of another command for the same cluster.
+    pub fn context_flag(&self) -> String {
+        flag("--context", self.context.as_deref())
+    }
+
+    /// Context and namespace, as far as they were given, as the end of another command.
+    pub fn as_typed(&self) -> String {
+        self.context_flag() + &flag("--namespace", self.namespace.as_deref())
+    }
+}
+
+impl Plan {
+    /// The same command for manifests that are piped in.
+    pub fn from_pipe(&self) -> String {
+        let cluster = if self.cluster { " --cluster" } else { "" };
+        let watched = Some(self.watch_namespace.join(",")).filter(|watched| !watched.is_empty());
+        let region = self.region.as_ref().map(RegionName::as_str);
+        let output = self.output.to_possible_value().filter(|_| self.output != PlanFormat::default());
+        [
+            "kubectl dxcon plan",
+            cluster,
+            &flag("--watch-namespace", watched.as_deref()),
+            &flag("--region", region),
+            &flag("--output", output.as_ref().map(PossibleValue::get_name)),
+            &flag("--profile", self.aws.profile.as_deref()),
+            &self.at.as_typed(),
+        ]
+        .concat()
+    }
+}
+
+/// A flag with its value, with a blank before it; empty without a value.
+pub fn flag(name: &str, value: Option<&str>) -> String {
+    value.map(|value| format!(" {name} {}", quoted(value))).unwrap_or_default()
+}
+
+/// A folder to write. What other commands take for a format is not taken for its name.
+fn folder(typed: PathBuf) -> Result<PathBuf, String> {
+    match typed.to_str() {
+        Some("-") => Err("it names a folder, and without it manifests go to standard output".to_owned()),
+        Some(format @ ("text" | "json" | "yaml" | "markdown" | "wide" | "name")) => Err(format!(
+            "it names a folder, and without it manifests go to standard output, as YAML; ./{format} is a folder"
+        )),
+        _ => Ok(typed),
+    }
 }
 
 fn region(typed: &str) -> Result<RegionName, String> {

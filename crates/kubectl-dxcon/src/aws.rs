@@ -65,7 +65,8 @@ impl Account {
 fn no_credentials(flags: &AwsFlags, reason: &NoCredentials) -> Problem {
     Problem::new(match &flags.profile {
         Some(profile) => format!(
-            "--profile {profile:?} gives no AWS credentials: {reason}; log in (aws sso login --profile {profile}), or name another (`aws configure list-profiles` lists them)"
+            "--profile {profile:?} gives no AWS credentials: {reason}; log in (aws sso login --profile {}), or name another (`aws configure list-profiles` lists them)",
+            terminal::quoted(profile)
         ),
         None => format!(
             "no AWS credentials: {reason}; log in (aws sso login), name a profile with --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"

@@ -16,7 +16,7 @@ use tower::buffer::BufferLayer;
 use tower::retry::RetryLayer;
 
 use self::retry::RetryReads;
-use crate::arguments::ClusterFlags;
+use crate::arguments::{ClusterFlags, flag};
 use crate::problem::Problem;
 
 /// How long the API server may be silent.
@@ -30,6 +30,8 @@ pub struct Cluster {
     pub client: Client,
     /// The default namespace.
     pub namespace: String,
+    /// The end of other commands for this cluster that are printed: the context, if it was given.
+    pub context_flag: String,
     /// Its API server, and the context of the kubeconfig that names it.
     server: String,
     context: Option<String>,
@@ -52,7 +54,7 @@ impl Cluster {
         // What is called again has to be cloned, and a buffer can be.
         let client = client.with_layer(&BufferLayer::new(MAX_REQUESTS));
         let client = client.with_layer(&RetryLayer::new(RetryReads::default())).build();
-        Ok(Self { client, namespace, server, context })
+        Ok(Self { client, namespace, context_flag: flags.context_flag(), server, context })
     }
 
     /// The API for the resources of one namespace or of all.
@@ -95,6 +97,14 @@ impl Cluster {
         Ok(whole)
     }
 
+    /// The message for a name that the namespace does not have.
+    pub fn not_found(&self, name: &str) -> Problem {
+        let Self { namespace, context_flag, .. } = self;
+        Problem::new(format!(
+            "{name} was not found in namespace {namespace}; `kubectl dxcon status -A{context_flag}` lists what there is"
+        ))
+    }
+
     /// The message for resources that cannot be listed.
     pub fn unlisted(&self, error: &kube::Error) -> Problem {
         match error {
@@ -123,7 +133,7 @@ impl Cluster {
             error => words(error),
         };
         let of = self.context.as_ref().map(|context| format!(" of context {context:?}")).unwrap_or_default();
-        let flag = self.context.as_ref().map(|context| format!(" --context {context}")).unwrap_or_default();
+        let flag = flag("--context", self.context.as_deref());
         Problem::new(format!(
             "the API server {}{of} does not answer: {why}; see with `kubectl version{flag}` whether it is up, or name another with --context",
             self.server

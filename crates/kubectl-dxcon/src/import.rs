@@ -26,7 +26,7 @@ use crate::arguments::Import;
 use crate::aws::{Account, unread};
 use crate::cluster::Cluster;
 use crate::problem::Problem;
-use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, styled};
+use crate::terminal::{self, BAD, GOOD, QUIET, STRONG, quoted, styled};
 
 /// Exit code if not every region could be read.
 const INCOMPLETE: u8 = 3;
@@ -171,7 +171,9 @@ fn summary(found: &Found, manifests: &[Manifest], flags: &Import) -> Vec<String>
         lines.push(styled(QUIET, format!("left out: {}", left_out.join(", "))));
     }
     if let Some(folder) = flags.output.as_ref().filter(|_| !manifests.is_empty()) {
-        lines.push(format!("next: {}", styled(STRONG, format!("kubectl apply -k {}", folder.display()))));
+        let folder = quoted(&folder.display().to_string());
+        let next = format!("kubectl apply -k {folder}{}", flags.cluster.as_typed());
+        lines.push(format!("next: {}", styled(STRONG, next)));
     }
     lines
 }

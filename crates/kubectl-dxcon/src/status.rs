@@ -40,10 +40,7 @@ pub async fn run(flags: &Status) -> Outcome {
     if let Some(name) = &flags.name
         && survey.shown().next().is_none()
     {
-        return Err(Problem::new(format!(
-            "{name} was not found in namespace {}; `kubectl dxcon status -A` lists what there is",
-            cluster.namespace
-        )));
+        return Err(cluster.not_found(name));
     }
     if flags.watch {
         return follow::run(&cluster, flags, survey).await;

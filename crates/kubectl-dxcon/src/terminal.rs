@@ -35,6 +35,13 @@ pub fn styled(style: Style, words: impl std::fmt::Display) -> String {
     format!("{style}{words}{style:#}")
 }
 
+/// An argument of a command that is printed, as a shell reads it.
+pub fn quoted(argument: &str) -> String {
+    let quoted = shlex::try_quote(argument).map(std::borrow::Cow::into_owned);
+    // No argument can hold the one character that cannot be quoted, as it ends it.
+    quoted.unwrap_or_else(|_| argument.to_owned())
+}
+
 /// Prints to standard output. It is not an error if the reader closes the pipe (`| head`).
 pub fn print(text: &str) -> Outcome {
     emit(text).map(|_| ExitCode::SUCCESS)

@@ -20,11 +20,11 @@ const MAX_NAMED: usize = 5;
 
 /// Checks whether the CRD is installed, is established, and has the fields that this program knows.
 pub async fn check(cluster: &Cluster) -> Finding {
-    let name = DirectConnectConnection::crd_name();
+    let (name, flag) = (DirectConnectConnection::crd_name(), cluster.context_flag.as_str());
     let definitions: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
     match definitions.get_opt(name).await {
-        Ok(Some(installed)) => judge(&installed, &crd()),
-        Ok(None) => Finding::problem(CHECK, format!("{name} is not installed"), install()),
+        Ok(Some(installed)) => judge(&installed, &crd(), flag),
+        Ok(None) => Finding::problem(CHECK, format!("{name} is not installed"), install(flag)),
         Err(kube::Error::Api(answer)) if answer.code == 403 => {
             if is_served(cluster).await {
                 Finding::note(CHECK, format!("{name} is served; its versions may not be read by you"))
@@ -42,11 +42,14 @@ pub async fn is_served(cluster: &Cluster) -> bool {
     !matches!(listed, Err(kube::Error::Api(answer)) if answer.code == 404)
 }
 
-fn install() -> String {
-    "install that of the operator's release: directconnect-operator crd | kubectl apply --server-side -f -".to_owned()
+fn install(flag: &str) -> String {
+    format!(
+        "install that of the operator's release: directconnect-operator crd | kubectl apply --server-side -f -{flag}"
+    )
 }
 
-fn judge(installed: &CustomResourceDefinition, this_release: &CustomResourceDefinition) -> Finding {
+/// `flag` is the end of commands that are printed.
+fn judge(installed: &CustomResourceDefinition, this_release: &CustomResourceDefinition, flag: &str) -> Finding {
     let conditions = installed.status.as_ref().and_then(|status| status.conditions.as_ref());
     let is_established = conditions.into_iter().flatten().any(|it| it.type_ == "Established" && it.status == "True");
     let served: Vec<&str> = installed.spec.versions.iter().filter(|it| it.served).map(|it| it.name.as_str()).collect();
@@ -56,16 +59,21 @@ fn judge(installed: &CustomResourceDefinition, this_release: &CustomResourceDefi
             "serves {} and not {version}",
             if served.is_empty() { "nothing".into() } else { served.join(", ") }
         );
-        return Finding::problem(CHECK, message, install());
+        return Finding::problem(CHECK, message, install(flag));
     }
     if !is_established {
-        let next = "kubectl describe crd directconnectconnections.directconnect-operator.dev says why";
+        let name = DirectConnectConnection::crd_name();
+        let next = format!("`kubectl describe crd {name}{flag}` says why");
         return Finding::problem(CHECK, "is not established", next);
     }
     let (there, here) = (fields(installed, &version), fields(this_release, &version));
     let lacks: Vec<&String> = here.difference(&there).collect();
     if !lacks.is_empty() {
-        return Finding::problem(CHECK, format!("is older than this program: it lacks {}", named(&lacks)), install());
+        return Finding::problem(
+            CHECK,
+            format!("is older than this program: it lacks {}", named(&lacks)),
+            install(flag),
+        );
     }
     let more: Vec<&String> = there.difference(&here).collect();
     let message = format!("serves {}", served.join(", "));
@@ -149,7 +157,7 @@ mod tests {
             (|it| it["status"] = json!({}), Outcome::Problem, "not established"),
         ];
         for (change, outcome, words) in cases {
-            let finding = judge(&installed(change), &crd());
+            let finding = judge(&installed(change), &crd(), "");
             assert_eq!(finding.outcome, outcome, "{finding:?}");
             assert!(finding.message.contains(words), "{words}: {finding:?}");
         }

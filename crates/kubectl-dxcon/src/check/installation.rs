@@ -42,7 +42,7 @@ impl Installation {
         let namespace = namespace.unwrap_or(SHIPPED);
         match labelled(&deployments).await {
             Ok(found) => match found.as_slice() {
-                [one] => Self::of(one),
+                [one] => Self::of(one, &cluster.context_flag),
                 [] => Self::shipped(
                     namespace,
                     Finding::note(CHECK, format!("none with the label of the operator is in {scope}")),
@@ -76,7 +76,8 @@ impl Installation {
         }
     }
 
-    fn of(deployment: &Deployment) -> Self {
+    /// `flag` is the end of commands that are printed.
+    fn of(deployment: &Deployment, flag: &str) -> Self {
         let namespace = deployment.namespace().unwrap_or_default();
         let spec = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
         let containers = spec.map(|spec| spec.containers.as_slice()).unwrap_or_default();
@@ -87,7 +88,10 @@ impl Installation {
         let finding = if ready > 0 {
             Finding::ok(CHECK, format!("{name} has {ready} ready"))
         } else {
-            let next = format!("kubectl -n {namespace} describe deployment {} says why", deployment.name_any());
+            let next = format!(
+                "`kubectl describe deployment {} --namespace {namespace}{flag}` says why",
+                deployment.name_any()
+            );
             Finding::problem(CHECK, format!("{name} has no Pod that is ready"), next)
         };
         Self {
@@ -154,7 +158,7 @@ mod tests {
             "status": { "readyReplicas": 1 },
         }))
         .expect("it is a Deployment");
-        let found = Installation::of(&deployment);
+        let found = Installation::of(&deployment, "");
         assert_eq!((found.namespace.as_str(), found.account.as_str()), ("net-system", "dx"));
         assert_eq!((found.lease.as_str(), found.lease_namespace.as_str()), ("dx-lease", "leases"));
         assert_eq!(found.watched, ["three", "one", "two"]);
@@ -167,7 +171,7 @@ mod tests {
             let spec = json!({ "selector": {}, "template": { "spec": { "containers": [container] } } });
             let alone: Deployment = serde_json::from_value(json!({ "metadata": { "name": "dx" }, "spec": spec }))
                 .expect("it is a Deployment");
-            assert!(Installation::of(&alone).acts_without_lease, "{way}");
+            assert!(Installation::of(&alone, "").acts_without_lease, "{way}");
         }
         assert_eq!(found.finding().outcome, Outcome::Ok);
     }

@@ -20,7 +20,10 @@ pub async fn check(cluster: &Cluster, installation: &Installation) -> Finding {
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
     let name = format!("{namespace}/{lease}");
     match leases.get_opt(lease).await {
-        Ok(Some(found)) => judge(&name, &found.spec.unwrap_or_default(), Timestamp::now()),
+        Ok(Some(found)) => {
+            let pods = format!("kubectl get pods --namespace {}{}", installation.namespace, cluster.context_flag);
+            judge(&name, &found.spec.unwrap_or_default(), &pods, Timestamp::now())
+        }
         Ok(None) => Finding::problem(
             CHECK,
             format!("{name} does not exist, so the operator has never run there"),
@@ -30,8 +33,9 @@ pub async fn check(cluster: &Cluster, installation: &Installation) -> Finding {
     }
 }
 
-fn judge(name: &str, lease: &LeaseSpec, now: Timestamp) -> Finding {
-    let next = "see why no process of the operator leads: kubectl get pods and its log";
+/// `pods` is the command that lists the Pods of the operator.
+fn judge(name: &str, lease: &LeaseSpec, pods: &str, now: Timestamp) -> Finding {
+    let next = format!("see why no process of the operator leads: `{pods}`, and their logs");
     let Some(holder) = lease.holder_identity.as_deref().filter(|holder| !holder.is_empty()) else {
         return Finding::problem(CHECK, format!("{name} is held by nobody"), next);
     };
@@ -75,7 +79,7 @@ mod tests {
         ];
         for (spec, expected) in cases {
             let lease = serde_json::from_value(spec.clone()).expect("it is the spec of a Lease");
-            assert_eq!(judge("ns/name", &lease, now).outcome, expected, "{spec}");
+            assert_eq!(judge("ns/name", &lease, "kubectl get pods", now).outcome, expected, "{spec}");
         }
     }
 }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use serde_saphyr::{Error, UserMessageFormatter};
 
 use crate::problem::Problem;
+use crate::terminal::quoted;
 
 use self::documents::{is_blank, split};
 pub use self::rules::Rules;
@@ -48,8 +49,8 @@ pub struct Manifest {
 }
 
 /// Reads all manifests of the operator's group in these files and folders; `-` is standard input. Other groups are
-/// ignored.
-pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
+/// ignored. `again` is the same command for manifests that are piped in.
+pub fn read(paths: &[PathBuf], again: &str) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -59,11 +60,11 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, Problem> {
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
             read.map_err(|error| format!("standard input cannot be read: {error}"))?;
-            manifests.extend(documents("-", &text)?);
+            manifests.extend(documents("-", &text, again)?);
         } else {
             for file in files(path)? {
                 let text = std::fs::read_to_string(&file).map_err(|error| unreadable(&file, &error))?;
-                manifests.extend(documents(&file.display().to_string(), &text)?);
+                manifests.extend(documents(&file.display().to_string(), &text, again)?);
             }
         }
     }
@@ -104,7 +105,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Problem> {
 }
 
 /// The manifests of connections in a text with one or more documents.
-fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
+fn documents(file: &str, text: &str, again: &str) -> Result<Vec<Manifest>, Problem> {
     let mut manifests = Vec::new();
     let unread = |line: usize, why: &str| {
         let location = Location { file: file.to_owned(), line };
@@ -119,9 +120,9 @@ fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
         let location = Location { file: file.to_owned(), line };
         if let Some(field) = kustomized(file, &object) {
             let folder = Path::new(file).parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = printable(&folder.unwrap_or(Path::new(".")).display().to_string());
+            let folder = printable(&quoted(&folder.unwrap_or(Path::new(".")).display().to_string()));
             return Err(Problem::new(format!(
-                "{location}: this kustomization can change the manifests ({field}), which are read as they stand: pipe in what comes of it, `kubectl kustomize {folder} | kubectl dxcon plan`"
+                "{location}: this kustomization can change the manifests ({field}), which are read as they stand: pipe in what comes of it, `kubectl kustomize {folder} | {again}`"
             )));
         }
         collect(&location, object, &mut manifests);
@@ -200,6 +201,10 @@ mod tests {
 
     const LINE: &str =
         "apiVersion: directconnect-operator.dev/v1alpha1\nkind: DirectConnectConnection\nmetadata: {name: a}\n";
+
+    fn documents(file: &str, text: &str) -> Result<Vec<Manifest>, Problem> {
+        super::documents(file, text, "kubectl dxcon plan")
+    }
 
     #[test]
     fn each_document_is_told_with_the_line_on_which_it_begins() {

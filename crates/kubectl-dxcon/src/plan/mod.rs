@@ -49,7 +49,7 @@ fn regions<'a>(objects: impl Iterator<Item = &'a Value>, default_region: &Defaul
 
 /// Prints the plan.
 pub async fn run(flags: &Plan) -> Outcome {
-    let manifests = manifests::read(&flags.filename)?;
+    let manifests = manifests::read(&flags.filename, &flags.from_pipe())?;
     if manifests.is_empty() {
         let files: Vec<String> = flags.filename.iter().map(|file| file.display().to_string()).collect();
         return Err(Problem::new(format!(

@@ -33,3 +33,21 @@ async fn files_of_a_list_that_are_not_there_are_passed_over_and_broken_ones_are_
     let none = run(status(&world.namespace, &[&missing, &folder.path().join("neither")])).await;
     assert_one_line(&none, &["no Kubernetes cluster", "missing", "set KUBECONFIG"]);
 }
+
+#[tokio::test]
+async fn a_command_that_is_printed_is_for_the_context_that_was_named() {
+    let world = in_sync().await;
+    let text = fs::read_to_string(world.control_plane.kubeconfig()).expect("it can be read");
+    let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("it is YAML");
+    config["contexts"][0]["name"] = "a b".into();
+    config["current-context"] = "".into();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig = folder.path().join("kubeconfig");
+    fs::write(&kubeconfig, config.to_string()).expect("the folder is writable");
+    for verb in ["status", "pause"] {
+        let typed = dxcon([verb, "nowhere", "-n", &world.namespace, "--context", "a b"]).cluster(&kubeconfig);
+        assert_one_line(&run(typed).await, &["`kubectl dxcon status -A --context 'a b'` lists what there is"]);
+    }
+    let unset = run(dxcon(["status"]).cluster(&kubeconfig)).await;
+    assert_one_line(&unset, &["has no current context: name one with --context"]);
+}

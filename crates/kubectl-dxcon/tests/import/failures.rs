@@ -135,6 +135,30 @@ fn interrupt(process: &Child) {
 }
 
 #[tokio::test]
+async fn a_format_is_not_taken_for_the_name_of_a_folder() {
+    let (aws, home) = two_connections().await;
+    for format in ["yaml", "json", "text", "-"] {
+        let printed =
+            run(dxcon(["import", &format!("--output={format}")]).aws(&aws.endpoint()).within(home.path())).await;
+        assert_eq!((printed.code, printed.out.as_str()), (Some(1), ""), "{printed:?}");
+        assert_eq!(printed.err.lines().count(), 1, "{printed:?}");
+        assert!(printed.err.contains("--output") && printed.err.contains("standard output"), "{printed:?}");
+    }
+    assert_eq!(entries(home.path()), 0);
+    let printed = run(dxcon(["import", "-o", "./yaml"]).aws(&aws.endpoint()).within(home.path())).await;
+    assert_eq!((printed.code, entries(home.path())), (Some(0), 1), "{printed:?}");
+}
+
+#[tokio::test]
+async fn the_next_command_is_for_the_cluster_and_the_folder_that_were_named() {
+    let (aws, home) = two_connections().await;
+    let flags = ["import", "-o", "all circuits", "--context", "a b", "-n", "net"];
+    let printed = run(dxcon(flags).aws(&aws.endpoint()).within(home.path())).await;
+    let next = "next: kubectl apply -k 'all circuits' --context 'a b' --namespace net\n";
+    assert!(printed.err.ends_with(next), "{printed:?}");
+}
+
+#[tokio::test]
 async fn a_call_that_is_throttled_or_cut_is_made_again_and_one_that_always_is_ends() {
     let (aws, _home) = two_connections().await;
     for kind in [FaultKind::Throttling, FaultKind::ServiceUnavailable, FaultKind::ResetBefore] {

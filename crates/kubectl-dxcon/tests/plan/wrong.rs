@@ -51,9 +51,13 @@ async fn a_kustomization_that_can_change_the_manifests_is_not_passed_over() {
         let printed = with(&format!("kind: Kustomization\n{field}: {value}\n"));
         assert_told(
             &printed,
-            &["kustomization.yaml:1", field, &format!("kubectl kustomize {folder} | kubectl dxcon plan")],
+            &["kustomization.yaml:1", field, &format!("`kubectl kustomize {folder} | kubectl dxcon plan`")],
         );
     }
+    let flags = ["plan", "-f", &folder, "--cluster", "-n", "net", "--context", "a b", "--region", REGION, "-o", "json"];
+    let again =
+        format!("| kubectl dxcon plan --cluster --region {REGION} --output json --context 'a b' --namespace net`");
+    assert_told(&dxcon(flags).run(), &[&again]);
     std::fs::remove_file(dir.path().join("kustomization.yaml")).expect("it is removed");
     std::fs::write(dir.path().join("Kustomization"), "namespace: network\n").expect("it is written");
     assert_told(&dxcon(["plan", "-f", &folder]).aws(&aws.endpoint()).run(), &["Kustomization:1", "namespace"]);
