@@ -78,14 +78,6 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
     let cluster = Cluster::connect(&flags.cluster).await?;
     let mut failed = false;
     for name in &flags.names {
-        let name = match bare_name(name) {
-            Ok(name) => name,
-            Err(problem) => {
-                failed = true;
-                anstream::eprintln!("kubectl-dxcon: {problem}");
-                continue;
-            }
-        };
         match one(&cluster, name, verb).await {
             Ok(Annotated { result, notes }) => {
                 let name = format!("{}.{}/{name}", Watched::kind(&()).to_lowercase(), Watched::group(&()));
@@ -103,17 +95,6 @@ async fn for_each(flags: &Annotate, verb: &Verb<'_>) -> Outcome {
         }
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// The name of a resource that is given as `NAME` or, as `kubectl get --output name` prints it, as `TYPE/NAME`.
-pub(crate) fn bare_name(given: &str) -> Result<&str, Problem> {
-    let Some((kind, name)) = given.rsplit_once('/') else { return Ok(given) };
-    let kind = kind.split('.').next().unwrap_or_default();
-    let known = [&*Watched::kind(&()).to_lowercase(), &*Watched::plural(&()), "dxcon"];
-    if known.contains(&kind) {
-        return Ok(name);
-    }
-    Err(Problem::new(format!("{given} names another kind of resource; give names of DirectConnectConnections")))
 }
 
 /// What was done about a resource.
@@ -361,19 +342,6 @@ mod tests {
             };
             assert_eq!(step(&metadata, "line", &Verb::Pause(None), now), expected, "{manager}");
         }
-    }
-
-    #[test]
-    fn a_name_may_come_with_its_type_as_kubectl_prints_it() {
-        let long = "directconnectconnection.directconnect-operator.dev/line";
-        for given in ["line", long, "directconnectconnections/line", "dxcon/line"] {
-            assert_eq!(bare_name(given).ok(), Some("line"), "{given}");
-        }
-        let refused = bare_name("pod/line").map_err(|problem| problem.to_string());
-        assert_eq!(
-            refused.err().as_deref(),
-            Some("pod/line names another kind of resource; give names of DirectConnectConnections")
-        );
     }
 
     #[test]

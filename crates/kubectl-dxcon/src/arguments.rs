@@ -6,7 +6,7 @@ use clap::builder::{PathBufValueParser, PossibleValue, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use directconnect_core::identity::RegionName;
 
-use crate::annotate::bare_name;
+use crate::resource_name::resource_name;
 use crate::terminal::quoted;
 
 /// Adopt Direct Connect connections, and see what a commit will do to them
@@ -197,7 +197,7 @@ Examples:
   kubectl dxcon status frankfurt-primary")]
 pub struct Status {
     /// Show all of this one
-    #[arg(value_parser = |given: &str| bare_name(given).map(str::to_owned))]
+    #[arg(value_parser = resource_name)]
     pub name: Option<String>,
     /// All namespaces
     #[arg(short = 'A', long, conflicts_with_all = ["namespace", "name"])]
@@ -244,7 +244,7 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Annotate {
     /// Names of the resources
-    #[arg(required = true, value_name = "NAME")]
+    #[arg(required = true, value_name = "NAME", value_parser = resource_name)]
     pub names: Vec<String>,
     /// Why, for those who read the resource
     #[arg(long, value_name = "TEXT")]

@@ -21,6 +21,7 @@ pub mod import;
 pub mod manifests;
 pub mod plan;
 pub mod problem;
+pub mod resource_name;
 pub mod status;
 pub mod terminal;
 

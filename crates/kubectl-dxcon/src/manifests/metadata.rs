@@ -171,7 +171,7 @@ fn unqualified(what: &str, key: &str) -> String {
 }
 
 /// A DNS-1123 subdomain. Its parts may be longer than 63 characters, as in the API server.
-fn is_subdomain(name: &str) -> bool {
+pub fn is_subdomain(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_dns)
 }
 

@@ -18,6 +18,7 @@ use crate::problem::Problem;
 use crate::terminal::quoted;
 
 use self::documents::{is_blank, split};
+pub use self::metadata::is_subdomain;
 pub use self::rules::Rules;
 
 /// The name that a kustomization may have without an extension.

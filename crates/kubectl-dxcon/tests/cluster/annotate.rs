@@ -155,3 +155,46 @@ async fn a_pause_that_somebody_made_by_kubectl_annotate_ends() {
     assert_eq!((printed.code, printed.out), (Some(0), format!("{PREFIX}/line resumed\n")), "{}", printed.err);
     assert_eq!(annotation(&world.get("line").await, "paused"), &Value::Null);
 }
+
+#[tokio::test]
+async fn a_name_is_what_kubectl_takes_for_one() {
+    let world = in_sync().await;
+    let group = "directconnect-operator.dev";
+    let types = [
+        "dxcon".to_owned(),
+        "DirectConnectConnection".to_owned(),
+        "directconnectconnection".to_owned(),
+        "DirectConnectConnections".to_owned(),
+        format!("directconnectconnections.{group}"),
+        format!("directconnectconnections.v1alpha1.{group}"),
+        format!("DirectConnectConnection.v1alpha1.{group}"),
+        format!("dxcon.{group}"),
+        "pod".to_owned(),
+        "directconnectconnections.example.com".to_owned(),
+        format!("directconnectconnections.v1.{group}"),
+        String::new(),
+    ];
+    let names = types.iter().map(|kind| format!("{kind}/line"));
+    for name in names.chain(["line/".to_owned(), "dxcon/".to_owned(), "dxcon/line/line".to_owned()]) {
+        let by_kubectl = world.control_plane.kubectl(&["get", "-n", &world.namespace, &name], "").await;
+        for arguments in [&["reconcile", &*name][..], &["status", &name]] {
+            let printed = typed(&world, arguments).await;
+            assert_eq!(
+                by_kubectl.status.success(),
+                printed.code == Some(0),
+                "{name}: {printed:?}: {}",
+                by_kubectl.stderr
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_told_before_anything_is_done() {
+    let world = in_sync().await;
+    for (name, words) in [("", "no name in it"), ("pod/line", "another type"), ("Line", "no name of a resource")] {
+        let printed = typed(&world, &["pause", "line", name]).await;
+        crate::assert_one_line(&printed, &["NAME", words, "kubectl dxcon pause --help"]);
+    }
+    assert_eq!(annotation(&world.get("line").await, "paused"), &Value::Null);
+}

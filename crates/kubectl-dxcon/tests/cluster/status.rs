@@ -68,7 +68,7 @@ async fn a_name_may_have_its_type_before_it_as_kubectl_prints_it() {
         let printed = typed(&world, &["status", name, "-o", "json"]).await;
         assert_eq!((printed.code, &json(&printed)["connections"][0]["name"]), (Some(0), &"line".into()), "{printed:?}");
     }
-    assert_one_line(&typed(&world, &["status", "pod/line"]).await, &["pod/line names another kind of resource"]);
+    assert_one_line(&typed(&world, &["status", "pod/line"]).await, &["\"pod\" is another type of resource"]);
 }
 
 #[tokio::test]
