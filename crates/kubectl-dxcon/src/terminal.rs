@@ -81,6 +81,11 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
     printed(table, 0)
 }
 
+/// Rows without a header.
+pub fn lines(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    printed(bare(rows), 0)
+}
+
 /// Rows below a heading, without a header.
 pub fn rows(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     printed(bare(rows), INDENT)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::terminal::{BAD, GOOD, WAITING, styled};
+use crate::terminal::{self, BAD, GOOD, WAITING, styled};
 
 /// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,26 +52,23 @@ impl Finding {
 
 /// The findings as text: a line for each, with the next step below it, and the number of problems.
 pub fn text(findings: &[Finding]) -> String {
-    let width = findings.iter().map(|finding| finding.check.chars().count()).max().unwrap_or_default();
-    let mut out = String::new();
-    for Finding { check, outcome, message, next } in findings {
+    let rows = findings.iter().flat_map(|Finding { check, outcome, message, next }| {
         let (word, style) = match outcome {
             Outcome::Ok => ("ok", GOOD),
             Outcome::Note => ("note", WAITING),
             Outcome::Problem => ("problem", BAD),
         };
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{}   {check:width$}   {message}", styled(style, format!("{word:<7}")));
-        if let Some(next) = next {
-            let _ = writeln!(out, "{:7}   {:width$}   next: {next}", "", "");
-        }
-    }
+        let next = next.as_ref().map(|next| vec![String::new(), String::new(), format!("next: {next}")]);
+        [vec![styled(style, word), check.clone(), message.clone()]].into_iter().chain(next)
+    });
+    let mut out = terminal::lines(rows);
     let problems = findings.iter().filter(|finding| finding.outcome == Outcome::Problem).count();
     let summary = match problems {
         0 => styled(GOOD, "No problem was found."),
         1 => styled(BAD, "1 problem was found."),
         more => styled(BAD, format!("{more} problems were found.")),
     };
+    // Writing to a string cannot fail.
     let _ = writeln!(out, "\n{summary}");
     out
 }

@@ -72,7 +72,11 @@ pub fn text(detailed: &Detailed, now: Timestamp) -> Result<String, Problem> {
             printable(&condition.message),
         ]
     });
-    section(&mut out, "Conditions", &terminal::table(&["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], conditions));
+    let conditions: Vec<_> = conditions.collect();
+    if !conditions.is_empty() {
+        let header = ["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"];
+        section(&mut out, "Conditions", &terminal::table(&header, conditions));
+    }
     let mut connection = Connection::clone(&status.connection);
     let keys = std::mem::take(&mut connection.mac_sec_keys);
     section(&mut out, "AWS shows", &terminal::yaml(&connection)?);

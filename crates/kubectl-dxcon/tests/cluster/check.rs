@@ -208,3 +208,18 @@ async fn an_endpoint_that_is_down_is_a_problem_of_the_region() {
     assert_eq!(finding["outcome"], "problem", "{finding}");
     assert_finding(&printed, "clock", "note", "not compared");
 }
+
+#[tokio::test]
+async fn what_is_printed_fits_the_width() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let kubeconfig = folder.path().join("kubeconfig");
+    let text = "{clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}], \
+        contexts: [{name: x, context: {cluster: c, user: u}}], users: [{name: u, user: {token: t}}], current-context: x}";
+    std::fs::write(&kubeconfig, text).expect("the folder is writable");
+    let check = |columns: &str| dxcon(["check"]).cluster(&kubeconfig).env("COLUMNS", columns);
+    let narrow = run(check("60")).await.out;
+    assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
+    let whole = run(check("")).await.out;
+    assert_eq!(narrow.split_whitespace().count(), whole.split_whitespace().count(), "{narrow}\n{whole}");
+    assert!(whole.lines().any(|line| line.chars().count() > 100), "{whole}");
+}

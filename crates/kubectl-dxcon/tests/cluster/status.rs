@@ -78,6 +78,8 @@ async fn a_resource_that_was_never_reconciled_is_reported_as_such() {
     let printed = typed(&world, &["status"]).await;
     assert_eq!(printed.code, Some(0), "{printed:?}");
     assert!(line(&printed, "line").contains("not looked at yet"), "{printed:?}");
+    let whole = typed(&world, &["status", "line"]).await;
+    assert!(whole.out.contains("Spec") && !whole.out.contains("Conditions"), "it has none yet: {whole:?}");
 }
 
 #[tokio::test]
