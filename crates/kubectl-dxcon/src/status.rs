@@ -89,6 +89,8 @@ struct Survey {
     everywhere: bool,
     namespace: Option<String>,
     name: Option<String>,
+    /// The end of commands that are printed.
+    flag: String,
 }
 
 impl Survey {
@@ -103,7 +105,7 @@ impl Survey {
         };
         objects.sort_by_key(Watched::id);
         let namespace = Some(cluster.namespace.clone()).filter(|_| !flags.all_namespaces);
-        Ok(Self { objects, everywhere, namespace, name: flags.name.clone() })
+        Ok(Self { objects, everywhere, namespace, name: flags.name.clone(), flag: cluster.context_flag.clone() })
     }
 
     fn is_asked_for(&self, object: &Watched) -> bool {
@@ -118,7 +120,7 @@ impl Survey {
 
     fn summaries(&self) -> Vec<Summary> {
         let holders = turn::TurnHolders::of(&self.objects);
-        self.shown().map(|object| Summary::of(object, &holders)).collect()
+        self.shown().map(|object| Summary::of(object, &holders, &self.flag)).collect()
     }
 
     fn put(&mut self, object: Watched) {

@@ -159,7 +159,7 @@ mod tests {
         let metadata = json!({ "name": "line", "namespace": "net", "annotations": { PAUSED: evil } });
         let object = json!({ "metadata": metadata, "spec": { "connectionId": "dxcon-fg1234ab" }, "status": status });
         let line: Watched = serde_json::from_value(object).expect("it is read");
-        let summary = Summary::of(&line, &TurnHolders::of(&[]));
+        let summary = Summary::of(&line, &TurnHolders::of(&[]), "");
         let text = text(&Detailed::new(summary, &line), Timestamp::UNIX_EPOCH).expect("it is text");
         assert!(text.contains("[2Jx") && !text.contains(evil), "{text:?}");
     }

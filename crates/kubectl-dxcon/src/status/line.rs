@@ -216,7 +216,7 @@ mod tests {
         ];
         for (mut spec, status, expected) in cases {
             spec["connectionId"] = json!("dxcon-fg1234ab");
-            let summary = Summary::of(&object("line", spec, status), &TurnHolders::of(&[]));
+            let summary = Summary::of(&object("line", spec, status), &TurnHolders::of(&[]), "");
             assert_eq!(step(&summary), expected);
         }
     }

@@ -122,11 +122,11 @@ pub struct TurnOf {
 }
 
 impl Summary {
-    /// The summary of a resource, given the holders of turns.
-    pub fn of(object: &Watched, holders: &TurnHolders) -> Self {
+    /// The summary of a resource, given the holders of turns. `flag` is the end of commands that are printed.
+    pub fn of(object: &Watched, holders: &TurnHolders, flag: &str) -> Self {
         let status = &object.status;
         let spec = object.spec.as_ref().ok();
-        let verdict = Verdict::of(object);
+        let verdict = Verdict::of(object, flag);
         Self {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
@@ -147,7 +147,7 @@ impl Summary {
 }
 
 impl Verdict {
-    fn of(object: &Watched) -> Self {
+    fn of(object: &Watched, flag: &str) -> Self {
         let status = &object.status;
         let is = |kind, wanted: ConditionStatus| condition_status(status, kind) == Some(wanted.as_str());
         let paused = object.annotations().get(PAUSED).filter(|_| object.is_paused()).cloned();
@@ -157,16 +157,18 @@ impl Verdict {
         else {
             let message = match status.observed_generation {
                 Some(observed) if observed >= 0 => {
-                    "the operator has not looked at the latest spec yet; what is shown is from before it"
+                    "the operator has not looked at the latest spec yet; what is shown is from before it".to_owned()
                 }
-                _ => "the operator has not looked at it yet; if this lasts, run kubectl dxcon check",
+                _ => {
+                    format!("the operator has not looked at it yet; if this lasts, run `kubectl dxcon check{flag}`")
+                }
             };
             return Self {
                 phase: ShownPhase::NotLookedAt,
                 needs_person: false,
                 ready: ConditionStatus::Unknown.as_str().to_owned(),
                 reason: None,
-                message: message.to_owned(),
+                message,
                 link_down: is(ConditionType::LinkUp, ConditionStatus::False),
                 paused,
             };
@@ -280,7 +282,7 @@ pub(super) mod tests {
     fn summary(observed: i64, conditions: &[Value]) -> Summary {
         let status = json!({ "observedGeneration": observed, "conditions": conditions });
         let object = object("line", json!({ "connectionId": "dxcon-fg1234ab" }), status);
-        Summary::of(&object, &TurnHolders::of(&[]))
+        Summary::of(&object, &TurnHolders::of(&[]), "")
     }
 
     #[test]
@@ -351,9 +353,9 @@ pub(super) mod tests {
                 "conditions": [ready, condition("Reconciling", "True", "WaitingForTurn")] }),
         );
         let holders = TurnHolders::of(&[first.clone(), elsewhere, second.clone()]);
-        let waits_for = Summary::of(&second, &holders).waits_for.expect("it waits");
+        let waits_for = Summary::of(&second, &holders, "").waits_for.expect("it waits");
         let names: Vec<_> = waits_for.turn_of.iter().filter_map(|turn| turn.resource.as_deref()).collect();
         assert_eq!(names, ["net/first"]);
-        assert!(Summary::of(&first, &holders).step.has_turn && !Summary::of(&second, &holders).step.has_turn);
+        assert!(Summary::of(&first, &holders, "").step.has_turn && !Summary::of(&second, &holders, "").step.has_turn);
     }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use test_support::{World, connection};
+
 use crate::typed::Typed;
-use crate::{assert_one_line, dxcon, in_sync, run};
+use crate::{ONE, assert_one_line, dxcon, in_sync, run};
 
 /// `status` with this value of `KUBECONFIG`.
 fn status(namespace: &str, files: &[&Path]) -> Typed {
@@ -36,7 +38,7 @@ async fn files_of_a_list_that_are_not_there_are_passed_over_and_broken_ones_are_
 
 #[tokio::test]
 async fn a_command_that_is_printed_is_for_the_context_that_was_named() {
-    let world = in_sync().await;
+    let world = World::builder().without_operator().build().await;
     let text = fs::read_to_string(world.control_plane.kubeconfig()).expect("it can be read");
     let mut config: serde_json::Value = serde_saphyr::from_str(&text).expect("it is YAML");
     config["contexts"][0]["name"] = "a b".into();
@@ -48,6 +50,10 @@ async fn a_command_that_is_printed_is_for_the_context_that_was_named() {
         let typed = dxcon([verb, "nowhere", "-n", &world.namespace, "--context", "a b"]).cluster(&kubeconfig);
         assert_one_line(&run(typed).await, &["`kubectl dxcon status -A --context 'a b'` lists what there is"]);
     }
+    world.apply(connection("other").id(ONE)).await;
+    let status = dxcon(["status", "other", "-n", &world.namespace, "--context", "a b"]).cluster(&kubeconfig);
+    let printed = run(status).await;
+    assert!(printed.out.contains("run `kubectl dxcon check --context 'a b'`"), "{printed:?}");
     let unset = run(dxcon(["status"]).cluster(&kubeconfig)).await;
     assert_one_line(&unset, &["has no current context: name one with --context"]);
 }
