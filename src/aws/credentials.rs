@@ -16,9 +16,10 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_types::request_id::RequestId;
 use futures::FutureExt;
 
-use super::errors::{is_outage_status, sources};
+use super::errors::{is_outage_status, request_id, sources, words_of_answer};
 use directconnect_core::fault::FaultKind;
 use directconnect_core::text;
 
@@ -39,16 +40,24 @@ pub struct NoCredentials {
 
 impl From<&CredentialsError> for NoCredentials {
     fn from(error: &CredentialsError) -> Self {
-        Self { kind: kind(error), message: text::clean(&words(error)) }
+        let (words, request_id) = words(error);
+        let request = request_id.map(|id| format!(" (request {id})")).unwrap_or_default();
+        Self { kind: kind(error), message: text::clean(&(words + &request)) }
     }
 }
 
 /// Variables that name a file that a source reads.
 const FILES: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 
-/// The error message of a source. If the source could not read a file, the name of the file is added, since the SDK
-/// leaves it out.
-pub(super) fn words(error: &CredentialsError) -> String {
+/// The error message of a source, and the request id if it is an answer of STS. If the source could not read a file, the
+/// name of the file is added, since the SDK leaves it out.
+pub(super) fn words(error: &CredentialsError) -> (String, Option<String>) {
+    let of_sts = |source| {
+        words_of_sts::<AssumeRoleWithWebIdentityError>(source).or_else(|| words_of_sts::<AssumeRoleError>(source))
+    };
+    if let Some(said) = sources(error).find_map(of_sts) {
+        return said;
+    }
     let mut words = text::with_sources(error);
     if error.source().is_some_and(<dyn Error>::is::<std::io::Error>) {
         let files = FILES.into_iter().filter_map(|variable| Some((variable, std::env::var_os(variable)?)));
@@ -56,7 +65,20 @@ pub(super) fn words(error: &CredentialsError) -> String {
             let _ = write!(words, " ({variable} is {})", file.display());
         }
     }
-    words
+    (words, None)
+}
+
+/// What STS answered, and the request id, which the SDK would add to the message.
+fn words_of_sts<E>(source: &(dyn Error + 'static)) -> Option<(String, Option<String>)>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    SdkError<E, HttpResponse>: RequestId,
+{
+    let error = source.downcast_ref::<SdkError<E, HttpResponse>>()?;
+    let SdkError::ServiceError(context) = error else { return None };
+    let (code, message) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
+    let words = words_of_answer(code, message, context.raw().status().as_u16());
+    Some((format!("STS answered {words}"), request_id(error)))
 }
 
 /// Kind of the fault that a source gave no credentials.

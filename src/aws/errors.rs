@@ -4,11 +4,13 @@
 
 use std::any::Any;
 use std::error::Error;
+use std::io::ErrorKind;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_directconnect::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_types::retry::ErrorKind as RetryKind;
 use aws_types::request_id::RequestId;
 use hyper_util::client::legacy::Error as HttpError;
 
@@ -55,12 +57,7 @@ pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> 
             let status = context.raw().status().as_u16();
             let code = context.err().code().unwrap_or_default();
             let message = context.err().message().unwrap_or_default();
-            let words = match (code, message) {
-                ("", "") => format!("HTTP {status}"),
-                ("", message) => message.to_owned(),
-                (code, "") => format!("{code} (HTTP {status})"),
-                (code, message) => format!("{code}: {message}"),
-            };
+            let words = words_of_answer(code, message, status);
             let kind = classify(operation, code, message, status);
             // A server that failed may have carried out the change first, whatever its answer says.
             let in_doubt = kind == FaultKind::Unavailable || status >= 500;
@@ -73,6 +70,16 @@ pub(super) fn fault<E: Modelled>(operation: Operation, error: &CallError<E>) -> 
         SdkError::ResponseError(context) => unreadable(operation, context.raw().status().as_u16(), error),
         SdkError::TimeoutError(_) => Fault::in_doubt(operation.name(), "no answer in time"),
         _ => unsent(operation, error),
+    }
+}
+
+/// The words of an error answer.
+pub(super) fn words_of_answer(code: &str, message: &str, status: u16) -> String {
+    match (code, message) {
+        ("", "") => format!("HTTP {status}"),
+        ("", message) => message.to_owned(),
+        (code, "") => format!("{code} (HTTP {status})"),
+        (code, message) => format!("{code}: {message}"),
     }
 }
 
@@ -92,17 +99,31 @@ fn unreadable<E: Modelled>(operation: Operation, status: u16, error: &CallError<
 fn unsent<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     if let Some(credentials) = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>()) {
         let kind = credentials::kind(credentials);
-        return Fault::new(kind, operation.name(), &credentials::words(credentials));
+        let (words, request_id) = credentials::words(credentials);
+        return Fault { request_id, ..Fault::new(kind, operation.name(), &words) };
+    }
+    let connected = !sources(error).any(|source| source.downcast_ref().is_some_and(HttpError::is_connect));
+    if connected && is_cut(error) {
+        return Fault::in_doubt(operation.name(), "the connection was cut before an answer came");
     }
     let mut words = text::with_sources(error);
     // This is the only error here that a setting of the operator can fix.
     if words.contains("UnknownIssuer") {
         words.push_str(" (AWS_CA_BUNDLE names the CAs to trust, such as that of a proxy)");
     }
-    let connected = !sources(error).any(|source| source.downcast_ref().is_some_and(HttpError::is_connect));
     let built = !matches!(error, SdkError::ConstructionFailure(_));
     let effect = if connected && built { Effect::Unknown } else { Effect::None };
     Fault { effect, ..Fault::new(FaultKind::Unavailable, operation.name(), &words) }
+}
+
+/// Whether a connection was cut. Which of the errors that is depends on the moment, and not on the cause.
+fn is_cut<E: Modelled>(error: &CallError<E>) -> bool {
+    const CUT: [ErrorKind; 4] =
+        [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof];
+    let SdkError::DispatchFailure(failure) = error else { return false };
+    let mut causes = sources(error).filter_map(|source| source.downcast_ref::<std::io::Error>());
+    (failure.is_io() || failure.as_other() == Some(RetryKind::TransientError))
+        && causes.all(|cause| CUT.contains(&cause.kind()))
 }
 
 /// The request id of an answer, cut to what fits into a status: it is not certain that the answer is from AWS.

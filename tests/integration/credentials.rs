@@ -2,10 +2,11 @@
 
 use axum::Router;
 use axum::http::StatusCode;
-use direct_connect_simulator::Connection;
+use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::json;
 use std::future::IntoFuture;
-use test_support::{Front, OperatorBuilder, REGION, World, connection, wait};
+use std::time::Duration;
+use test_support::{Front, OperatorBuilder, REGION, Resource, World, connection, wait};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -103,16 +104,21 @@ async fn world(from: impl FnOnce(OperatorBuilder) -> OperatorBuilder) -> World {
 /// The same with a web identity, with `sts` as the endpoint of STS.
 async fn with_web_identity(sts: &str) -> World {
     let mut world = World::builder().without_operator().build().await;
-    let token = world.kubeconfig.with_extension("token");
-    std::fs::write(&token, "a token").expect("the folder is the test's own");
     world.aws.add(REGION, Connection::new(ID, "old"));
     world.apply(connection("line").id(ID).name("new")).await;
-    world.settings = without_keys(world.settings)
-        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_string_lossy())
-        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
-        .env("AWS_ENDPOINT_URL_STS", sts);
+    world.settings = of_web_identity(&world, sts);
     world.start_operator();
     world
+}
+
+/// How the operator of a world is started so that its credentials are from STS.
+fn of_web_identity(world: &World, sts: &str) -> OperatorBuilder {
+    let token = world.kubeconfig.with_extension("token");
+    std::fs::write(&token, "a token").expect("the folder is the test's own");
+    without_keys(world.settings.clone())
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_string_lossy())
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/operator")
+        .env("AWS_ENDPOINT_URL_STS", sts)
 }
 
 #[tokio::test]
@@ -152,6 +158,45 @@ async fn an_sts_that_is_in_trouble_is_waited_for_and_one_that_refuses_needs_a_pe
     assert_eq!(world.aws.calls(), []);
     sts.answer(200, &sts_keys());
     world.ready("line").await;
+}
+
+/// A step down is tried at every poll.
+#[tokio::test]
+async fn while_sts_refuses_status_is_written_once_for_each_cause_and_the_log_has_the_request() {
+    let mut world = World::builder().without_operator().build().await;
+    let sts = world.aws.sts_endpoint();
+    world.aws.configure(|settings| settings.credential_lifetime = Duration::from_secs(1));
+    world.aws.add(REGION, Connection::new(ID, "line").with_mode("should_encrypt"));
+    world.apply(connection("line").id(ID).mode("should_encrypt")).await;
+    world.settings = of_web_identity(&world, &sts);
+    world.start_operator();
+    world.ready("line").await;
+    let refuses = |message: &str| {
+        world.aws.clear_faults();
+        let (code, message) = (Some("AccessDenied".to_owned()), message.to_owned());
+        world.aws.inject(Fault::new(FaultKind::Error { status: 403, code, message }).on("AssumeRoleWithWebIdentity"));
+    };
+    let asks_again = async |times: usize| {
+        let begun = world.aws.credential_calls().len();
+        let asked = async || world.aws.credential_calls().len() >= begun + times;
+        wait::until(wait::SOON, format!("{times} refusals"), asked).await;
+    };
+    refuses("Not authorized to assume it");
+    world.apply(connection("line").id(ID).mode("no_encrypt")).await;
+    let says = async |words: &str| {
+        let is_said = |line: &Resource| line.condition("Stalled").is_some_and(|it| it.message.contains(words));
+        world.until("line", words, is_said).await
+    };
+    says("Not authorized to assume it").await;
+    let before = world.condition("line", "Ready", "Unknown", "ObservationStale").await;
+    asks_again(10).await;
+    assert_eq!(world.get("line").await.version(), before.version(), "{}", world.get("line").await);
+    let told = world.operator().says("could not be read: STS answered AccessDenied").await;
+    assert!(told.contains("\"request_id\":\""), "{told}");
+
+    refuses("An explicit deny");
+    says("STS answered AccessDenied: An explicit deny").await;
+    assert_eq!(world.updates(), []);
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub struct Fault {
     pub kind: FaultKind,
     /// The operation that failed, as the AWS API names it.
     pub operation: &'static str,
-    /// The error message of AWS or the network, sanitized for status.
+    /// The error message of AWS or the network, sanitized.
     pub message: String,
     /// Request id from AWS, for AWS support.
     pub request_id: Option<String>,
@@ -78,12 +78,18 @@ impl Fault {
         }
     }
 
+    /// Whether another failure has the same cause as this one: status says the same of both.
+    pub fn has_cause_of(&self, other: &Self) -> bool {
+        let cause = |fault: &Self| (fault.kind, fault.operation, text::lasting(&fault.message));
+        cause(self) == cause(other)
+    }
+
     /// What happened and what to do next, for a connection.
     ///
-    /// The request id is left out: it changes with every attempt, and each change would cause a status write.
+    /// Request ids and times are left out: they change with every attempt, and each change would cause a status write.
     pub fn describe(&self, CircuitId { region, id }: &CircuitId) -> String {
-        let Self { operation, message, .. } = self;
-        let words = message.trim_end_matches('.');
+        let (operation, words) = (self.operation, text::lasting(&self.message));
+        let words = words.trim_end_matches('.');
         match self.kind {
             FaultKind::NotFound => format!(
                 "{id} was not found in {region}: {words}. Check spec.connectionId, spec.region and the AWS account of the operator"
@@ -102,7 +108,7 @@ impl Fault {
             FaultKind::Unavailable => {
                 format!("directconnect:{operation} in {region} failed: {words}. The operator tries again by itself")
             }
-            FaultKind::Rejected if *operation == UPDATE => {
+            FaultKind::Rejected if operation == UPDATE => {
                 format!(
                     "AWS rejected directconnect:{operation} on {id} in {region}: {words}. Change the spec as AWS asks; it is tried again by itself now and then"
                 )

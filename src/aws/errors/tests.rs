@@ -120,7 +120,7 @@ fn without_an_answer_only_what_was_never_sent_had_no_effect() {
     let unreadable = answered(200, "", "");
     for (error, words) in [
         (timeout, "no answer in time"),
-        (reset, "connection reset"),
+        (reset, "the connection was cut"),
         (slow, "connection reset"),
         (garbled, "the answer (HTTP 200) could not be understood"),
         (unreadable, "the answer (HTTP 200) could not be understood"),
@@ -134,6 +134,37 @@ fn without_an_answer_only_what_was_never_sent_had_no_effect() {
     let without = fault(Operation::Update, &AnyError::construction_failure(CredentialsError::not_loaded("none")));
     assert_eq!((without.kind, without.effect), (CredentialsInvalid, Effect::None));
     assert!(without.message.ends_with("none"), "{}", without.message);
+}
+
+#[test]
+fn a_connection_that_is_cut_is_told_alike_however_it_shows_and_another_failure_is_not() {
+    let io = |kind| AnyError::dispatch_failure(ConnectorError::io(std::io::Error::from(kind).into()));
+    let ended = || ConnectorError::other("ended within a message".into(), Some(RetryKind::TransientError));
+    let said = |error| fault(Operation::Page, &error).message;
+    let cut = said(AnyError::dispatch_failure(ended()));
+    for kind in [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof] {
+        assert_eq!(said(io(kind)), cut);
+    }
+    let untrusted = std::io::Error::new(ErrorKind::InvalidData, "received fatal alert: CertificateRequired");
+    let untrusted = said(AnyError::dispatch_failure(ConnectorError::io(untrusted.into())));
+    assert!(untrusted.contains("CertificateRequired"), "{untrusted}");
+}
+
+#[test]
+fn the_request_id_of_sts_stands_beside_what_it_says() {
+    use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+    let refused = |request_id: &str| {
+        let metadata = ErrorMetadata::builder().code("AccessDenied").message("Not authorized");
+        let metadata = metadata.custom("aws_request_id", request_id.to_owned()).build();
+        let mut answer = raw(403);
+        answer.headers_mut().insert("x-amzn-requestid", request_id.to_owned());
+        let error = SdkError::service_error(AssumeRoleWithWebIdentityError::generic(metadata), answer);
+        fault(Operation::Page, &AnyError::construction_failure(CredentialsError::provider_error(error)))
+    };
+    let (one, next) = (refused("5b8c"), refused("6d9e"));
+    assert_eq!(one.message, "STS answered AccessDenied: Not authorized");
+    assert_eq!((one.request_id.as_deref(), next.request_id.as_deref()), (Some("5b8c"), Some("6d9e")));
+    assert!(one.has_cause_of(&next));
 }
 
 #[tokio::test]

@@ -29,8 +29,10 @@ pub struct Region {
     is_awaited: bool,
     /// When the last complete listing began.
     pub listed: Option<Moment>,
-    /// The error of the last listing, if it failed.
+    /// Why listings fail, if the last one did.
     pub fault: Option<Fault>,
+    /// Another cause of the same kind, and since when all listings have failed for it.
+    other_fault: Option<(Fault, Moment)>,
     /// Whether listings are made at the soak cadence.
     pub polls_at_soak_cadence: bool,
     /// Whether listings have failed for so long that a circuit without a resource, which nothing else reads, is not

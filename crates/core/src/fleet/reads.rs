@@ -20,6 +20,7 @@ impl Fleet {
             is_awaited: true,
             listed: None,
             fault: None,
+            other_fault: None,
             polls_at_soak_cadence: false,
             is_given_up: false,
         };
@@ -140,15 +141,15 @@ impl Fleet {
         changed
     }
 
-    /// Records that a listing failed. Returns whether it is the first failure of this kind in a row.
+    /// Records that a listing failed. Returns whether its cause is news.
     ///
     /// Until a listing works again, soaks are looked at by reads by id. After three poll intervals without success, the
     /// first listing is no longer awaited. A progress deadline later, a circuit that another writer raised and that no
     /// resource is for holds no turn until a listing succeeds: nothing else could ever show that this is over.
     pub fn record_failed_listing(&mut self, region: &RegionName, fault: Fault, now: Moment) -> bool {
         let Some(known) = self.regions.get_mut(region) else { return false };
-        let is_news = known.fault.as_ref().is_none_or(|earlier| earlier.kind != fault.kind);
-        (known.fault, known.polls_at_soak_cadence) = (Some(fault), false);
+        let is_news = known.note_fault(fault, now, self.settings.stale_after());
+        known.polls_at_soak_cadence = false;
         let unread_for = now.since(known.listed.unwrap_or(known.reading_since));
         if unread_for < self.settings.stale_after() {
             return is_news;
@@ -188,5 +189,25 @@ impl Fleet {
             known.polls_at_soak_cadence = at_soak_cadence;
         }
         if at_soak_cadence { self.settings.soak_cadence() } else { self.settings.poll_interval }
+    }
+}
+
+impl Region {
+    /// Takes in why a listing failed. Returns whether that is news: the one before did not fail, or for a cause of another
+    /// kind, or all have failed for this cause for `lasting` by now. In an outage AWS often fails in several ways by turns,
+    /// and each cause that is news is written to all resources of the region.
+    fn note_fault(&mut self, fault: Fault, now: Moment, lasting: Duration) -> bool {
+        let is_known = |known: &Fault| fault.has_cause_of(known);
+        let since = self.other_fault.as_ref().filter(|(other, _)| is_known(other)).map_or(now, |(_, since)| *since);
+        let is_news = self
+            .fault
+            .as_ref()
+            .is_none_or(|known| known.kind != fault.kind || (!is_known(known) && now.since(since) >= lasting));
+        if is_news {
+            (self.fault, self.other_fault) = (Some(fault), None);
+        } else {
+            self.other_fault = self.fault.as_ref().filter(|known| !is_known(known)).map(|_| (fault.clone(), since));
+        }
+        is_news
     }
 }

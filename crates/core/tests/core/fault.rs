@@ -71,6 +71,17 @@ fn words_of_aws_are_cleaned_and_its_request_id_stays_apart() {
 }
 
 #[test]
+fn status_says_the_same_of_a_cause_at_every_attempt_and_something_else_of_another_cause() {
+    let expired = |at: &str| Fault::new(FaultKind::CredentialsInvalid, DESCRIBE, &format!("Signature expired: {at}"));
+    let (one, next) = (expired("20261127T082358Z"), expired("20261127T082458Z"));
+    let other = Fault::new(FaultKind::CredentialsInvalid, DESCRIBE, "The security token is invalid");
+    let said = |fault: &Fault| fault.describe(&circuit(REGION, ID));
+    assert!(one.has_cause_of(&next) && said(&one) == said(&next), "{}", said(&one));
+    assert!(one.message.contains("20261127T082358Z"), "the log says it whole");
+    assert!(!one.has_cause_of(&other) && said(&one) != said(&other), "{}", said(&one));
+}
+
+#[test]
 fn what_a_person_must_set_right_is_tried_at_the_pace_of_polls() {
     for kind in [FaultKind::AccessDenied, FaultKind::CredentialsInvalid, FaultKind::NotFound] {
         for (tries, jitter) in [(1, 0.0), (9, 0.5), (u32::MAX, 1.0)] {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use directconnect_core::clock::Moment;
-use directconnect_core::fault::FaultKind;
+use directconnect_core::fault::{DESCRIBE, Fault, FaultKind};
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Observation, Source};
 use directconnect_core::identity::ConnectionId;
@@ -87,6 +87,34 @@ fn what_a_page_or_a_read_shows_as_it_is_known_is_stored_once() {
     fleet.record_read(&a(), read_at(second(60), Some((*renamed).clone())));
     assert!(is_last(&fleet, &renamed));
     assert_eq!(*share(&fleet, encrypted_connection().named("fra-3")), encrypted_connection().named("fra-3"));
+}
+
+#[test]
+fn a_listing_that_fails_is_news_once_its_cause_is_of_another_kind_or_has_lasted() {
+    let mut fleet = ready();
+    // Listings fail for three poll intervals before another cause counts: 180 s.
+    let table = [
+        (100, FaultKind::CredentialsInvalid, "Token expired: 1764231838", true),
+        (160, FaultKind::CredentialsInvalid, "Token expired: 1764231899", false),
+        (220, FaultKind::CredentialsInvalid, "Not authorized to assume it", false),
+        (280, FaultKind::CredentialsInvalid, "Token expired: 1764231999", false),
+        (340, FaultKind::CredentialsInvalid, "Not authorized to assume it", false),
+        (519, FaultKind::CredentialsInvalid, "Not authorized to assume it", false),
+        (520, FaultKind::CredentialsInvalid, "Not authorized to assume it", true),
+        (580, FaultKind::CredentialsInvalid, "Not authorized to assume it", false),
+        (581, FaultKind::Unavailable, "Not authorized to assume it", true),
+    ];
+    let mut told = "";
+    for (at, kind, words, is_news) in table {
+        assert_eq!(
+            fleet.record_failed_listing(&region(REGION), Fault::new(kind, DESCRIBE, words), second(at)),
+            is_news,
+            "{at}: {words}"
+        );
+        told = if is_news { words } else { told };
+        let known = fleet.region(&region(REGION)).and_then(|region| region.fault.as_ref()).expect("it has failed");
+        assert_eq!(known.message, told, "{at}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use directconnect_core::text::{MESSAGE_LIMIT, clean, cut_bytes, panic_message, printable, with_sources};
+use directconnect_core::text::{MESSAGE_LIMIT, clean, cut_bytes, lasting, panic_message, printable, with_sources};
 
 /// An error with this message and source.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,43 @@ fn an_error_is_told_with_its_sources_each_once() {
     for (messages, expected) in table {
         let chained = messages.iter().rev().fold(None, |source, message| Some(Box::new(Failed(message, source))));
         assert_eq!(with_sources(&*chained.expect("it has a message")), expected);
+    }
+}
+
+#[test]
+fn what_differs_at_every_attempt_is_left_out_and_nothing_else() {
+    let table = [
+        ("Error { aws_request_id: \"5b8cf2b7-0a1b-4c2d-8e3f-9a0b1c2d3e4f\" }", "Error { aws_request_id: \"…\" }"),
+        (
+            "Signature expired: 20261127T082358Z is now earlier than 20261127T081858Z (20261127T082358Z - 5 min.)",
+            "Signature expired: … is now earlier than … (… - 5 min.)",
+        ),
+        (
+            "Token expired: current date/time 1764231838 must be before the expiration date/time 1764228238",
+            "Token expired: current date/time … must be before the expiration date/time …",
+        ),
+        (
+            "arn:aws:sts::123456789012:assumed-role/operator/web-identity-token-1764231838123 is not authorized",
+            "arn:aws:sts::123456789012:assumed-role/operator/web-identity-token-… is not authorized",
+        ),
+        (
+            "certificate expired: verification time 1764231838 (UNIX), but certificate is not valid after 1764228238 (3600 seconds ago)",
+            "certificate expired: verification time … (UNIX), but certificate is not valid after … (…)",
+        ),
+        ("at 2026-11-27T08:23:58Z, since 2026-11-27T08:23:58.123Z.", "at …, since …."),
+    ];
+    for (said, lasts) in table {
+        assert_eq!(lasting(said), lasts);
+    }
+    for lasts in [
+        "",
+        "HTTP 503: ünavailable",
+        "dxcon-abcdef12 in eu-central-1 of 123456789012",
+        "tcp connect error: Connection refused (os error 111)",
+        "http://10.20.30.40:12345 took 30 seconds, 5 seconds agog",
+        "a1764231838 and 1764231838a, 5b8cf2b7-0a1b-4c2d-8e3f-9a0b1c2d3e4f0",
+    ] {
+        assert_eq!(lasting(lasts), lasts);
     }
 }
 
