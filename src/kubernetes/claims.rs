@@ -33,10 +33,12 @@ struct Entry {
     trigger: Trigger,
     /// The circuit that the spec names. If the spec is invalid: the one that status is about.
     circuit: Option<CircuitId>,
-    /// Hashes of the status that the watch delivered last and of the one that this process wrote last. Any other status
-    /// was written by someone else.
+    /// Hashes of the status that the watch delivered last and of the one that this process wrote last. No other status is
+    /// believed.
     fingerprint: u64,
     written: u64,
+    /// Hash of the last status that this process tried to write without an answer. The API server may have stored it.
+    unanswered: u64,
     /// Whether the status is of someone else, while this process leads. It stays so until another one comes.
     is_foreign: bool,
     /// Whether what status shows of the connection may come from someone else: a pass that has read nothing writes it again
@@ -136,6 +138,14 @@ impl Claims {
         }
     }
 
+    /// Called if such a write had no answer, so that `before` counts as the last one. If the API server stores what was tried,
+    /// that is overwritten like what someone else writes, and its ledger is not trusted either.
+    pub fn note_unanswered(&self, resource: &ResourceId, before: &DirectConnectConnectionStatus) {
+        if let Some(entry) = self.known.lock().entries.get_mut(resource) {
+            entry.unanswered = std::mem::replace(&mut entry.written, fingerprint(before));
+        }
+    }
+
     /// Called after this process has written a status and got this resource version.
     pub fn note_written(&self, object: &Watched, version: u64, status: Arc<DirectConnectConnectionStatus>) {
         if let Some(entry) = self.known.lock().entries.get_mut(&object.id())
@@ -202,6 +212,7 @@ impl Claims {
             circuit: desired.as_ref().map(|desired| desired.circuit.clone()),
             fingerprint: fingerprint(&object.status),
             written: seen.map_or(0, |before| before.written),
+            unanswered: seen.map_or(0, |before| before.unanswered),
             is_foreign: false,
             shows_foreign: false,
             contest: seen.and_then(|before| before.contest.clone()),
@@ -232,7 +243,8 @@ impl Claims {
         } else if entry.written == 0 {
             Some(Duration::ZERO)
         } else {
-            entry.contest.get_or_insert_default().note(&resource, self.clock.now())
+            let is_own = entry.fingerprint == entry.unanswered;
+            entry.contest.get_or_insert_default().note(&resource, is_own, self.clock.now())
         };
         let is_news = before.is_none_or(|before| before.trigger != entry.trigger);
         if is_news || pause == Some(Duration::ZERO) {

@@ -219,9 +219,7 @@ impl<'a> StatusWriter<'a> {
                 Err(WriteError::Outdated) if self.refresh().await => {}
                 Err(WriteError::Outdated) => break,
                 Err(error) => {
-                    // The API server may still store it. Then it counts as another writer's: its ledger is not trusted, and
-                    // it is overwritten.
-                    self.context.claims.will_write(&resource, &self.written);
+                    self.context.claims.note_unanswered(&resource, &self.written);
                     if let WriteError::Dropped(_, version) = error {
                         self.put_back(version).await;
                     } else {

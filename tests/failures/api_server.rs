@@ -107,6 +107,34 @@ async fn a_status_write_whose_answer_is_lost_is_made_up_for() {
     assert_eq!(world.updates().len(), 1);
 }
 
+/// What was tried is stored when the operator knows already that no answer came.
+#[tokio::test]
+async fn status_writes_that_are_stored_without_an_answer_are_blamed_on_nobody_else() {
+    let (mut world, front) = behind_front().await;
+    world.start_operator();
+    reaches(&world, "one", wait::SOON).await;
+    front.trouble(Trouble::CutBefore, Passing::writes_status);
+    for location in ["A", "B", "C", "D", "E"] {
+        world.aws.edit(REGION, ID, |line| line.location = Some(location.to_owned()));
+        let location = format!("\"location\":\"{location}\"");
+        let tried = loop {
+            let tried = front.strikes().await.body;
+            if tried.contains(&location) {
+                break tried;
+            }
+        };
+        world.operator().says("was not written").await;
+        let tried: serde_json::Value = serde_json::from_str(&tried).expect("a patch");
+        world.patch_status("line", tried["status"].clone()).await;
+        // Overwrites that come too soon after each other count as one.
+        world.polls(10).await;
+    }
+    let logs = world.operator().logs();
+    assert!(!logs.iter().any(|line| line.contains("another writer")), "{logs:#?}");
+    front.clear();
+    reaches(&world, "two", wait::SOON).await;
+}
+
 #[tokio::test]
 async fn a_long_retry_after_is_not_obeyed() {
     let (mut world, front) = behind_front().await;
