@@ -2,6 +2,7 @@
 
 mod claim;
 mod contest;
+mod entry;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,67 +15,20 @@ use tokio::sync::{mpsc, watch};
 pub use self::claim::{Trigger, age_of, claim, labels, without_valid_spec};
 
 use self::claim::age_since;
-use self::contest::{Contest, fingerprint};
+use self::contest::fingerprint;
+use self::entry::{Entry, Memory, ProvenBefore};
 use super::status::condition;
 use super::{Reference, Watched, reference};
 use crate::api::DirectConnectConnectionStatus;
 use crate::clock::Clock;
-use crate::metrics::{Metrics, Resource};
+use crate::metrics::Metrics;
 use crate::state::{State, Wakeup};
-use directconnect_core::clock::Moment;
 use directconnect_core::conditions::ConditionType;
 use directconnect_core::desired::{DefaultRegion, Desired, EncryptionMode};
 use directconnect_core::fleet::Circuit;
 use directconnect_core::identity::{CircuitId, RegionName, ResourceId};
-use directconnect_core::ledger::{EarlierRelease, LastUpdate};
+use directconnect_core::ledger::EarlierRelease;
 use directconnect_core::turn::{Claim, Shown};
-
-struct Entry {
-    trigger: Trigger,
-    /// The circuit that the spec names. If the spec is invalid: the one that status is about.
-    circuit: Option<CircuitId>,
-    /// Hashes of the status that the watch delivered last and of the one that this process wrote last. No other status is
-    /// believed.
-    fingerprint: u64,
-    written: u64,
-    /// Hash of the last status that this process tried to write without an answer. The API server may have stored it.
-    unanswered: u64,
-    /// Whether the status is of someone else, while this process leads. It stays so until another one comes.
-    is_foreign: bool,
-    /// Whether what status shows of the connection may come from someone else: a pass that has read nothing writes it again
-    /// as it stands. It stays so until a read shows the connection.
-    shows_foreign: bool,
-    /// Set once someone else has overwritten what this process wrote.
-    contest: Option<Box<Contest>>,
-    /// Resource version that the watch delivered.
-    version: u64,
-    /// The last status that this process wrote and its version, until the watch has delivered it.
-    latest: Option<(u64, Arc<DirectConnectConnectionStatus>)>,
-    /// Set if the status of an earlier release proves the circuit, and nothing that this proof depends on has changed.
-    proven_before: Option<Box<ProvenBefore>>,
-    memory: Memory,
-    labels: Arc<Resource>,
-}
-
-/// What passes remember of a resource from one to the next. It is lost in a restart without harm.
-#[derive(Clone, Default)]
-pub struct Memory {
-    /// Number of failed passes in a row.
-    pub failures: u32,
-    /// The request for a read by annotation: its value, and when a pass first saw it.
-    pub requested: Option<Box<(String, Moment)>>,
-    /// The status before a write that has had no answer. What changed since is not told yet.
-    pub untold: Option<Arc<DirectConnectConnectionStatus>>,
-    /// The time of an update whose answer was lost, and the reasons of the events that have told of it.
-    pub shown_later: Option<Box<(String, Vec<&'static str>)>>,
-}
-
-/// A proof that was derived from a status of an earlier release.
-#[derive(Clone, PartialEq)]
-struct ProvenBefore {
-    /// The last update in that status. The proof does not hold after another update.
-    last_update: Option<LastUpdate>,
-}
 
 #[derive(Default)]
 struct Known {
@@ -187,12 +141,13 @@ impl Claims {
         }
     }
 
-    /// Records an event of the watch. Returns the resources to wake once the store has applied the event too. If they
-    /// were woken earlier, they would be reconciled with the old object, and not again.
-    pub fn note(&self, event: &Event<Watched>) -> Vec<ResourceId> {
+    /// Records an event of the watch about an object that the store has as `stored`. Returns the resources to wake once the
+    /// store has applied the event too. If they were woken earlier, they would be reconciled with the old object, and not
+    /// again.
+    pub fn note(&self, event: &Event<Watched>, stored: Option<&Watched>) -> Vec<ResourceId> {
         let mut known = self.known.lock();
         match event {
-            Event::Apply(object) | Event::InitApply(object) => self.apply(&mut known, object),
+            Event::Apply(object) | Event::InitApply(object) => self.apply(&mut known, object, stored),
             Event::Delete(object) => self.delete(&mut known, &object.id()),
             // Only the first list comes as one, when nothing is known. Later lists come as the changes that they show.
             Event::Init | Event::InitDone => {}
@@ -200,7 +155,7 @@ impl Claims {
         std::mem::take(&mut known.affected).into_iter().collect()
     }
 
-    fn apply(&self, known: &mut Known, object: &Watched) {
+    fn apply(&self, known: &mut Known, object: &Watched, stored: Option<&Watched>) {
         let resource = object.id();
         let desired = self.desired(object).ok().or_else(|| without_valid_spec(object));
         let before = known.entries.remove(&resource);
@@ -231,6 +186,11 @@ impl Claims {
         // the process that leads.
         let is_still = seen.is_some_and(|before| before.is_foreign && before.fingerprint == entry.fingerprint);
         entry.is_foreign = known.wake.is_some() && (is_overwritten || is_still);
+        if entry.is_foreign && !is_still && entry.memory.untold.is_none() {
+            // Events compare with what this process knew, not with what the other one says.
+            let latest = seen.and_then(|before| before.latest.as_ref()).map(|(_, status)| Arc::clone(status));
+            entry.memory.untold = latest.or_else(|| stored.map(|stored| Arc::new(stored.status.clone())));
+        }
         let is_read = |circuit: &CircuitId| {
             let has_read = |circuit: &Circuit| circuit.history.observation().is_some();
             self.state.with_fleet(|fleet| fleet.circuit(circuit).is_some_and(has_read))

@@ -109,10 +109,14 @@ pub async fn run(
 
 /// Applies events to the claims and the store, and then wakes the affected resources.
 fn apply_events(events: Vec<Event<Watched>>, claims: &Claims, store: &mut Writer<Watched>) {
-    let mut affected = Vec::new();
+    let (mut affected, reader) = (Vec::new(), store.as_reader());
     // Each event is dropped after it was applied: the store keeps a copy, and there may be thousands.
     for event in events {
-        affected.extend(claims.note(&event));
+        let stored = match &event {
+            Event::Apply(object) | Event::InitApply(object) => reader.get(&Reference::from_obj(object)),
+            Event::Delete(_) | Event::Init | Event::InitDone => None,
+        };
+        affected.extend(claims.note(&event, stored.as_deref()));
         store.apply_watcher_event(&event);
     }
     claims.wake(&Wakeup::Resources(affected));

@@ -33,8 +33,10 @@ const MAX_REFRESHES: usize = 5;
 pub(super) struct StatusWriter<'a> {
     context: &'a Context,
     object: &'a Watched,
-    /// Status before this pass. Events are published for the changes since.
+    /// The last status that events have told of. Events are published for the changes since.
     before: Arc<DirectConnectConnectionStatus>,
+    /// The same if it is not what the API server has: a write had no answer, or someone else has written.
+    untold: Option<Arc<DirectConnectConnectionStatus>>,
     /// The last known status on the API server.
     written: Arc<DirectConnectConnectionStatus>,
     version: u64,
@@ -47,12 +49,14 @@ impl<'a> StatusWriter<'a> {
     pub(super) fn new(object: &'a Watched, context: &'a Context) -> Self {
         // The watch may lag behind, so the last status that this process wrote is used if it is newer.
         let written = context.claims.latest_status(object);
-        let (version, before) = written.unwrap_or_else(|| (object.version(), Arc::new(object.status.clone())));
+        let (version, written) = written.unwrap_or_else(|| (object.version(), Arc::new(object.status.clone())));
+        let untold = context.claims.with_memory(object, |memory| memory.untold.clone());
         Self {
             context,
             object,
-            written: Arc::clone(&before),
-            before,
+            before: Arc::clone(untold.as_ref().unwrap_or(&written)),
+            untold,
+            written,
             version,
             events: Vec::new(),
             has_noted_drift: false,
@@ -61,14 +65,14 @@ impl<'a> StatusWriter<'a> {
 
     /// A ledger with the matched generation that status says.
     pub(super) fn keep_met_generation(&self, ledger: Ledger) -> Ledger {
-        Ledger { met_generation: self.before.ledger.met_generation, ..ledger }
+        Ledger { met_generation: self.written.ledger.met_generation, ..ledger }
     }
 
     /// When the annotation first asked for a read that status does not show as served yet. If this resource acts, what
     /// AWS refused or somebody disputes is tried again at once, too.
     pub(super) fn read_requested(&self, desired: &Desired, acts: bool) -> Option<Moment> {
         let (context, now) = (self.context, self.context.clock.now());
-        let served = self.before.last_handled_reconcile_at.as_deref();
+        let served = self.written.last_handled_reconcile_at.as_deref();
         let request = self.object.requested_at().filter(|&request| served != Some(request));
         let (is_new, requested_at) = context.claims.with_memory(self.object, |memory| {
             let is_new = memory.requested.as_ref().map(|asked| asked.0.as_str()) != request;
@@ -202,6 +206,10 @@ impl<'a> StatusWriter<'a> {
     ) {
         let generation = self.object.meta().generation;
         let wanted = conditions(verdict, observation);
+        // An invalid spec asks for nothing, so nothing differs from it.
+        if verdict.reason == Reason::InvalidSpec {
+            next.drift.clear();
+        }
         next.observed_generation = generation;
         next.conditions = status::conditions(wanted, &self.written.conditions, generation, Timestamp::now());
     }
@@ -260,9 +268,9 @@ impl<'a> StatusWriter<'a> {
 
     /// What a write shows of the line is told at once: the next pass compares with what was written, even if this one fails.
     fn written(&mut self, version: u64, next: DirectConnectConnectionStatus) {
-        let untold = self.context.claims.with_memory(self.object, |memory| memory.untold.take());
-        let told = untold.as_ref().unwrap_or(&self.written);
-        self.events.extend(self.of_line(told, &next));
+        let told = self.take_untold().unwrap_or_else(|| Arc::clone(&self.written));
+        let news = self.of_line(&told, &next);
+        self.events.extend(news);
         self.context.events.publish(self.object, std::mem::take(&mut self.events));
         self.context.metrics.status_written();
         let reason = status::condition(&next, ConditionType::Ready).map(|ready| ready.reason.clone());
@@ -270,6 +278,15 @@ impl<'a> StatusWriter<'a> {
         self.version = version;
         self.written = Arc::new(next);
         self.context.claims.note_written(self.object, version, Arc::clone(&self.written));
+    }
+
+    /// What was not told when the pass began, once. Someone else may have written again since: that is for the next pass.
+    fn take_untold(&mut self) -> Option<Arc<DirectConnectConnectionStatus>> {
+        let untold = self.untold.take()?;
+        self.context.claims.with_memory(self.object, |memory| {
+            memory.untold.take_if(|known| Arc::ptr_eq(known, &untold));
+        });
+        Some(untold)
     }
 
     /// The events for what a status shows of the line. Each field of an update whose answer was lost is told once, and not
@@ -313,10 +330,8 @@ impl<'a> StatusWriter<'a> {
 
     /// Publishes the events at the end of the pass.
     fn finish(&mut self, about: Option<(&Desired, &Plan)>) {
-        let untold = self.context.claims.with_memory(self.object, |memory| {
-            memory.failures = 0;
-            memory.untold.take()
-        });
+        self.context.claims.with_memory(self.object, |memory| memory.failures = 0);
+        let untold = self.take_untold();
         let mut events = std::mem::take(&mut self.events);
         events.extend(untold.into_iter().flat_map(|told| self.of_line(&told, &self.written)));
         let failed = about.and_then(|(desired, plan)| self.failed_update(desired, plan));

@@ -143,7 +143,7 @@ pub(super) mod tests {
         let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
         let claims = Arc::new(Claims::new(Arc::clone(&state), region, clock, metrics.clone()));
         let mut note = |event| {
-            claims.note(&event);
+            claims.note(&event, None);
             store.apply_watcher_event(&event);
         };
         note(Event::Init);

@@ -122,7 +122,7 @@ impl Bench {
     async fn object(&self) -> Watched {
         let api: Api<Watched> = Api::namespaced(self.world.client.clone(), &self.world.namespace);
         let object = api.get("line").await.expect("it is there");
-        self.context.claims.note(&Event::Apply(object.clone()));
+        self.context.claims.note(&Event::Apply(object.clone()), None);
         object
     }
 

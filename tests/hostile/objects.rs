@@ -68,7 +68,7 @@ proptest! {
             let Ok(watched) = serde_json::from_value::<Watched>(object) else { continue };
             let Some(event) = usable(Event::Apply(watched.clone())) else { continue };
             let resource = watched.id();
-            prop_assert!(claims.note(&event).contains(&resource), "nobody is told of {resource}");
+            prop_assert!(claims.note(&event, None).contains(&resource), "nobody is told of {resource}");
             match claims.desired(&watched) {
                 Ok(desired) => {
                     let circuit = desired.circuit;
@@ -83,7 +83,7 @@ proptest! {
                     }
                 }
             }
-            claims.note(&Event::Delete(watched));
+            claims.note(&Event::Delete(watched), None);
             prop_assert!(claims.regions().borrow().is_empty(), "nothing is left of it");
         }
     }

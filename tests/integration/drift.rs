@@ -1,6 +1,7 @@
 //! Drift: changes by someone else.
 
 use direct_connect_simulator::Connection;
+use serde_json::{Value, json};
 use test_support::{REGION, World, connection};
 
 use crate::events::told;
@@ -40,4 +41,29 @@ async fn a_mode_that_someone_changed_is_put_back() {
     world.polls(3).await;
     assert_updates(&world, ID, &[&[("encryptionMode", "should_encrypt")]]);
     world.condition("line", "Ready", "True", "InSync").await;
+}
+
+/// Without a region of the operator's own, a spec that names none is invalid.
+#[tokio::test]
+async fn nothing_differs_from_a_spec_that_is_invalid() {
+    // A circuit that status names is read all the same.
+    for circuit in [Value::Null, json!({ "region": REGION, "connectionId": ID })] {
+        let mut world = World::builder().flag("--leader-elect", "false").build().await;
+        world.aws.add(REGION, Connection::new(ID, "old"));
+        world.apply(connection("line").id(ID).name("new").annotation("paused", "true")).await;
+        let paused = world.condition("line", "Ready", "False", "Paused").await;
+        assert_eq!(paused.status("drift")[0]["field"], "connectionName", "{paused}");
+        let drifted = format!(
+            "directconnect_connection_drifted{{namespace=\"{}\",name=\"line\",connection_id=\"{ID}\"}}",
+            world.namespace
+        );
+        assert_eq!(world.operator().metric(&drifted).await, Some(1.0));
+        world.stop_operator();
+        world.patch_status("line", json!({ "circuit": circuit })).await;
+        world.settings = world.settings.clone().without_env("AWS_REGION");
+        world.start_operator();
+        let invalid = world.condition("line", "Stalled", "True", "InvalidSpec").await;
+        assert!(invalid.status("drift").is_null(), "{invalid}");
+        assert_eq!(world.operator().metric(&drifted).await, Some(0.0));
+    }
 }

@@ -4,6 +4,8 @@ use direct_connect_simulator::{Connection, Fault, FaultKind};
 use serde_json::{Value, json};
 use test_support::{REGION, Resource, World, connection};
 
+use crate::events::told;
+
 const ID: &str = "dxcon-aaaaaaaa";
 
 /// A resource whose connection has no key, so that its spec cannot be met.
@@ -48,6 +50,27 @@ async fn a_status_that_is_written_by_hand_does_not_stay() {
         world.until("line", format!("mended after {forged}"), mended).await;
     }
     assert_eq!(world.updates(), []);
+}
+
+#[tokio::test]
+async fn what_is_written_by_hand_is_told_by_no_event() {
+    let (world, right) = stalled().await;
+    told(&world, "line", "Blocked", 1).await;
+    let mut conditions = right.status("conditions").clone();
+    for condition in conditions.as_array_mut().expect("there are conditions") {
+        condition["status"] = json!(if condition["status"] == "True" { "False" } else { "True" });
+        condition["reason"] = json!("InSync");
+    }
+    world.patch_status("line", json!({ "conditions": conditions, "drift": null, "metGeneration": 1 })).await;
+    let mended = |line: &Resource| but_for_times(line) == but_for_times(&right);
+    world.until("line", "mended", mended).await;
+    // What happens then is told after all that was told of the mending.
+    world.aws.edit(REGION, ID, |line| line.connection_state = Some("down".to_owned()));
+    told(&world, "line", "LinkDown", 1).await;
+    let events = world.events("line").await;
+    let mut reasons: Vec<_> = events.iter().filter_map(|event| event.reason.as_deref()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["Blocked", "LinkDown"], "{events:?}");
 }
 
 /// The ledger is protected as well while the operator knows it.

@@ -79,10 +79,10 @@ fn an_object_that_was_made_anew_under_its_name_inherits_nothing() {
     let circuit = json!({ "region": "eu-central-1", "connectionId": "dxcon-fg1234ab" });
     let proven = json!({ "metGeneration": 1, "proven": true, "mustEncryptGeneration": 1, "circuit": circuit });
     let old = line("old", 1, &proven);
-    claims.note(&Event::Apply(old.clone()));
+    claims.note(&Event::Apply(old.clone()), None);
     assert!(ledger(&claims, &old).proven);
     let new = line("new", 2, &json!({}));
-    assert_eq!(claims.note(&Event::Apply(new.clone())), [new.id()]);
+    assert_eq!(claims.note(&Event::Apply(new.clone()), None), [new.id()]);
     assert_eq!(ledger(&claims, &new), Ledger::default());
 }
 
@@ -90,14 +90,14 @@ fn an_object_that_was_made_anew_under_its_name_inherits_nothing() {
 fn a_status_of_this_process_is_its_own_even_if_it_comes_when_the_next_is_on_its_way() {
     let claims = claims();
     let before = line("uid", 1, &json!({}));
-    claims.note(&Event::Apply(before.clone()));
+    claims.note(&Event::Apply(before.clone()), None);
     let first = Arc::new(status(1));
     claims.will_write(&before.id(), &first);
     claims.note_written(&before, 2, Arc::clone(&first));
     claims.will_write(&before.id(), &status(2));
-    assert_eq!(claims.note(&Event::Apply(line("uid", 2, &json!({ "metGeneration": 1 })))), []);
+    assert_eq!(claims.note(&Event::Apply(line("uid", 2, &json!({ "metGeneration": 1 }))), None), []);
     // One that nobody of this process wrote wakes the resource.
-    assert_eq!(claims.note(&Event::Apply(line("uid", 3, &json!({ "metGeneration": 7 })))), [before.id()]);
+    assert_eq!(claims.note(&Event::Apply(line("uid", 3, &json!({ "metGeneration": 7 }))), None), [before.id()]);
 }
 
 #[test]
@@ -106,16 +106,16 @@ fn a_status_of_someone_else_is_not_believed_either_when_something_else_of_the_ob
     let circuit = json!({ "region": "eu-central-1", "connectionId": "dxcon-fg1234ab" });
     let unproven = json!({ "unprovenStep": "should_encrypt", "circuit": circuit });
     let before = line("uid", 1, &unproven);
-    claims.note(&Event::Apply(before.clone()));
+    claims.note(&Event::Apply(before.clone()), None);
     for version in [2, 3, 4] {
         // The later events are of an annotation, before any pass has written.
-        claims.note(&Event::Apply(line("uid", version, &json!({}))));
+        claims.note(&Event::Apply(line("uid", version, &json!({}))), None);
         assert!(ledger(&claims, &before).unproven_step.is_some(), "version {version}");
     }
     // What this process writes over it is believed.
     let written = json!({ "metGeneration": 1 });
     claims.will_write(&before.id(), &status(1));
-    claims.note(&Event::Apply(line("uid", 5, &written)));
+    claims.note(&Event::Apply(line("uid", 5, &written)), None);
     assert_eq!(ledger(&claims, &before).met_generation, Some(1));
 }
 

@@ -77,7 +77,7 @@ impl Simulation {
         let claims = Claims::new(Arc::clone(&state), default_region.clone(), clock, Metrics::new());
         let now = clock.now();
         for object in objects {
-            claims.note(&kube::runtime::watcher::Event::Apply(object.clone()));
+            claims.note(&kube::runtime::watcher::Event::Apply(object.clone()), None);
         }
         let resources = objects.iter().filter(|object| !object.is_being_deleted()).map(|object| {
             let desired = object.desired(default_region);
