@@ -61,7 +61,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let clock = Clock::start();
     let metrics = Metrics::new();
     let listener = server::listen(flags.http_address).await?;
-    let (client, watching, own_namespace) = cluster().await?;
+    let Cluster { client, watch: watching, lease: leasing, own_namespace } = cluster().await?;
     let aws = Aws::from_environment(NAME, metrics.clone()).await;
     let region = default_region(&aws);
     let (wakeups, woken) = mpsc::unbounded_channel();
@@ -73,7 +73,7 @@ async fn start(flags: &Run) -> Result<(), String> {
     let store = writer.as_reader();
     let identity = identity();
     let lease_namespace = flags.lease_namespace.clone().unwrap_or(own_namespace);
-    let elector = Elector::new(client.clone(), &lease_namespace, &flags.lease_name, &identity, clock);
+    let elector = Elector::new(leasing, &lease_namespace, &flags.lease_name, &identity, clock);
     let leadership = if flags.leader_elect { elector.leadership() } else { Leadership::without_lease(clock) };
     let context = Arc::new(Context {
         pollers: Pollers::new(aws.clone(), clock, Arc::clone(&state), metrics.clone()),
@@ -199,9 +199,20 @@ fn shutdown_signal() -> Result<impl Future<Output = &'static str>, String> {
     })
 }
 
-/// The clients for the API server, from the pod or `KUBECONFIG`, and the operator's own namespace. The second client, for
-/// watches, has its own connections: after an API server went silent, a new watch does not try those of the other.
-async fn cluster() -> Result<(Client, Client, String), String> {
+/// The API server. Each client has its own connections: where they have fallen silent, as when a NAT forgot them, a request
+/// that has to be answered soon does not try those of the others before it makes a new one.
+struct Cluster {
+    /// For status, events and all the rest.
+    client: Client,
+    /// For watches.
+    watch: Client,
+    /// For the Lease.
+    lease: Client,
+    own_namespace: String,
+}
+
+/// The API server that the pod or `KUBECONFIG` names.
+async fn cluster() -> Result<Cluster, String> {
     let mut config = kubeconfig::find(None).await.map_err(|error| kubeconfig::unusable(&error))?.config;
     // Without it, requests to an API server that went silent would wait without end.
     config.read_timeout = Some(API_SILENCE);
@@ -209,12 +220,12 @@ async fn cluster() -> Result<(Client, Client, String), String> {
     // kube's retry waits as long as the server says. Here each caller decides about its own retries.
     config.default_retry = false;
     let own_namespace = config.default_namespace.clone();
-    let client = |config| {
-        Client::try_from(config).map_err(|error| {
+    let client = || {
+        Client::try_from(config.clone()).map_err(|error| {
             format!("the Kubernetes configuration does not work: {}", crate::kubernetes::words(&error))
         })
     };
-    Ok((client(config.clone())?, client(config)?, own_namespace))
+    Ok(Cluster { client: client()?, watch: client()?, lease: client()?, own_namespace })
 }
 
 /// The identity of this process among its replicas. It differs after every start.

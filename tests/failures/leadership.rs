@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
-use test_support::{Front, REGION, Signal, Trouble, World, WorldBuilder, connection, kubeconfig_via, wait};
+use test_support::{
+    Front, REGION, Signal, Trouble, Wire, World, WorldBuilder, api_server, connection, kubeconfig_via, wait,
+};
 
 const ID: &str = "dxcon-aaaaaaaa";
 
@@ -174,6 +176,34 @@ async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_
     let renewed = crate::replicas::term_of(lease).expect("it has had a holder").renewed;
     let after = Duration::try_from(ended.duration_since(renewed)).expect("it came after");
     assert!(after < LEASE, "it ended {after:?} after its last renewal");
+}
+
+/// As where a NAT forgets connections that were idle. Status was written on several at once, and none of them ends.
+#[tokio::test]
+async fn connections_that_fall_silent_cost_no_lease_while_new_ones_work() {
+    let mut world = world().build().await;
+    let wire = Wire::to(api_server(&world.kubeconfig)).await;
+    let kubeconfig = kubeconfig_via(&world.kubeconfig, &format!("https://{}", wire.address()), "wire");
+    world.settings = world.settings.env("KUBECONFIG", kubeconfig.to_string_lossy());
+    let lines: Vec<String> = (0..12).map(|number| format!("line-{number:02}")).collect();
+    for (line, id) in lines.iter().map(|line| (line, line.replace("line", "dxcon-aaaaaa").replace("aa-", "aa"))) {
+        world.aws.add(REGION, Connection::new(&id, "old"));
+        world.apply(connection(line).id(&id).name("new")).await;
+    }
+    let operator = start(&world, "first");
+    for line in &lines {
+        world.ready(line).await;
+    }
+    let first = leads(&world, "first").await;
+    wire.strand();
+    let stranded = Timestamp::now();
+    let term = wait::until(AFTER_LEASE, "a renewal when the last one before would have ended", async || {
+        assert_eq!(operator.exit(), None, "it has ended: {:?}", last_words(&operator));
+        let term = crate::replicas::term_of(leases(&world).get("directconnect-operator").await.expect("a lease"));
+        term.filter(|term| Duration::try_from(term.renewed.duration_since(stranded)).is_ok_and(|since| since > LEASE))
+    })
+    .await;
+    assert_eq!((term.holder, term.acquired), (first.holder, first.acquired));
 }
 
 #[tokio::test]
