@@ -63,3 +63,30 @@ async fn while_the_watch_is_interrupted_each_thing_is_told_by_its_own_event() {
     world.aws.edit(REGION, ID, |line| line.connection_state = Some("deleted".to_owned()));
     told(&world, "Blocked", "is deleted").await;
 }
+
+#[tokio::test]
+async fn an_event_that_cannot_be_written_for_a_while_is_written_once_and_before_the_next() {
+    let troubles = [
+        Trouble::status(503, "ServiceUnavailable", "down"),
+        Trouble::status(429, "TooManyRequests", "busy").header("retry-after", "3600"),
+        Trouble::CutBefore,
+        Trouble::CutAfter,
+    ];
+    for trouble in troubles {
+        let (mut world, front) = behind_front().await;
+        world.apply(connection("line").id(ID)).await;
+        world.start_operator();
+        world.condition("line", "LinkUp", "True", "Available").await;
+        front.trouble_from(0, 3, trouble.clone(), |request| request.path.ends_with("/events"));
+        for (state, up) in [("down", "False"), ("available", "True")] {
+            world.aws.edit(REGION, ID, |line| line.connection_state = Some(state.to_owned()));
+            world.until("line", state, |line| line.condition("LinkUp").is_some_and(|it| it.status == up)).await;
+        }
+        told(&world, "LinkUp", "available").await;
+        let mut events = world.events("line").await;
+        events.sort_by_key(|event| event.metadata.resource_version.as_deref().and_then(|it| it.parse::<u64>().ok()));
+        let reasons: Vec<_> = events.iter().filter_map(|event| event.reason.as_deref()).collect();
+        assert_eq!(reasons, ["LinkDown", "LinkUp"], "{trouble:?}");
+        assert!(events[0].event_time < events[1].event_time, "each says when it happened: {events:?}");
+    }
+}
