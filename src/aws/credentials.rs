@@ -1,6 +1,8 @@
 //! Credentials: whether a source that gives none is down or misconfigured, and whether those that it gives are valid in
 //! a request.
 
+mod renewed;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -22,6 +24,8 @@ use futures::FutureExt;
 use super::errors::{is_outage_status, request_id, sources, words_of_answer};
 use directconnect_core::fault::FaultKind;
 use directconnect_core::text;
+
+pub(super) use self::renewed::RenewedProvider;
 
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";

@@ -28,6 +28,7 @@ use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::FutureExt;
 
+use self::credentials::{CheckedProvider, RenewedProvider};
 use self::errors::Operation;
 use crate::metrics::Metrics;
 use directconnect_core::desired::DefaultRegion;
@@ -74,6 +75,11 @@ fn defaults(app: &'static str) -> ConfigLoader {
     }
 }
 
+/// The same loader with this client, and with the time limits of all calls.
+fn limited(from: ConfigLoader, http: SharedHttpClient) -> ConfigLoader {
+    from.http_client(http).timeout_config(within(MAX_CALL_DURATION)).retry_config(RetryConfig::disabled())
+}
+
 /// What all regions share: credentials, endpoint and proxy settings, time limits and the HTTP client.
 #[derive(Clone)]
 pub struct Aws {
@@ -86,8 +92,12 @@ impl Aws {
     /// metadata. The calls carry the name of this program.
     pub async fn from_environment(app: &'static str, metrics: Metrics) -> Self {
         let http = http::client(trust::context());
-        let region = default_region::provider(&http, None);
-        Self::with(defaults(app).region(region), http, metrics).await
+        let region = default_region::provider(&http, None).region().await;
+        // The future is large and rarely used, so it is boxed.
+        let load = move || limited(defaults(app).region(region.clone()), http.clone()).load().boxed();
+        let shared = load().await;
+        let credentials = RenewedProvider::new(move || load().map(|anew| anew.credentials_provider()).boxed());
+        Self::of(shared, Some(SharedCredentialsProvider::new(credentials)), metrics)
     }
 
     /// Loads the credentials from this profile, whatever the environment says, and the region from the environment or
@@ -107,14 +117,14 @@ impl Aws {
     }
 
     async fn with(from: ConfigLoader, http: SharedHttpClient, metrics: Metrics) -> Self {
-        let timeouts = within(MAX_CALL_DURATION);
-        let from = from.http_client(http).timeout_config(timeouts).retry_config(RetryConfig::disabled());
-        // The future is large and rarely used, so it is boxed.
-        let shared = Box::pin(from.load()).await;
-        let credentials =
-            shared.credentials_provider().map(credentials::CheckedProvider).map(SharedCredentialsProvider::new);
+        let shared = limited(from, http).load().boxed().await;
+        let credentials = shared.credentials_provider();
+        Self::of(shared, credentials, metrics)
+    }
+
+    fn of(shared: SdkConfig, credentials: Option<SharedCredentialsProvider>, metrics: Metrics) -> Self {
         let mut shared = shared.into_builder();
-        shared.set_credentials_provider(credentials);
+        shared.set_credentials_provider(credentials.map(CheckedProvider).map(SharedCredentialsProvider::new));
         Self { shared: shared.build(), metrics }
     }
 

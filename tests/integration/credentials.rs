@@ -136,6 +136,24 @@ async fn credentials_that_come_late_are_found_and_used() {
 }
 
 #[tokio::test]
+async fn a_profile_that_is_mounted_late_is_found_and_used() {
+    let mut world = World::builder().without_operator().build().await;
+    world.aws.add(REGION, Connection::new(ID, "old"));
+    world.apply(connection("line").id(ID).name("new")).await;
+    let profile = world.kubeconfig.with_extension("credentials");
+    world.settings = without_keys(world.settings).env("AWS_SHARED_CREDENTIALS_FILE", profile.to_string_lossy());
+    world.start_operator();
+    world.condition("line", "Stalled", "True", "CredentialsInvalid").await;
+    world.operator().says("no AWS credentials").await;
+
+    let keys = "[default]\naws_access_key_id = AKIAMOUNTEDLATE\naws_secret_access_key = any\n";
+    std::fs::write(&profile, keys).expect("the folder is the test's own");
+    world.ready("line").await;
+    assert!(world.aws.calls().iter().all(|call| call.access_key_id == "AKIAMOUNTEDLATE"));
+    wait::until(wait::SOON, "readiness", async || world.http_get("/readyz").await.status == 200).await;
+}
+
+#[tokio::test]
 async fn an_sts_that_is_in_trouble_is_waited_for_and_one_that_refuses_needs_a_person() {
     let no_key = sts_error("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider");
     let passing = [
