@@ -166,9 +166,8 @@ fn conditions_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 /// The custom resource definition, identical to the file in `crds/`.
 ///
-/// It is generated from the types above, with two changes that their derive cannot express. The whole status has a
-/// default, so that tools do not take an empty status for a healthy one. And nothing in status is nullable or has its
-/// own default.
+/// It is generated from the types above, with changes that their derive cannot express. The whole status has a default, so
+/// that tools do not take an empty status for a healthy one, and nothing in it has its own. And nothing is nullable.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = DirectConnectConnection::crd();
     let validations = crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut());

@@ -19,28 +19,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 /// Account label of a region in which no connection has shown its owner yet.
 const UNKNOWN: &str = "unknown";
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AwsRequest {
-    operation: &'static str,
-    region: String,
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Operation {
-    operation: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct AccountRegion {
-    account: String,
-    region: String,
-}
+/// Names of labels and their values.
+type Labels<const N: usize, V = &'static str> = [(&'static str, V); N];
 
 /// The labels of a resource's gauges.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
@@ -71,15 +51,15 @@ pub struct Health {
     pub paused: bool,
 }
 
-type Histograms = Family<Operation, Histogram, fn() -> Histogram>;
+type Histograms = Family<Labels<1>, Histogram, fn() -> Histogram>;
 
 /// All metrics of the process. Clones are cheap and share their state.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    reconciles: Family<Outcome, Counter>,
+    reconciles: Family<Labels<1>, Counter>,
     reconcile_seconds: Histogram,
-    aws_requests: Family<AwsRequest, Counter>,
+    aws_requests: Family<Labels<3, String>, Counter>,
     aws_seconds: Histograms,
     status_writes: Counter,
     passes_timed_out: Counter,
@@ -154,10 +134,9 @@ impl Metrics {
 
     /// Counts a call to AWS that ended.
     pub fn aws_request(&self, operation: &'static str, region: &str, outcome: &'static str, took: Duration) {
-        let region = region.to_owned();
-        let labels = AwsRequest { operation, region, outcome };
-        self.aws_requests.get_or_create(&labels).inc();
-        self.aws_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+        let labels = [("operation", operation), ("region", region), ("outcome", outcome)];
+        self.aws_requests.get_or_create(&labels.map(|(name, value)| (name, value.to_owned()))).inc();
+        self.aws_seconds.get_or_create(&[("operation", operation)]).observe(took.as_secs_f64());
     }
 
     /// Records that a whole account was read just now.
@@ -173,7 +152,7 @@ impl Metrics {
 
     /// Counts a reconcile that ended.
     pub fn reconciled(&self, outcome: &'static str, took: Duration) {
-        self.reconciles.get_or_create(&Outcome { outcome }).inc();
+        self.reconciles.get_or_create(&[("outcome", outcome)]).inc();
         self.reconcile_seconds.observe(took.as_secs_f64());
     }
 
@@ -278,9 +257,8 @@ impl Collector for Ages {
             MetricType::Gauge,
         )?;
         for (region, (account, at)) in observed {
-            let labels = AccountRegion { account, region };
             let age = ConstGauge::<f64>::new(at.elapsed().as_secs_f64());
-            age.encode(metric.encode_family(&labels)?)?;
+            age.encode(metric.encode_family(&[("account", account), ("region", region)])?)?;
         }
         Ok(())
     }

@@ -27,7 +27,8 @@ const UPDATE_FAILED: &str = "UpdateFailed";
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EventSpec {
     warning: bool,
-    reason: &'static str,
+    /// The reason.
+    pub reason: &'static str,
     note: String,
 }
 
@@ -38,11 +39,6 @@ impl EventSpec {
 
     fn warning(reason: &'static str, note: impl Into<String>) -> Self {
         Self { warning: true, reason, note: note.into() }
-    }
-
-    /// The reason.
-    pub fn reason(&self) -> &'static str {
-        self.reason
     }
 }
 
@@ -296,7 +292,7 @@ mod tests {
             status
         };
         let reasons = |before: &Status, after: &Status| {
-            shown_later(before, after).iter().map(EventSpec::reason).collect::<Vec<_>>()
+            shown_later(before, after).iter().map(|event| event.reason).collect::<Vec<_>>()
         };
         let (before, after) = (shows("old", "no_encrypt", None), shows("new", "should_encrypt", None));
         assert_eq!(reasons(&before, &after), ["Renamed", "EncryptionModeChanged"]);

@@ -21,7 +21,7 @@ use crate::state::State;
 const SOONEST_RETRY: Duration = Duration::from_millis(100);
 const LATEST_RETRY: Duration = Duration::from_secs(30);
 
-/// Number of permits for sending updates: more than can ever be in flight.
+/// Number of permits for sending updates: as many as there can be passes at once.
 pub const MAX_SENDING: u32 = 1024;
 
 /// What all passes share.

@@ -30,7 +30,7 @@ use directconnect_core::ledger::Ledger;
 use directconnect_core::pass::{Action, Event, Pass};
 use directconnect_core::reason::Reason;
 
-/// Why a pass failed.
+/// Why a pass failed. Its name is the outcome in metrics.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 pub enum PassError {
     /// The object changed during the pass.
@@ -266,12 +266,5 @@ impl Drop for Running<'_> {
                 self.pass.withdraw(fleet);
             }
         });
-    }
-}
-
-impl PassError {
-    /// The outcome label in metrics.
-    pub fn as_str(&self) -> &'static str {
-        self.into()
     }
 }

@@ -302,9 +302,9 @@ impl<'a> StatusWriter<'a> {
             if known.0 != last.time {
                 **known = (last.time.clone(), Vec::new());
             }
-            let later = events::shown_later(told, next).into_iter().filter(|event| !known.1.contains(&event.reason()));
+            let later = events::shown_later(told, next).into_iter().filter(|event| !known.1.contains(&event.reason));
             let later: Vec<EventSpec> = later.collect();
-            known.1.extend(later.iter().map(EventSpec::reason));
+            known.1.extend(later.iter().map(|event| event.reason));
             news.extend(later);
         });
         news

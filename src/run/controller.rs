@@ -36,7 +36,7 @@ pub(super) async fn run_controller<F>(
     let no_stream = futures::stream::pending::<Result<Watched, watcher::Error>>();
     let woken = UnboundedReceiverStream::new(context.claims.attach());
     Controller::for_stream(no_stream, store)
-        // No global limit, since each region has its own: a region that hangs would take all slots of a global one.
+        // No limit of kube's: `ReconcileSlots` limits the passes, so that a region that hangs does not take all of them.
         .with_config(Config::default().concurrency(0))
         .reconcile_on(woken)
         .graceful_shutdown_on(stopped.map(|_| ()))
@@ -75,7 +75,7 @@ where
         outcome = caught(&resource, work) => outcome,
         () = budget.spent() => Err(PassError::TimedOut(resource.clone(), PASS_CEILING)),
     };
-    context.metrics.reconciled(outcome.as_ref().map_or_else(PassError::as_str, |_| "Ok"), started.elapsed());
+    context.metrics.reconciled(outcome.as_ref().map_or_else(Into::into, |_| "Ok"), started.elapsed());
     match &outcome {
         Ok(_) => debug!(object = %resource, "reconciled"),
         Err(PassError::Outdated(_) | PassError::RegionClosed(..)) => {
