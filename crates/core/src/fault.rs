@@ -80,8 +80,8 @@ impl Fault {
 
     /// Whether another failure has the same cause as this one: status says the same of both.
     pub fn has_cause_of(&self, other: &Self) -> bool {
-        let cause = |fault: &Self| (fault.kind, fault.operation, text::lasting(&fault.message));
-        cause(self) == cause(other)
+        (self.kind, self.operation) == (other.kind, other.operation)
+            && text::lasting(&self.message) == text::lasting(&other.message)
     }
 
     /// What happened and what to do next, for a connection.

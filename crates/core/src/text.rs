@@ -1,8 +1,12 @@
 //! Text from outside, sanitized for status, logs and events.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
 
 /// The longest error text that goes into status, in characters.
 pub const MESSAGE_LIMIT: usize = 1024;
@@ -22,45 +26,17 @@ pub fn printable(words: &str) -> String {
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// How a request id and a time look: what differs from one attempt to the next although the cause is the same. `f` stands
-/// for a hexadecimal digit, `9` for a digit, `#` for a number.
-const PASSING: [&str; 7] = [
-    "ffffffff-ffff-ffff-ffff-ffffffffffff",
-    "99999999T999999Z",
-    "9999-99-99T99:99:99Z",
-    "9999-99-99T99:99:99.999Z",
-    // Since 1970, in seconds and in milliseconds. An account number has twelve digits.
-    "9999999999",
-    "9999999999999",
-    "# seconds ago",
-];
+/// Request ids and times: what differs from one attempt to the next although the cause is the same. Ten and thirteen digits are
+/// seconds and milliseconds since 1970; an account number has twelve.
+static PASSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let id = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
+    let time = r"\d{8}T\d{6}Z|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\d{10}|\d{13}|\d+ seconds ago";
+    Regex::new(&format!(r"\b({id}|{time})\b")).ok()
+});
 
 /// The text with `…` for each request id and time, so that it stays the same as long as the cause does.
-pub fn lasting(words: &str) -> String {
-    let mut lasting = String::with_capacity(words.len());
-    let mut rest = words.chars();
-    while let Some(c) = rest.clone().next() {
-        let begins = !lasting.ends_with(|before: char| before.is_ascii_alphanumeric());
-        let mut shapes = PASSING.iter().filter(|_| begins);
-        if let Some(behind) = shapes.find_map(|shape| behind(shape, rest.as_str())) {
-            (lasting, rest) = (lasting + "…", behind.chars());
-        } else {
-            lasting.push(c);
-            rest.next();
-        }
-    }
-    lasting
-}
-
-/// What follows in `words` behind a beginning of this shape.
-fn behind<'w>(shape: &str, words: &'w str) -> Option<&'w str> {
-    let behind = shape.chars().try_fold(words, |rest, c| match c {
-        'f' => rest.strip_prefix(|c: char| c.is_ascii_hexdigit()),
-        '9' => rest.strip_prefix(|c: char| c.is_ascii_digit()),
-        '#' => Some(rest.trim_start_matches(|c: char| c.is_ascii_digit())).filter(|behind| behind.len() < rest.len()),
-        c => rest.strip_prefix(c),
-    });
-    behind.filter(|behind| !behind.starts_with(|c: char| c.is_ascii_alphanumeric()))
+pub fn lasting(words: &str) -> Cow<'_, str> {
+    PASSING.as_ref().map_or(Cow::Borrowed(words), |passing| passing.replace_all(words, "…"))
 }
 
 /// The longest prefix of `words` that has at most `limit` bytes and ends at a character boundary.
