@@ -119,6 +119,42 @@ fn a_status_of_someone_else_is_not_believed_either_when_something_else_of_the_ob
     assert_eq!(ledger(&claims, &before).met_generation, Some(1));
 }
 
+/// An earlier release recorded no proof. What its status says of that time proves the circuit for as long as nothing else is
+/// said.
+#[test]
+fn a_proof_from_an_earlier_release_ends_with_another_update_a_lower_mode_or_a_ledger_of_this_release() {
+    type Change = fn(&mut Value);
+    let time = "2026-01-01T00:00:00Z";
+    let encrypted = json!({ "type": "Encrypted", "status": "True", "reason": "EncryptionUp", "message": "", "lastTransitionTime": time });
+    let earlier = json!({
+        "encryptionMode": "must_encrypt", "metGeneration": 1, "mustEncryptGeneration": 1, "conditions": [encrypted],
+        "lastUpdate": { "time": time, "generation": 1, "encryptionMode": "must_encrypt", "requestId": "1" },
+    });
+    let table: [(&str, Change, bool); 5] = [
+        ("the same", |_| {}, true),
+        ("encryption that is down", |status| status["conditions"] = json!([]), true),
+        ("another update", |status| status["lastUpdate"]["time"] = "2026-02-01T00:00:00Z".into(), false),
+        ("a lower mode", |status| status["encryptionMode"] = "should_encrypt".into(), false),
+        (
+            "a ledger of this release",
+            |status| status["circuit"] = json!({ "region": "eu-central-1", "connectionId": "dxcon-fg1234ab" }),
+            false,
+        ),
+    ];
+    for (shown, change, holds) in table {
+        let claims = Claims::for_tests();
+        let before = line("uid", 1, &earlier);
+        claims.note(&Event::Apply(before.clone()), None);
+        assert!(ledger(&claims, &before).proven);
+        let mut status = earlier.clone();
+        change(&mut status);
+        claims.note(&Event::Apply(line("uid", 2, &status)), None);
+        assert_eq!(ledger(&claims, &before).proven, holds, "{shown}");
+        claims.note(&Event::Apply(line("uid", 3, &earlier)), None);
+        assert_eq!(ledger(&claims, &before).proven, holds, "it is derived once: {shown}");
+    }
+}
+
 /// Such a status stays as it is until AWS has been read, even if that takes long.
 #[test]
 fn a_status_at_rest_is_reported_unless_what_it_says_may_be_over() {
