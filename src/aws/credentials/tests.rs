@@ -1,7 +1,12 @@
 //! Which errors mean that a source of credentials is down, and which need a person.
 
 use std::io::{Error as IoError, ErrorKind};
+use std::time::Duration;
 
+use aws_config::imds::{self, credentials::ImdsCredentialsProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 
@@ -98,6 +103,39 @@ fn a_metadata_service_that_cannot_be_reached_is_down_only_where_somebody_has_sai
     assert!(!is_outage(&unreached(), false));
     assert!(is_outage(&unreached(), true));
     assert!(!is_outage(&CredentialsError::not_loaded("IMDS disabled"), true));
+}
+
+/// An instance metadata service that hands out a token and then gives this answer; `None` for none at all.
+#[derive(Clone, Copy, Debug)]
+struct Metadata(Option<u16>);
+
+impl HttpConnector for Metadata {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.uri().ends_with("/api/token") {
+            let mut token = HttpResponse::new(200.try_into().expect("a status"), SdkBody::from("token"));
+            token.headers_mut().insert("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+            return HttpConnectorFuture::ready(Ok(token));
+        }
+        match self.0 {
+            Some(status) => HttpConnectorFuture::ready(Ok(raw(status))),
+            None => HttpConnectorFuture::new(std::future::pending()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_metadata_service_that_is_down_after_it_gave_a_token_is_unavailable() {
+    let table =
+        [(Some(500), Unavailable), (Some(503), Unavailable), (Some(403), CredentialsInvalid), (None, Unavailable)];
+    for (answer, expected) in table {
+        let http = http_client_fn(move |_, _| SharedHttpConnector::new(Metadata(answer)));
+        let config = ProviderConfig::without_region().with_http_client(http);
+        let client = imds::Client::builder().configure(&config).max_attempts(1);
+        let client = client.operation_attempt_timeout(Duration::from_secs(1)).build();
+        let provider = ImdsCredentialsProvider::builder().imds_client(client).build();
+        let error = provider.provide_credentials().await.expect_err("there are none");
+        assert_eq!(kind(&error), expected, "{answer:?}: {}", text::with_sources(&error));
+    }
 }
 
 #[tokio::test]
