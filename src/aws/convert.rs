@@ -110,4 +110,12 @@ mod tests {
         let (_, connection) = connection(sdk).expect("it has an id");
         assert_eq!((connection.owner_account, connection.lag_id), (None, None));
     }
+
+    #[test]
+    fn a_value_is_cut_only_if_it_is_longer_than_a_message_may_be() {
+        for (given, expected) in [(5, 5), (text::MESSAGE_LIMIT, text::MESSAGE_LIMIT), (5000, text::MESSAGE_LIMIT)] {
+            let cut = short(Some("x".repeat(given))).expect("there is one");
+            assert_eq!(cut.len(), expected);
+        }
+    }
 }

@@ -265,10 +265,38 @@ mod tests {
             assert_eq!(told(&stale(&was_up), &is_up), [], "that it can be read again is no news of the line");
             assert_eq!(told(&stale(&was_down), &is_down), []);
             assert_eq!(told(&stale(&Connection::default()), &is_down), [], "nothing was known of it");
-            assert_eq!(told(&with(kind, "Unknown", Reason::NotReported, "no MACsec"), &is_down), []);
+            let unreported = DirectConnectConnectionStatus {
+                connection: std::sync::Arc::new(was_up.clone()),
+                ..with(kind, "Unknown", Reason::NotReported, "no MACsec")
+            };
+            assert_eq!(told(&unreported, &is_down), []);
             assert_eq!(told(&is_up, &is_down), [EventSpec::warning(down, "it is down")]);
             assert_eq!(told(&is_down, &is_up), [EventSpec::normal(up, "it is up")]);
         }
+    }
+
+    #[test]
+    fn a_field_for_which_aws_stored_another_value_than_was_sent_is_told_by_no_event() {
+        let change = |name: &str, mode| Change { name: Some(name.to_owned()), mode: Some(mode) };
+        let (before, sent) = (change("old", EncryptionMode::NoEncrypt), change("new", EncryptionMode::ShouldEncrypt));
+        let id = ConnectionId::parse("dxcon-fg1234ab").expect("an id");
+        let told = |name: &str, mode: &str| {
+            let answer = Connection {
+                connection_name: Some(name.to_owned()),
+                encryption_mode: Some(mode.to_owned().into()),
+                ..Connection::default()
+            };
+            let events = updated(&id, &sent, &before, &answer, Some("5b8c"));
+            assert!(events.iter().all(|event| !event.note.contains("far end")), "{events:?}");
+            events.iter().map(|event| event.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(told("new", "should_encrypt"), ["Renamed", "EncryptionModeChanged"]);
+        assert_eq!(told("other", "should_encrypt"), ["EncryptionModeChanged"]);
+        assert_eq!(told("new", "no_encrypt"), ["Renamed"]);
+        let lowered = Change { mode: Some(EncryptionMode::NoEncrypt), ..Change::default() };
+        let answer = Connection { encryption_mode: Some("no_encrypt".to_owned().into()), ..Connection::default() };
+        let events = updated(&id, &lowered, &sent, &answer, None);
+        assert!(events[0].note.contains("if the far end insists on MACsec the line stops"), "{events:?}");
     }
 
     type Status = DirectConnectConnectionStatus;

@@ -182,3 +182,39 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let inline = SchemaSettings::default().with(|settings| settings.inline_subschemas = true);
     inline.into_generator().into_root_schema_for::<DirectConnectConnectionStatus>().to_value()
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use directconnect_core::conditions::ConditionStatus;
+    use directconnect_core::reason::Reason;
+
+    #[test]
+    fn a_condition_has_the_whole_second_at_which_its_status_changed() {
+        let wanted = |ready, link_up, message: &str| {
+            let condition = |condition_type, status| Condition {
+                condition_type,
+                status,
+                reason: Reason::InSync,
+                message: message.to_owned(),
+            };
+            vec![condition(ConditionType::Ready, ready), condition(ConditionType::LinkUp, link_up)]
+        };
+        let at = |second, nanosecond| Timestamp::new(second, nanosecond).expect("a time");
+        let times = |conditions: &[MetaCondition]| {
+            conditions.iter().map(|condition| condition.last_transition_time.0).collect::<Vec<_>>()
+        };
+        let (yes, no) = (ConditionStatus::True, ConditionStatus::False);
+        let mut last = Vec::new();
+        let steps = [
+            (wanted(yes, yes, ""), at(1000, 7), [1000, 1000]),
+            (wanted(yes, yes, "other words"), at(2000, 0), [1000, 1000]),
+            (wanted(yes, no, ""), at(3000, 0), [1000, 3000]),
+            (wanted(no, no, ""), at(4000, 0), [4000, 3000]),
+        ];
+        for (wanted, now, changed) in steps {
+            last = conditions(wanted, &last, Some(1), now);
+            assert_eq!(times(&last), changed.map(|second| at(second, 0)));
+        }
+    }
+}

@@ -299,4 +299,39 @@ mod tests {
         let gone = Event::Delete(in_namespace("a", "a2"));
         assert_eq!(after("a", 1, gone).0, ["b/b3"]);
     }
+
+    #[test]
+    fn what_happens_in_one_namespace_while_another_is_still_listed_is_part_of_the_first_list() {
+        let claims = Claims::for_tests();
+        let mut store = Writer::default();
+        let mut merge = Merge::new(["a", "b"].map(String::from).into_iter());
+        let mut after = |namespace: &str, event| {
+            let reader = store.as_reader();
+            apply_events(merge.take(namespace, 0, event, &reader), &claims, &mut store);
+            names(&reader)
+        };
+        let object = |name: &str| in_namespace(&name[..1], name);
+        for event in [
+            Event::Init,
+            Event::InitApply(object("a1")),
+            Event::InitApply(object("a2")),
+            Event::InitDone,
+            Event::Apply(object("a3")),
+            Event::Delete(object("a1")),
+        ] {
+            assert_eq!(after("a", event), [""; 0], "nothing goes out before all are whole");
+        }
+        after("b", Event::Init);
+        assert_eq!(after("b", Event::InitDone), ["a/a2", "a/a3"]);
+    }
+
+    #[test]
+    fn an_object_without_a_name_is_passed_over() {
+        let mut nameless = object(0, 1);
+        nameless.meta_mut().name = None;
+        for event in [Event::Apply, Event::InitApply, Event::Delete] {
+            assert!(usable(event(nameless.clone())).is_none());
+            assert!(usable(event(object(0, 1))).is_some());
+        }
+    }
 }

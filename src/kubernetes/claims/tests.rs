@@ -1,7 +1,9 @@
 //! What the watch brings: whose status it is, and what it says of the circuit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -204,4 +206,15 @@ fn of_a_resource_whose_spec_is_invalid_status_says_what_was_wanted() {
         assert_eq!((known.mode, known.observes_only(), known.circuit.region.as_str()), (wanted, true, "eu-west-1"));
     }
     assert!(super::without_valid_spec(&line("uid", 1, &json!({ "proven": true }))).is_none());
+}
+
+/// The clock of the process that wrote the time may have been ahead.
+#[test]
+fn a_time_in_the_next_hour_counts_as_now_and_a_later_one_as_none() {
+    let minutes = |minutes: i64| (Timestamp::now() + SignedDuration::from_mins(minutes)).to_string();
+    let age = super::age_of(&minutes(-10)).expect("it is past").as_secs();
+    assert!((600..660).contains(&age), "{age} s");
+    assert_eq!(super::age_of(&minutes(50)), Some(Duration::ZERO));
+    assert_eq!(super::age_of(&minutes(70)), None);
+    assert_eq!(super::age_of("yesterday"), None);
 }
