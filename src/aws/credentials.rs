@@ -198,10 +198,6 @@ impl ProvideCredentials for CheckedProvider {
             given.and_then(checked)
         })
     }
-
-    fn fallback_on_interrupt(&self) -> Option<Credentials> {
-        self.0.fallback_on_interrupt()
-    }
 }
 
 fn checked(credentials: Credentials) -> provider::Result {
