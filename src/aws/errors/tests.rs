@@ -116,7 +116,10 @@ fn without_an_answer_only_what_was_never_sent_had_no_effect() {
     let io = || Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
     let reset = AnyError::dispatch_failure(ConnectorError::io(io()));
     let slow = AnyError::dispatch_failure(ConnectorError::timeout(io()));
-    let garbled = AnyError::response_error("half of it", raw(200));
+    let mut half = raw(200);
+    half.headers_mut().insert("x-amzn-requestid", "5b8c");
+    let garbled = AnyError::response_error("half of it", half);
+    assert_eq!(fault(Operation::Update, &garbled).request_id.as_deref(), Some("5b8c"));
     let unreadable = answered(200, "", "");
     for (error, words) in [
         (timeout, "no answer in time"),

@@ -43,15 +43,21 @@ async fn next(feed: &mut Feed) -> (u64, String) {
     (request, told)
 }
 
+fn added(name: &str) -> String {
+    format!("{}\n", json!({"type": "ADDED", "object": object(name, "7")}))
+}
+
+/// A bookmark, which may be the one that ends a list.
+fn bookmark(ends_list: bool) -> String {
+    let annotations = if ends_list { json!({INITIAL_EVENTS_END: "true"}) } else { json!({}) };
+    let metadata = json!({"resourceVersion": "7", "annotations": annotations});
+    format!("{}\n", json!({"type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": "x", "metadata": metadata}}))
+}
+
 #[tokio::test]
 async fn a_list_that_began_before_a_new_one_was_asked_for_does_not_go_on() {
     let (mut feed, requests) = feed(|_| {
-        let mark = json!({"type": "BOOKMARK", "object": {
-            "apiVersion": "v1", "kind": "x",
-            "metadata": {"resourceVersion": "7", "annotations": {INITIAL_EVENTS_END: "true"}},
-        }});
-        let lines = [json!({"type": "ADDED", "object": object("line", "7")}), mark];
-        let lines = lines.map(|line| Ok::<_, std::io::Error>(format!("{line}\n")));
+        let lines = [added("line"), bookmark(true)].map(Ok::<_, std::io::Error>);
         (StatusCode::OK, Body::from_stream(stream::iter(lines).chain(stream::pending())))
     });
     let told = |request, text: &str| (request, text.to_owned());
@@ -64,6 +70,17 @@ async fn a_list_that_began_before_a_new_one_was_asked_for_does_not_go_on() {
     requests.send_replace(2);
     requests.send_replace(3);
     assert_eq!(next(&mut feed).await, told(3, "list"), "one list for both");
+}
+
+#[tokio::test]
+async fn a_streamed_list_is_whole_at_its_own_bookmark_and_streamed_again_after_the_watch() {
+    let (mut feed, _requests) = feed(|query| {
+        assert!(query.contains("sendInitialEvents=true"), "{query}");
+        (StatusCode::OK, Body::from([added("one"), bookmark(false), added("two"), bookmark(true)].concat()))
+    });
+    for event in ["list", "listed one", "listed two", "whole"].repeat(2) {
+        assert_eq!(next(&mut feed).await.1, event);
+    }
 }
 
 #[tokio::test]
