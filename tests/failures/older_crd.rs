@@ -31,11 +31,11 @@ async fn what_could_not_be_remembered_after_a_restart_is_not_sent() {
     let words = "the API server dropped status.unprovenStep: the CRD is older than this operator";
     let told = || world.operator().logs().iter().any(|line| line.contains(words));
     wait::until(wait::SOON, "the log to say what is missing", async || told()).await;
+    let tries = || world.operator().logs().iter().filter(|line| line.contains(words)).count();
+    wait::until(wait::SOON, "the step to be tried four times", async || tries() >= 4).await;
     // Status speaks of no update that is not sent, and the operator takes its own writes for its own.
     let is_as_before = |line: &Resource| line.status("lastUpdate").is_null() && !line.is("Ready", "False", "Updating");
     world.until("raised", "as it was before", is_as_before).await;
-    let tries = || world.operator().logs().iter().filter(|line| line.contains(words)).count();
-    wait::until(wait::SOON, "the step to be tried four times", async || tries() >= 4).await;
     assert!(!world.operator().logs().iter().any(|line| line.contains("another writer")));
     // A step down needs none of these fields.
     world.apply(connection("lowered").id(LOWERED).mode("should_encrypt")).await;
