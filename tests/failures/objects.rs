@@ -39,3 +39,25 @@ async fn the_answer_to_an_update_belongs_to_the_generation_that_asked_for_it() {
     assert_eq!(names, [Some("one".to_owned()), Some("two".to_owned())]);
     assert!(!world.updates()[0].overlaps(&world.updates()[1]), "the second is decided on after the first");
 }
+
+/// The API server refuses a status that is written at the version from before.
+#[tokio::test]
+async fn labels_that_change_under_a_pass_do_not_make_it_fail() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "line"));
+    world.apply(connection("line").id(ID).name("line")).await;
+    world.ready("line").await;
+    let slow = FaultKind::Latency { millis: 2000 };
+    world.aws.inject(Fault::new(slow).on("DescribeConnections").for_connection(ID).times(1));
+    world.annotate("line", "reconcile-requested-at", Some("now")).await;
+    wait::until(wait::SOON, "a read by id under way", async || {
+        world.aws.calls().iter().any(|call| call.parameter("connectionId") == Some(ID) && call.finished.is_none())
+    })
+    .await;
+    world.patch("line", json!({ "metadata": { "labels": { "team": "lab" } } })).await;
+    world.until("line", "served", |line| line.status("lastHandledReconcileAt") == "now").await;
+    let metrics = world.http_get("/metrics").await.body;
+    for failure in ["Outdated", "StatusNotWritten"] {
+        assert!(!metrics.contains(&format!("outcome=\"{failure}\"")), "{metrics}");
+    }
+}
