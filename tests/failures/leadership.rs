@@ -313,3 +313,17 @@ async fn a_leader_that_was_stopped_beyond_its_lease_sends_nothing_when_it_goes_o
     assert_eq!(words.len(), 1, "{words:?}");
     assert_ne!(access_key("first"), access_key("second"));
 }
+
+#[tokio::test]
+async fn the_lease_says_how_long_it_lasts_and_how_often_it_went_to_another() {
+    let world = world().build().await;
+    for (name, transitions) in [("first", 0), ("second", 1)] {
+        let operator = start(&world, name);
+        leads(&world, name).await;
+        let lease = leases(&world).get("directconnect-operator").await.expect("it is there").spec.expect("it is held");
+        let seconds = i32::try_from(LEASE.as_secs()).ok();
+        assert_eq!((lease.lease_duration_seconds, lease.lease_transitions), (seconds, Some(transitions)));
+        operator.signal(Signal::TERM);
+        assert!(operator.wait_exit(wait::SOON).await.success());
+    }
+}
