@@ -1,7 +1,7 @@
 //! One process at a time acts, whatever happens to the others.
 
 use crate::replicas::{
-    AFTER_LEASE, LEASE, access_key, calls_of, last_words, leads, leases, replica_of, start, updates_of,
+    AFTER_LEASE, LEASE, Term, access_key, calls_of, last_words, leads, leases, replica_of, start, term_of, updates_of,
 };
 use direct_connect_simulator::{Connection, Fault, FaultKind, Outcome};
 use jiff::Timestamp;
@@ -160,12 +160,42 @@ async fn a_lease_that_is_deleted_ends_the_process_with_one_clear_line() {
     assert!(matches!(&words[..], [one] if one.contains("was lost to nobody")), "{words:?}");
 }
 
+/// Waits until the Lease has been renewed for longer than `than`.
+async fn renewed_for_longer(world: &World, since: &Term, than: Duration) -> Term {
+    wait::until(LEASE * 2, format!("it to be renewed for {than:?}"), async || {
+        let lease = leases(world).get("directconnect-operator").await.map_err(|error| error.to_string())?;
+        let term = term_of(lease).ok_or("a lease without a holder")?;
+        let is_longer = term.renewed > since.renewed + than;
+        if is_longer { Ok(term) } else { Err(format!("{term:?}")) }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_standby_leaves_a_lease_that_is_renewed_to_its_holder_for_as_long() {
+    let world = world().build().await;
+    let _first = start(&world, "first");
+    let since = leads(&world, "first").await;
+    let second = start(&world, "second");
+    second.says("waiting for the lease").await;
+    let term = renewed_for_longer(&world, &since, LEASE + Duration::from_secs(1)).await;
+    assert_eq!((term.holder.as_str(), term.acquired), ("first", since.acquired));
+}
+
+/// A lease that was renewed ends as one that never was.
 #[tokio::test]
 async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_lead() {
+    tokio::join!(ends_with_its_lease(false), ends_with_its_lease(true));
+}
+
+async fn ends_with_its_lease(was_renewed: bool) {
     let mut world = world().build().await;
     let front = world.front_of_api_server().await;
     let operator = start(&world, "first");
-    leads(&world, "first").await;
+    let since = leads(&world, "first").await;
+    if was_renewed {
+        renewed_for_longer(&world, &since, Duration::ZERO).await;
+    }
     front.trouble(Trouble::HangBefore, test_support::Passing::is_about_a_lease);
     let exit = operator.wait_exit(AFTER_LEASE).await;
     let ended = Timestamp::now();
@@ -173,7 +203,7 @@ async fn a_lease_that_cannot_be_renewed_ends_the_process_before_anyone_else_may_
     let words = last_words(&operator);
     assert!(matches!(&words[..], [one] if one.contains("could not be renewed in time: the API server")), "{words:?}");
     let lease = leases(&world).get("directconnect-operator").await.expect("the lease is there");
-    let renewed = crate::replicas::term_of(lease).expect("it has had a holder").renewed;
+    let renewed = term_of(lease).expect("it has had a holder").renewed;
     let after = Duration::try_from(ended.duration_since(renewed)).expect("it came after");
     assert!(after < LEASE, "it ended {after:?} after its last renewal");
 }
@@ -217,7 +247,7 @@ async fn an_update_that_hangs_is_given_up_before_the_lease_ends() {
     world.apply(connection("line").id(ID).name("two")).await;
     wait::until(wait::SOON, "the update to be on its way", async || world.updates().len() == 2).await;
     front.trouble(Trouble::HangBefore, test_support::Passing::is_about_a_lease);
-    let renewed = crate::replicas::term_of(leases(&world).get("directconnect-operator").await.expect("a lease"));
+    let renewed = term_of(leases(&world).get("directconnect-operator").await.expect("a lease"));
     let renewed = renewed.expect("it has had a holder").renewed;
     let update = wait::until(AFTER_LEASE, "the update to be given up", async || {
         world
@@ -277,7 +307,7 @@ async fn a_lease_that_was_taken_in_the_moment_of_sigterm_is_released() {
     second.signal(Signal::TERM);
     assert!(second.wait_exit(wait::SOON).await.success());
     let lease = leases(&world).get("directconnect-operator").await.expect("the lease is there");
-    assert_eq!(crate::replicas::term_of(lease).expect("it has had a holder").holder, "", "the next need not wait");
+    assert_eq!(term_of(lease).expect("it has had a holder").holder, "", "the next need not wait");
 }
 
 /// The leader is stopped after it has written its intention, and continues when another process leads.
