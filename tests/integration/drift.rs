@@ -67,3 +67,17 @@ async fn nothing_differs_from_a_spec_that_is_invalid() {
         assert_eq!(world.operator().metric(&drifted).await, Some(0.0));
     }
 }
+
+#[tokio::test]
+async fn drift_that_nobody_repairs_is_reported_when_it_begins() {
+    let world = World::new().await;
+    world.aws.add(REGION, Connection::new(ID, "ours"));
+    world.apply(connection("line").id(ID).name("ours").policy("Observe")).await;
+    world.ready("line").await;
+    for name in ["theirs", "another"] {
+        rename_behind_its_back(&world, ID, name);
+        world.until("line", "read", |line| line.status("connectionName") == name).await;
+    }
+    world.polls(2).await;
+    told(&world, "line", "DriftDetected", 1).await;
+}

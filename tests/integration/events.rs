@@ -151,12 +151,20 @@ async fn a_restart_publishes_no_event_again() {
 async fn an_update_whose_answer_was_lost_is_told_once_a_read_shows_it() {
     let world = World::new().await;
     world.aws.add(REGION, Connection::new(ID, "old"));
-    world.aws.inject(Fault::new(FaultKind::ResetAfter).on("UpdateConnection").times(1));
+    let lose_the_answer = || world.aws.inject(Fault::new(FaultKind::ResetAfter).on("UpdateConnection").times(1));
+    lose_the_answer();
     world.apply(connection("line").id(ID).name("new").mode("no_encrypt")).await;
     world.ready("line").await;
     for reason in ["UpdateFailed", "Renamed", "EncryptionModeChanged"] {
         told(&world, "line", reason, 1).await;
     }
+    // Updates are told apart by their time, which has whole seconds.
+    world.polls(8).await;
+    lose_the_answer();
+    world.apply(connection("line").id(ID).name("newer").mode("no_encrypt")).await;
+    world.ready("line").await;
+    told(&world, "line", "Renamed", 2).await;
+    told(&world, "line", "EncryptionModeChanged", 1).await;
 }
 
 #[tokio::test]
