@@ -1,6 +1,6 @@
 //! The turn belongs to the connection: it does not matter for which resource, and it ends with the last one.
 
-use crate::log::{A, B, assert_one_event, is_by_id, sent, updates};
+use crate::log::{A, B, blocked, is_by_id, sent, updates};
 use crate::pair::{
     MANY, a_second_after, alone, assert_the_second_goes, assert_the_second_stays, cut_the_first, held_by_the_first,
     insists, let_the_second_wait, ready_connection, wants_must,
@@ -250,7 +250,10 @@ async fn a_line_that_others_raised_is_looked_at_until_it_is_over_even_if_its_res
     let second = world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
     let message = second.condition("Ready").expect("it is there").message;
     assert!(message.contains("somebody else has set"), "{message}");
-    assert_one_event(&world, "second", "Blocked").await;
+    wait::until(wait::SOON, "an event that says so", async || {
+        blocked(&world, "second").await.into_iter().find(|note| note.contains("somebody else has set"))
+    })
+    .await;
     world.delete("raised").await;
     assert_the_second_stays(&world, "nothing has shown yet that the first works").await;
     world.aws.edit(elsewhere, A, |line| line.encryption_mode = Some("should_encrypt".to_owned()));

@@ -81,3 +81,9 @@ pub async fn assert_one_event(world: &World, name: &str, reason: &str) {
     wait::until(wait::SOON, format!("{name} to have the event {reason}"), async || told().await > 0).await;
     assert_eq!(told().await, 1, "one event a transition: {reason}");
 }
+
+/// The notes of the events that tell what blocks a resource.
+pub async fn blocked(world: &World, name: &str) -> Vec<String> {
+    let events = world.events(name).await.into_iter().filter(|event| event.reason.as_deref() == Some("Blocked"));
+    events.filter_map(|event| event.note).collect()
+}

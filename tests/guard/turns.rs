@@ -1,6 +1,6 @@
 //! Of the connections of an account, one at a time goes to `must_encrypt`.
 
-use crate::log::{A, B, assert_apart, now, sent, updates};
+use crate::log::{A, B, assert_apart, blocked, now, sent, updates};
 use crate::pair::{OTHER_REGION, alone, held_by_the_first, ready_connection, wants_must};
 use crate::witness::Witness;
 use direct_connect_simulator::DEFAULT_ACCOUNT;
@@ -42,6 +42,7 @@ async fn the_next_waits_until_the_last_has_proven_itself() {
     let world = held_by_the_first(alone()).await;
     world.polls(10).await;
     assert_eq!(sent(&world, B), json!([]), "the first is not proven while its MACsec is down");
+    assert_eq!(blocked(&world, "second").await, [""; 0], "a turn ends by itself");
     let held = now(&world);
     world.aws.associate_key(REGION, A, "01");
     world.ready("second").await;
