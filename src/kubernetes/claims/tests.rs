@@ -12,7 +12,7 @@ use super::super::Watched;
 use super::Claims;
 use crate::api::DirectConnectConnectionStatus;
 use crate::clock::Clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Health, Metrics};
 use crate::state::{SECONDS, State};
 use directconnect_core::desired::{DefaultRegion, EncryptionMode};
 use directconnect_core::identity::RegionName;
@@ -217,4 +217,24 @@ fn a_time_in_the_next_hour_counts_as_now_and_a_later_one_as_none() {
     assert_eq!(super::age_of(&minutes(50)), Some(Duration::ZERO));
     assert_eq!(super::age_of(&minutes(70)), None);
     assert_eq!(super::age_of("yesterday"), None);
+}
+
+/// They would be missing from each write of status to the next pass.
+#[test]
+fn gauges_stay_when_only_the_status_changes() {
+    let claims = claims();
+    let before = line("uid", 1, &json!({}));
+    claims.note(&Event::Apply(before.clone()), None);
+    let health = Health {
+        ready: true,
+        link_up: Some(true),
+        encrypted: None,
+        must_encrypt: false,
+        drifted: false,
+        paused: false,
+    };
+    claims.metrics.health(&super::labels(&before, &before.id()), health);
+    claims.note(&Event::Apply(line("uid", 2, &json!({ "metGeneration": 1 }))), None);
+    let metrics = claims.metrics.encode().expect("metrics");
+    assert!(metrics.contains("directconnect_connection_link_up{"), "{metrics}");
 }
