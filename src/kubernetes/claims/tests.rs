@@ -238,3 +238,42 @@ fn gauges_stay_when_only_the_status_changes() {
     let metrics = claims.metrics.encode().expect("metrics");
     assert!(metrics.contains("directconnect_connection_link_up{"), "{metrics}");
 }
+
+#[test]
+fn the_last_update_of_a_status_lies_in_the_past() {
+    let claims = claims();
+    let last = json!({ "time": "2026-01-01T00:00:00Z", "generation": 1, "connectionName": "line", "requestId": "1" });
+    let line = line("uid", 1, &json!({ "lastUpdate": last }));
+    claims.note(&Event::Apply(line.clone()), None);
+    let circuit = claims.circuit_of(&line.id()).expect("its spec is valid");
+    let updated_at =
+        claims.state.with_fleet(|fleet| fleet.circuit(&circuit).expect("it is claimed").claims()[0].updated_at);
+    assert!(updated_at.expect("there was one") <= claims.clock.now());
+}
+
+#[test]
+fn what_this_process_wrote_is_known_until_the_watch_has_delivered_it() {
+    let claims = claims();
+    let before = line("uid", 1, &json!({}));
+    claims.note(&Event::Apply(before.clone()), None);
+    claims.will_write(&before.id(), &status(1));
+    claims.note_written(&before, 3, Arc::new(status(1)));
+    let latest = |object: &Watched| claims.latest_status(object).map(|(version, _)| version);
+    // Somebody else's change of a label came first.
+    let labelled = line("uid", 2, &json!({}));
+    claims.note(&Event::Apply(labelled.clone()), None);
+    assert_eq!(latest(&labelled), Some(3));
+    let written = line("uid", 3, &json!({ "metGeneration": 1 }));
+    claims.note(&Event::Apply(written.clone()), None);
+    assert_eq!(latest(&written), None);
+}
+
+#[test]
+fn what_a_status_shows_of_its_line_is_known_before_the_first_read() {
+    let claims = claims();
+    let line = line("uid", 1, &json!({ "encryptionMode": "must_encrypt" }));
+    claims.note(&Event::Apply(line.clone()), None);
+    let circuit = claims.circuit_of(&line.id()).expect("its spec is valid");
+    let shown = claims.state.with_fleet(|fleet| fleet.shown(&circuit, &line.id()));
+    assert_eq!(shown.mode, Some(EncryptionMode::MustEncrypt));
+}
