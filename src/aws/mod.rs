@@ -310,3 +310,21 @@ impl Client {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_ends_with_a_fault_at_a_token_that_comes_again_and_at_more_pages_than_any_account_has() {
+        let page = |token: &str| (Vec::new(), Some(token.to_owned()));
+        let mut pages = Pages::default();
+        assert_eq!(pages.take(page("again")), Ok(false));
+        assert!(pages.take(page("again")).is_err());
+        let mut pages = Pages::default();
+        for number in 1..MAX_PAGES {
+            assert_eq!(pages.take(page(&number.to_string())), Ok(false), "page {number}");
+        }
+        assert!(pages.take(page("one more")).is_err());
+    }
+}
