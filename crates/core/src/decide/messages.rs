@@ -107,6 +107,9 @@ pub(super) fn others_wait(case: &Case<'_>) -> &'static str {
         Some(HoldReason::UnprovenStep | HoldReason::UnderWay) => {
             "; other connections of the AWS account wait for it until it has been seen to work: to let them go on, want another encryptionMode or delete this resource"
         }
+        Some(HoldReason::RaisedByOther) if case.history.connection().is_none() => {
+            "; other connections of the AWS account wait for it, as somebody else has set it to must_encrypt: to let them go on, delete this resource"
+        }
         Some(HoldReason::RaisedByOther) | None => "",
     }
 }

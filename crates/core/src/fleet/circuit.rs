@@ -61,9 +61,8 @@ impl Circuit {
                 Read::Seen(Shown { mode, ..Shown::of(connection) })
             }
         };
-        // Of a step that is not ours there is nothing to wait for where a read by its id does not find the circuit.
-        let was_raised = self.was_raised && !self.history.is_absent();
-        CircuitView { claims: &self.claims, read, step: self.step, was_raised, is_proof_over: self.is_proof_over }
+        let Self { step, was_raised, is_proof_over, .. } = *self;
+        CircuitView { claims: &self.claims, read, step, was_raised, is_proof_over }
     }
 
     /// Shares memory: if a read shows the same as a status or the last read, it refers to the copy that is kept.

@@ -55,9 +55,10 @@ impl Fleet {
         };
         let shown_before = shown(&circuit.history);
         let was_over = circuit.is_proof_over;
-        // No resource is for this circuit, so nobody reads it by id. It counts as gone once two listings do not contain
-        // it.
-        let is_left_out = observation.connection.is_none() && circuit.history.is_missing();
+        // No resource is for this circuit, so nobody reads it by id. It counts as gone once a listing does not contain it,
+        // and neither did the read before.
+        let was_left_out = circuit.history.is_missing() || circuit.history.connection().is_none();
+        let is_left_out = was_left_out && observation.connection.is_none();
         circuit.was_raised &= !(is_left_out && circuit.is_unclaimed());
         circuit.history.record_read(observation, &self.settings);
         let is_news = shown_before != shown(&circuit.history);

@@ -32,11 +32,6 @@ impl History {
         self.is_missing || self.observation.as_ref().is_some_and(polled)
     }
 
-    /// Whether a read by its id did not find the connection.
-    pub fn is_absent(&self) -> bool {
-        self.observation.as_ref().is_some_and(|read| read.connection.is_none()) && !self.is_missing()
-    }
-
     /// Whether an update may be based on the last read: the connection was read by its id no more than `limit` ago and
     /// after the last call ended. A later poll that shows the same does not change this.
     pub fn is_fresh(&self, now: Moment, limit: Duration) -> bool {

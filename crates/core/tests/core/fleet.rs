@@ -245,6 +245,8 @@ fn a_connection_that_is_not_found_holds_the_turn_until_nobody_wants_the_step_any
         assert_eq!(story.clone().after(1).sees(cut().state("deleted")).writes().holds(), None);
         assert_eq!(story.with_spec(spec().to(Should).generation(2)).writes().holds(), None);
     }
+    let raised = given(spec()).sees(connection()).after(15).sees(cut()).after(15).misses().rests(Reason::NotFound);
+    assert_eq!(raised.says("to let them go on, delete this resource").holds(), Some(HoldReason::RaisedByOther));
     // Of one that was never seen at must_encrypt nothing says that it may be there.
     let story = given(spec().to(Must)).misses().rests(Reason::NotFound).says("never created").writes();
     assert_eq!(story.holds(), None);

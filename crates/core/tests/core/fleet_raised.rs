@@ -35,7 +35,7 @@ fn a_circuit_that_another_writer_raises_holds_the_turn_until_it_is_proven() {
     }
     let mut fleet = raised();
     fleet.record_read(&a(), read_at(second(3), None));
-    assert_eq!(fleet.hold(&a()), None, "gone");
+    assert_eq!(why(&fleet, &a()), Some(HoldReason::RaisedByOther), "with other credentials no connection is found");
     // Down for the progress deadline, as proven by a chain of reads and not by the clock.
     let mut fleet = raised();
     read(&mut fleet, &a(), 602, &cut());
@@ -129,6 +129,13 @@ fn a_raised_circuit_without_a_resource_holds_the_turn_and_is_read_by_listings() 
     listing(&mut fleet, 75, vec![(&b(), connection())]);
     listing(&mut fleet, 90, vec![(&b(), connection())]);
     assert_eq!(holder(&fleet, &b()), Some(a()));
+    // Nor does a read by its id, as long as there is a resource.
+    fleet.record_read(&a(), read_at(second(91), None));
+    assert_eq!(holder(&fleet, &b()), Some(a()));
+    fleet.remove(&a(), &resource("net/a"));
+    assert_eq!(holder(&fleet, &b()), Some(a()));
+    listing(&mut fleet, 105, vec![(&b(), connection())]);
+    assert_eq!(holder(&fleet, &b()), None);
     // If its only resource is being deleted, only listings read it, too.
     let mut fleet = raised();
     fleet.apply(&a(), wants_must("net/a").being_deleted());
