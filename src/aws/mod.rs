@@ -67,7 +67,7 @@ fn within(limit: Duration) -> TimeoutConfig {
 
 /// `CloudTrail` shows the name of the app in the user agent, which tells these calls from those of others with the same
 /// role.
-fn defaults(app: &'static str) -> ConfigLoader {
+pub(crate) fn defaults(app: &'static str) -> ConfigLoader {
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     match AppName::new(app) {
         Ok(name) => loader.app_name(name),

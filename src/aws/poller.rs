@@ -103,7 +103,7 @@ impl Poller {
         self.record(|fleet| fleet.begin_reading(self.region(), self.clock.now()))?;
         let (mut pages, mut failures) = (1, 0_u32);
         loop {
-            let (began, factor) = (self.clock.now(), 0.9 + 0.2 * jitter());
+            let (began, jitter) = (self.clock.now(), jitter());
             let retry_at = match self.list().await? {
                 Ok((connections, read)) => {
                     (pages, failures) = (read, 0);
@@ -119,7 +119,7 @@ impl Poller {
             loop {
                 let due = match retry_at {
                     Some(retry_at) => retry_at,
-                    None => began + self.interval(pages)?.mul_f64(factor),
+                    None => began + spread(self.interval(pages)?, jitter),
                 };
                 let now = self.clock.now();
                 if now >= due {
@@ -202,6 +202,12 @@ impl Poller {
         // Never at once: a refused connection fails without delay.
         Ok(now + wait.max(interval.min(Duration::from_millis(250))))
     }
+}
+
+/// An interval within a tenth of this one, so that the listings of many regions do not come at once. `jitter` is a number from
+/// 0 to 1.
+fn spread(interval: Duration, jitter: f64) -> Duration {
+    interval.mul_f64(0.9 + 0.2 * jitter)
 }
 
 #[cfg(test)]

@@ -268,3 +268,6 @@ impl Drop for Running<'_> {
         });
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

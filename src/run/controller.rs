@@ -109,67 +109,16 @@ async fn caught<T>(resource: &ResourceId, work: impl Future<Output = Result<T, P
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::io::Write;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, Instant};
 
     use kube::runtime::reflector::store::Writer;
-    use kube::runtime::watcher::Event;
     use parking_lot::Mutex;
-    use serde_json::json;
-    use tokio::sync::mpsc;
 
     use super::*;
-    use crate::aws::{Aws, Pollers};
-    use crate::clock::Clock;
-    use crate::kubernetes::claims::Claims;
-    use crate::kubernetes::events::EventPublisher;
-    use crate::kubernetes::lease::Leadership;
-    use crate::metrics::Metrics;
-    use crate::reconcile::{MAX_SENDING, ReconcileSlots};
-    use crate::state::{SECONDS, State};
-    use directconnect_core::desired::DefaultRegion;
-    use directconnect_core::identity::RegionName;
-
-    /// A context with two resources, `bad` and `good`, that makes no calls.
-    pub(in crate::run) async fn context(store: &mut Writer<Watched>) -> Arc<Context> {
-        let (clock, metrics) = (Clock::start(), Metrics::new());
-        let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("a URL"));
-        let client = kube::Client::try_from(nowhere).expect("a client can be made");
-        let from =
-            aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12()).region("eu-central-1").no_credentials();
-        let state = Arc::new(State::new(SECONDS, mpsc::unbounded_channel().0));
-        let region = DefaultRegion::Set(RegionName::parse("eu-central-1").expect("a region"));
-        let claims = Arc::new(Claims::new(Arc::clone(&state), region, clock, metrics.clone()));
-        let mut note = |event| {
-            claims.note(&event, None);
-            store.apply_watcher_event(&event);
-        };
-        note(Event::Init);
-        for name in ["bad", "good"] {
-            let object = json!({
-                "apiVersion": "directconnect-operator.dev/v1alpha1", "kind": "DirectConnectConnection",
-                "metadata": { "name": name, "namespace": "namespace", "uid": name, "generation": 1 },
-                "spec": { "connectionId": format!("dxcon-{name:0>8}") },
-            });
-            note(Event::InitApply(serde_json::from_value(object).expect("a resource")));
-        }
-        note(Event::InitDone);
-        let aws = Aws::load(from, metrics.clone()).await;
-        Arc::new(Context {
-            pollers: Pollers::new(aws, clock, Arc::clone(&state), metrics.clone()),
-            events: EventPublisher::new(client.clone(), "test"),
-            slots: ReconcileSlots::new(1),
-            sending: tokio::sync::Semaphore::new(MAX_SENDING as usize),
-            leadership: Leadership::without_lease(clock),
-            state,
-            claims,
-            client,
-            metrics,
-            clock,
-        })
-    }
+    use crate::reconcile::tests::context;
 
     /// The log of the current thread.
     #[derive(Clone, Default)]

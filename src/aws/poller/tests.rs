@@ -109,3 +109,11 @@ async fn a_listing_that_is_handed_over_after_its_region_has_ended_brings_nothing
     assert_eq!(poller.interval(0), Err(Closed));
     world.assert_nothing_is_left();
 }
+
+#[test]
+fn listings_come_within_a_tenth_of_the_interval() {
+    for (jitter, seconds) in [(0.0, 54), (0.5, 60), (1.0, 66)] {
+        let spread = spread(Duration::from_mins(1), jitter);
+        assert!(spread.abs_diff(Duration::from_secs(seconds)) < Duration::from_millis(1), "{spread:?}");
+    }
+}

@@ -11,10 +11,10 @@ use kube::Client;
 use kube::runtime::reflector::store::Writer;
 use serde_json::json;
 
-use super::super::controller::tests::context;
 use super::*;
 use crate::kubernetes::watch::{self, MAX_INTERRUPTION};
 use crate::metrics::Metrics;
+use crate::reconcile::tests::context;
 
 #[test]
 fn work_of_which_nothing_ends_is_a_standstill_and_no_work_is_none() {
