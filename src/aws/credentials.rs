@@ -123,7 +123,7 @@ fn has_outage_source(error: &(dyn Error + 'static)) -> bool {
         if let Some(error) = source.downcast_ref::<ImdsError>() {
             return match error {
                 ImdsError::ErrorResponse(answer) => is_outage_status(answer.response().status().as_u16()),
-                ImdsError::IoError(_) => true,
+                ImdsError::IoError(_) | ImdsError::Unexpected(_) => true,
                 _ => false,
             };
         }

@@ -105,9 +105,13 @@ fn a_metadata_service_that_cannot_be_reached_is_down_only_where_somebody_has_sai
     assert!(!is_outage(&CredentialsError::not_loaded("IMDS disabled"), true));
 }
 
-/// An instance metadata service that hands out a token and then gives this answer; `None` for none at all.
+/// An instance metadata service that hands out a token, and what it does then.
 #[derive(Clone, Copy, Debug)]
-struct Metadata(Option<u16>);
+enum Metadata {
+    Answers(u16),
+    Refuses,
+    SaysNothing,
+}
 
 impl HttpConnector for Metadata {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -116,25 +120,31 @@ impl HttpConnector for Metadata {
             token.headers_mut().insert("x-aws-ec2-metadata-token-ttl-seconds", "21600");
             return HttpConnectorFuture::ready(Ok(token));
         }
-        match self.0 {
-            Some(status) => HttpConnectorFuture::ready(Ok(raw(status))),
-            None => HttpConnectorFuture::new(std::future::pending()),
+        match self {
+            Self::Answers(status) => HttpConnectorFuture::ready(Ok(raw(*status))),
+            Self::Refuses => HttpConnectorFuture::ready(Err(ConnectorError::io(refused().into()))),
+            Self::SaysNothing => HttpConnectorFuture::new(std::future::pending()),
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_metadata_service_that_is_down_after_it_gave_a_token_is_unavailable() {
-    let table =
-        [(Some(500), Unavailable), (Some(503), Unavailable), (Some(403), CredentialsInvalid), (None, Unavailable)];
-    for (answer, expected) in table {
-        let http = http_client_fn(move |_, _| SharedHttpConnector::new(Metadata(answer)));
+    let table = [
+        (Metadata::Answers(500), Unavailable),
+        (Metadata::Answers(503), Unavailable),
+        (Metadata::Answers(403), CredentialsInvalid),
+        (Metadata::Refuses, Unavailable),
+        (Metadata::SaysNothing, Unavailable),
+    ];
+    for (metadata, expected) in table {
+        let http = http_client_fn(move |_, _| SharedHttpConnector::new(metadata));
         let config = ProviderConfig::without_region().with_http_client(http);
         let client = imds::Client::builder().configure(&config).max_attempts(1);
         let client = client.operation_attempt_timeout(Duration::from_secs(1)).build();
         let provider = ImdsCredentialsProvider::builder().imds_client(client).build();
         let error = provider.provide_credentials().await.expect_err("there are none");
-        assert_eq!(kind(&error), expected, "{answer:?}: {}", text::with_sources(&error));
+        assert_eq!(kind(&error), expected, "{metadata:?}: {}", text::with_sources(&error));
     }
 }
 
