@@ -287,7 +287,8 @@ impl Client {
         match convert::answer(answer) {
             Some((answered, connection)) if answered == id => Ok(Updated { connection, request_id }),
             other => {
-                let words = format!("the answer is about {:?}", other.map(|(answered, _)| answered));
+                let answered = other.map_or_else(|| "no connection".to_owned(), |(answered, _)| answered);
+                let words = format!("the answer is about {answered}");
                 Err(Fault { request_id, ..Fault::in_doubt(UPDATE, &words) })
             }
         }

@@ -119,10 +119,7 @@ impl Elector {
                     }
                 }
             }
-            // The lease last seen ends at a known moment, so the wait is no longer than that.
-            let ends = seen.as_ref().map(|(_, since)| *since + LEASE).filter(|&ends| ends > self.clock.now());
-            let wait = CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter());
-            tokio::time::sleep(ends.map_or(wait, |ends| ends.since(self.clock.now()).min(wait))).await;
+            tokio::time::sleep(CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter())).await;
         }
     }
 
