@@ -182,16 +182,6 @@ impl Circuit {
         own.is_some_and(|(own, last)| own.is_same_call(last))
     }
 
-    /// Whether nothing depends any more on what is known of it: no resource is for it, no step or update of it is recent, nobody
-    /// raised it, and AWS has not shown it for so long that what it showed says nothing of how it is when it comes back.
-    pub(super) fn is_forgotten(&self, now: Moment) -> bool {
-        let is_old = |at: Option<Moment>| at.is_none_or(|at| now.since(at) > RECENT_UPDATE);
-        let shown = self.history.observation().filter(|read| read.connection.is_some()).map(|read| read.began);
-        let is_idle = self.claims.is_empty() && self.step.is_none() && !self.was_raised;
-        let is_inherited = self.is_inherited || self.gone_update.is_some();
-        is_idle && !is_inherited && is_old(shown) && is_old(self.history.last_update_ended())
-    }
-
     pub(super) fn is_worth_keeping(&self) -> bool {
         !self.claims.is_empty() || self.step.is_some() || self.history.last_update_ended().is_some()
     }

@@ -138,7 +138,6 @@ impl Fleet {
                 changed.push(circuit.id);
             }
         }
-        self.circuits.retain(|id, circuit| id.region != *region || !circuit.is_forgotten(began));
         self.derive_holds_of(region);
         changed
     }

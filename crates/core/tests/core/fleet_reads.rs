@@ -6,7 +6,7 @@ use directconnect_core::clock::Moment;
 use directconnect_core::fault::{DESCRIBE, Fault, FaultKind};
 use directconnect_core::fleet::Fleet;
 use directconnect_core::history::{Observation, Source};
-use directconnect_core::identity::{CircuitId, ConnectionId};
+use directconnect_core::identity::ConnectionId;
 use directconnect_core::ledger::Ledger;
 use directconnect_core::observed::Connection;
 use directconnect_core::reason::Reason;
@@ -126,66 +126,6 @@ fn a_circuit_that_the_last_listing_did_not_show_is_missing_from_the_start() {
     fleet.record_listing(&region(REGION), (second(1), second(2)), Vec::<(ConnectionId, Connection)>::new());
     fleet.record_if_unlisted(&a());
     assert!(fleet.circuit(&a()).expect("it is known").history.is_missing());
-}
-
-/// A listing of the region that shows nothing.
-fn lists_nothing(fleet: &mut Fleet, at: u64) {
-    fleet.record_listing(&region(REGION), (second(at), second(at)), Vec::<(ConnectionId, Connection)>::new());
-}
-
-#[test]
-fn a_circuit_that_nobody_names_and_aws_does_not_show_is_forgotten() {
-    let is_known = |fleet: &Fleet, id: &CircuitId| fleet.circuit(id).is_some();
-    let mut fleet = pair(claim("net/a"), claim("net/b"));
-    lists_nothing(&mut fleet, 1);
-    fleet.remove(&a(), &resource("net/a"));
-    lists_nothing(&mut fleet, 2);
-    assert_eq!((is_known(&fleet, &a()), is_known(&fleet, &b())), (false, true), "it was never shown");
-    // AWS may leave a line out, and somebody else raise it meanwhile.
-    read(&mut fleet, &b(), 10, &encrypted_connection());
-    fleet.remove(&b(), &resource("net/b"));
-    lists_nothing(&mut fleet, 3610);
-    assert!(is_known(&fleet, &b()));
-    lists_nothing(&mut fleet, 3611);
-    assert!(!is_known(&fleet, &b()));
-}
-
-#[test]
-fn what_something_still_depends_on_is_not_forgotten() {
-    type Change = fn(&mut Fleet);
-    let table: [(&str, Change, u64); 5] = [
-        ("a step that is under way", |fleet| assert!(fleet.begin_step(&a(), Must)), 4000),
-        ("a call in flight", |fleet| fleet.record_send(&a(), second(390)), 3990),
-        (
-            "an update that was answered",
-            |fleet| {
-                fleet.with_history(&a(), |history| history.record_answer(&sets(Should), &connection(), second(390)));
-            },
-            3990,
-        ),
-        (
-            "what somebody else has raised",
-            |fleet| {
-                read(fleet, &a(), 390, &encrypted_connection());
-                read(fleet, &a(), 391, &cut());
-            },
-            4000,
-        ),
-        (
-            "an update of an earlier leader",
-            |fleet| {
-                fleet.apply(&a(), claim("net/a").version(2).updated_at(second(395)));
-            },
-            4000,
-        ),
-    ];
-    for (what, change, at) in table {
-        let mut fleet = pair(claim("net/a"), claim("net/b"));
-        change(&mut fleet);
-        fleet.remove(&a(), &resource("net/a"));
-        lists_nothing(&mut fleet, at);
-        assert!(fleet.circuit(&a()).is_some(), "{what}");
-    }
 }
 
 #[test]
