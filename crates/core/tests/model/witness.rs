@@ -51,6 +51,8 @@ struct Seen {
     is_overwritten: bool,
     /// The resource that the step was made for is gone, and with it all that tells the next leader of the step.
     is_orphaned: bool,
+    /// The same of the last update that was sent, whether it has taken effect or not.
+    is_sender_gone: bool,
     /// End of the last update of this leader that AWS processed.
     ended: Option<Moment>,
     /// The last read by id, and whether it was late.
@@ -124,6 +126,7 @@ impl Witness {
         let link = &mut self.links[link];
         link.is_told = false;
         link.is_orphaned |= link.risk.is_some_and(|(_, of)| of == Some(who));
+        link.is_sender_gone |= link.sent.is_some_and(|(_, of)| of == Some(who));
     }
 
     /// A status shows `must_encrypt`, or that it was seen.
@@ -280,7 +283,7 @@ impl Witness {
         let link = &mut self.links[at];
         if link.interrupts {
             link.risk = Some((mode, link.sent.and_then(|(_, who)| who)));
-            (link.is_overwritten, link.is_orphaned) = (link.is_overwritten && mode == Must, false);
+            (link.is_overwritten, link.is_orphaned) = (link.is_overwritten && mode == Must, link.is_sender_gone);
         }
     }
 

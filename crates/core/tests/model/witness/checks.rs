@@ -34,7 +34,9 @@ impl World {
         let known = &mut self.witness.links[link];
         let before = known.mode_read_for_certain(settle_window);
         known.read_before = before.or(known.read_before);
-        known.sent = change.mode.map(|mode| (mode, Some(who))).or(known.sent);
+        if let Some(mode) = change.mode {
+            (known.sent, known.is_sender_gone) = (Some((mode, Some(who))), false);
+        }
         known.was_sent_must |= change.mode == Some(Must);
     }
 
