@@ -200,15 +200,18 @@ impl Merge {
     }
 }
 
-/// The changes that a complete list of a namespace (empty: of all) shows. Deletions come last, so that a circuit that
-/// was handed from one resource to another is never without a resource in between.
+/// The changes that a complete list of a namespace (empty: of all) shows, in the order of their versions: of two resources of a
+/// circuit the one that was changed first comes first, so that no wish is seen that neither had. Deletions come last, so that a
+/// circuit that was handed from one resource to another is never without a resource in between.
 fn changes(namespace: &str, list: HashMap<Reference, Watched>, store: &Store<Watched>) -> Vec<Event<Watched>> {
     let gone = store.state_filter(|known| {
         (namespace.is_empty() || known.namespace().as_deref() == Some(namespace))
             && !list.contains_key(&Reference::from_obj(known))
     });
     let gone = gone.into_iter().map(|known| Event::Delete(Arc::unwrap_or_clone(known)));
-    list.into_values().map(Event::Apply).chain(gone).collect()
+    let mut list: Vec<Watched> = list.into_values().collect();
+    list.sort_by_key(Watched::version);
+    list.into_iter().map(Event::Apply).chain(gone).collect()
 }
 
 #[cfg(test)]
@@ -254,6 +257,22 @@ mod tests {
             }
             assert!(finds >= 200, "{finds}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_made_anew_brings_changes_in_the_order_in_which_they_were_made() {
+        let version = |number: usize| 1 + number * 7 % 40;
+        let versioned = |number| {
+            let mut object = object(number, 1);
+            object.meta_mut().resource_version = Some(version(number).to_string());
+            (Reference::from_obj(&object), object)
+        };
+        let changes = changes("", (0..40).map(versioned).collect(), &Writer::default().as_reader());
+        let order = changes.into_iter().map(|event| match event {
+            Event::Apply(object) => object.version(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(order.collect::<Vec<_>>(), (1..=40).collect::<Vec<u64>>());
     }
 
     fn in_namespace(namespace: &str, name: &str) -> Watched {

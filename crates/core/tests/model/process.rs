@@ -133,7 +133,10 @@ impl Process {
     pub fn relist(&mut self, world: &World) {
         self.queue.clear();
         self.is_stalled = false;
-        for at in 0..world.objects.len() {
+        // In the order of their versions, and deletions last.
+        let mut all: Vec<usize> = (0..world.objects.len()).collect();
+        all.sort_by_key(|&at| world.objects[at].as_ref().map_or(u64::MAX, |object| object.version));
+        for at in all {
             self.hear(at, world.objects[at].clone(), world);
         }
     }
