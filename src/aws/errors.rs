@@ -116,14 +116,20 @@ fn unsent<E: Modelled>(operation: Operation, error: &CallError<E>) -> Fault {
     Fault { effect, ..Fault::new(FaultKind::Unavailable, operation.name(), &words) }
 }
 
-/// Whether a connection was cut. Which of the errors that is depends on the moment, and not on the cause.
+/// Whether an error of a connection says that it was cut. Which of the kinds that is depends on the moment, and not on the
+/// cause.
+pub fn says_cut(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
+    )
+}
+
+/// Whether a call failed because its connection was cut.
 fn is_cut<E: Modelled>(error: &CallError<E>) -> bool {
-    const CUT: [ErrorKind; 4] =
-        [ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted, ErrorKind::BrokenPipe, ErrorKind::UnexpectedEof];
     let SdkError::DispatchFailure(failure) = error else { return false };
     let mut causes = sources(error).filter_map(|source| source.downcast_ref::<std::io::Error>());
-    (failure.is_io() || failure.as_other() == Some(RetryKind::TransientError))
-        && causes.all(|cause| CUT.contains(&cause.kind()))
+    (failure.is_io() || failure.as_other() == Some(RetryKind::TransientError)) && causes.all(says_cut)
 }
 
 /// The request id of an answer, cut to what fits into a status: it is not certain that the answer is from AWS.

@@ -39,6 +39,7 @@ use directconnect_core::observed::Connection;
 use directconnect_core::settings::MAX_CALL_DURATION;
 
 pub use credentials::NoCredentials;
+pub use errors::says_cut;
 pub use gate::{Call, Closed, Urgency};
 pub use poller::Poller;
 pub use pollers::Pollers;

@@ -1,8 +1,8 @@
 //! Calls of the API server that only read are made again if it is overloaded or cuts the connection.
 
 use std::error::Error;
-use std::io::ErrorKind;
 
+use directconnect_operator::aws::says_cut;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
 use kube::client::retry::RetryPolicy;
@@ -49,9 +49,7 @@ fn only_reads(request: &Request<Body>) -> bool {
 /// Whether a connection was cut before its answer was complete. One that cannot be made, or is silent, takes long enough as it
 /// is.
 fn was_cut(error: &(dyn Error + 'static)) -> bool {
-    const CUT: [ErrorKind; 4] =
-        [ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof];
     error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
-        || error.downcast_ref::<std::io::Error>().is_some_and(|error| CUT.contains(&error.kind()))
+        || error.downcast_ref().is_some_and(says_cut)
         || error.source().is_some_and(was_cut)
 }
