@@ -119,6 +119,7 @@ impl Elector {
                     }
                 }
             }
+            // Spread, so that several that wait do not ask at the same moment.
             tokio::time::sleep(CHECK_INTERVAL.mul_f64(0.75 + 0.5 * jitter())).await;
         }
     }

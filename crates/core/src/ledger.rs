@@ -271,7 +271,8 @@ impl Ledger {
 /// Whether an interrupting step is over: it was proven, it was given up, or the mode is no longer there.
 ///
 /// This follows from reads alone, never from the clock: a chain of reads as long as the soak with MACsec up, or as long
-/// as the progress deadline with MACsec down. Only a settled read proves that a mode or a key is not there.
+/// as the progress deadline with MACsec down. Only a settled read proves that a mode or a key is not there. One
+/// that does not find the connection says nothing: with the credentials of another account none is found.
 pub fn is_step_over(step: EncryptionMode, history: &History, is_settled: bool, settings: &Settings) -> bool {
     let Some(connection) = history.connection() else { return false };
     let is_lower = is_settled && connection.mode().is_some_and(|mode| mode < step);

@@ -28,8 +28,11 @@ use directconnect_core::text;
 const SERIES: Duration = Duration::from_mins(6);
 /// Time limit for one try to write an event. No pass waits for it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pauses between tries to write an event: the first, the longest, and how long they may be together.
-const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(10), Duration::from_mins(2)];
+/// The first pause between two tries to write an event; each is longer than the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// How long the pauses may be together. After that, the event is lost.
+const ALL_PAUSES: Duration = Duration::from_mins(2);
 /// How many events may wait to be written. Further ones are lost.
 const MAX_WAITING: usize = 10_000;
 /// Longest `reportingInstance`, in bytes (`events.k8s.io/v1`).
@@ -101,9 +104,8 @@ impl EventPublisher {
     /// Writes what waits for an object until nothing is left.
     async fn write_queue(&self, about: &ObjectReference) {
         let uid = about.uid.as_deref().unwrap_or_default();
-        let [first, longest, total] = PAUSES;
-        let pauses = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest);
-        let pauses = pauses.with_total_delay(Some(total)).without_max_times().with_jitter();
+        let pauses = ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(MAX_PAUSE);
+        let pauses = pauses.with_total_delay(Some(ALL_PAUSES)).without_max_times().with_jitter();
         while let Some(waiting) = { self.queues.lock().pop(uid) } {
             let write = || self.write(about, &waiting);
             if let Err(error) = write.retry(pauses).when(Unwritten::may_pass).await {

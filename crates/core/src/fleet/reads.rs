@@ -195,20 +195,22 @@ impl Fleet {
 
 impl Region {
     /// Takes in why a listing failed. Returns whether that is news: the one before did not fail, or for a cause of another
-    /// kind, or all have failed for this cause for `lasting` by now. In an outage AWS often fails in several ways by turns,
+    /// kind, or all have failed for this cause for `news_after` by now. In an outage AWS often fails in several ways by turns,
     /// and each cause that is news is written to all resources of the region.
-    fn note_fault(&mut self, fault: Fault, now: Moment, lasting: Duration) -> bool {
-        let is_known = |known: &Fault| fault.has_cause_of(known);
-        let since = self.other_fault.as_ref().filter(|(other, _)| is_known(other)).map_or(now, |(_, since)| *since);
-        let is_news = self
-            .fault
-            .as_ref()
-            .is_none_or(|known| known.kind != fault.kind || (!is_known(known) && now.since(since) >= lasting));
-        if is_news {
-            (self.fault, self.other_fault) = (Some(fault), None);
-        } else {
-            self.other_fault = self.fault.as_ref().filter(|known| !is_known(known)).map(|_| (fault.clone(), since));
+    fn note_fault(&mut self, fault: Fault, now: Moment, news_after: Duration) -> bool {
+        if let Some(known) = self.fault.as_ref().filter(|known| known.kind == fault.kind) {
+            if fault.has_cause_of(known) {
+                self.other_fault = None;
+                return false;
+            }
+            let other = self.other_fault.as_ref().filter(|(other, _)| fault.has_cause_of(other));
+            let since = other.map_or(now, |(_, since)| *since);
+            if now.since(since) < news_after {
+                self.other_fault = Some((fault, since));
+                return false;
+            }
         }
-        is_news
+        (self.fault, self.other_fault) = (Some(fault), None);
+        true
     }
 }

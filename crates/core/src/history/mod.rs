@@ -321,10 +321,11 @@ impl History {
 
     /// Takes over from another process that name or mode is in dispute, until then or a new generation.
     pub fn resume_dispute(&mut self, name: bool, mode: bool, until: Moment) {
-        for contention in [(name, &mut self.name.contention), (mode, &mut self.mode.contention)] {
-            if let (true, contention) = contention {
-                contention.hold(until);
-            }
+        if name {
+            self.name.contention.hold(until);
+        }
+        if mode {
+            self.mode.contention.hold(until);
         }
     }
 
