@@ -122,5 +122,5 @@ async fn an_account_does_not_wait_for_another() {
     other.ready("foreign").await;
     let sent: Vec<_> = world.updates().into_iter().map(|call| call.account).collect();
     assert_eq!(sent, [DEFAULT_ACCOUNT, OTHER_ACCOUNT]);
-    assert!(world.get("second").await.is("Reconciling", "True", "WaitingForTurn"));
+    world.condition("second", "Reconciling", "True", "WaitingForTurn").await;
 }
